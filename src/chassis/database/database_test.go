@@ -1,0 +1,235 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"tandem/src/chassis/database"
+	"tandem/src/chassis/database/postgrestest"
+	"tandem/src/chassis/failure"
+	"tandem/src/chassis/settings"
+	"tandem/src/chassis/telemetry/telemetrytest"
+)
+
+// release is the migrations of a program: each version adds a table, and says
+// the lowest version that may still run on the schema.
+func release(lowest ...int) fs.FS {
+	files := fstest.MapFS{}
+	for i, low := range lowest {
+		version := i + 1
+		text := fmt.Sprintf("-- +goose Up\nCREATE TABLE t%d (id BIGINT PRIMARY KEY, at TIMESTAMP);\n", version)
+		if version == 1 {
+			text += fmt.Sprintf("CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (%d);\n", low)
+		} else {
+			text += fmt.Sprintf("UPDATE schema_admission SET lowest_version = %d;\n", low)
+		}
+		for _, folder := range []string{"sqlite", "postgres"} {
+			files[fmt.Sprintf("%s/%05d_t.sql", folder, version)] = &fstest.MapFile{Data: []byte(text)}
+		}
+	}
+	return files
+}
+
+// onBoth runs a test on an empty database of each kind.
+func onBoth(t *testing.T, test func(t *testing.T, config database.Config)) {
+	t.Run("SQLite", func(t *testing.T) {
+		test(t, database.Config{Name: "test", DataDir: t.TempDir()})
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		test(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t))})
+	})
+}
+
+func parse(t *testing.T, text string) settings.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	require.NoError(t, err)
+	return settings.URL{URL: u}
+}
+
+func open(t *testing.T, config database.Config, migrations fs.FS) (*database.DB, error) {
+	t.Helper()
+	signals, _ := telemetrytest.New(t)
+	config.Migrations = migrations
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	db, err := database.Open(ctx, config, signals)
+	if err == nil {
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+	}
+	return db, err
+}
+
+func count(t *testing.T, db *database.DB, table string) (n int) {
+	t.Helper()
+	require.NoError(t, db.Read(t.Context(), database.Op{Name: "SELECT", Table: table}, func(ctx context.Context, q database.Queries) error {
+		return q.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n)
+	}))
+	return n
+}
+
+func insert(id int) database.Work {
+	return func(ctx context.Context, q database.Queries) error {
+		_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES ($1, $2)", id, time.Now().UTC())
+		return err
+	}
+}
+
+func TestManyReplicasMayStartAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, config database.Config) {
+		var starts errgroup.Group
+		var mu sync.Mutex
+		for range 5 {
+			starts.Go(func() error {
+				mu.Lock()
+				signals, _ := telemetrytest.New(t)
+				mu.Unlock()
+				config := config
+				config.Migrations = release(1, 1, 1)
+				db, err := database.Open(t.Context(), config, signals)
+				if err != nil {
+					return err
+				}
+				return db.Close()
+			})
+		}
+		require.NoError(t, starts.Wait())
+	})
+}
+
+func TestAnOlderBinaryRunsOnANewerSchemaThatAdmitsIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, config database.Config) {
+		_, err := open(t, config, release(1, 1))
+		require.NoError(t, err)
+		old, err := open(t, config, release(1))
+		require.NoError(t, err)
+		require.Zero(t, count(t, old, "t2"))
+	})
+}
+
+func TestASchemaThatAdmitsOnlyNewerBinariesIsRefused(t *testing.T) {
+	onBoth(t, func(t *testing.T, config database.Config) {
+		_, err := open(t, config, release(1, 1, 3))
+		require.NoError(t, err)
+		_, err = open(t, config, release(1, 1))
+		require.ErrorContains(t, err, "this binary's schema version is 2, but the database has been changed for version 3 or later: run a newer release")
+	})
+}
+
+func TestAFailedTransactionLeavesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, config database.Config) {
+		db, err := open(t, config, release(1))
+		require.NoError(t, err)
+		boom := errors.New("boom")
+		err = db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Queries) error {
+			return errors.Join(insert(1)(ctx, q), boom)
+		})
+		require.ErrorIs(t, err, boom)
+		require.Zero(t, count(t, db, "t1"))
+	})
+}
+
+func TestADuplicateIsRecognised(t *testing.T) {
+	onBoth(t, func(t *testing.T, config database.Config) {
+		db, err := open(t, config, release(1))
+		require.NoError(t, err)
+		op := database.Op{Name: "INSERT", Table: "t1"}
+		require.NoError(t, db.WriteOne(t.Context(), op, insert(1)))
+		err = db.WriteOne(t.Context(), op, insert(1))
+		require.True(t, database.IsDuplicate(err), "%v", err)
+		require.False(t, database.IsDuplicate(errors.New("other")))
+	})
+}
+
+func TestTimesComeBackAsTheyWent(t *testing.T) {
+	onBoth(t, func(t *testing.T, config database.Config) {
+		db, err := open(t, config, release(1))
+		require.NoError(t, err)
+		want := time.Date(2026, 2, 3, 4, 5, 6, 123456000, time.UTC)
+		var got time.Time
+		require.NoError(t, db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Queries) error {
+			_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES (1, $1)", want)
+			return errors.Join(err, q.QueryRowContext(ctx, "SELECT at FROM t1").Scan(&got))
+		}))
+		require.Equal(t, want, got.UTC())
+	})
+}
+
+func TestATransactionGivenUpForAnotherIsRunAgain(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t)+"?default_transaction_isolation=serializable")}, release(1))
+	require.NoError(t, err)
+	op := database.Op{Name: "INSERT", Table: "t1"}
+	var writers errgroup.Group
+	for range 4 {
+		writers.Go(func() error {
+			return db.Write(t.Context(), op, func(ctx context.Context, q database.Queries) error {
+				var n int
+				if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM t1").Scan(&n); err != nil {
+					return err
+				}
+				return insert(n+1)(ctx, q)
+			})
+		})
+	}
+	require.NoError(t, writers.Wait())
+	require.Equal(t, 4, count(t, db, "t1"))
+}
+
+func TestAnUnreachableServerIsWaitedForUntilTheContextEnds(t *testing.T) {
+	signals, log := telemetrytest.New(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+	defer cancel()
+	_, err := database.Open(ctx, database.Config{Name: "test", URL: parse(t, "postgres://me:hush@127.0.0.1:1/x"), Migrations: release(1)}, signals)
+	require.Error(t, err)
+	require.GreaterOrEqual(t, len(log.Lines(t, "the database cannot be reached yet")), 2)
+	require.NotContains(t, log.String()+err.Error(), "hush")
+}
+
+func TestAWrongLoginEndsTheStartAtOnce(t *testing.T) {
+	address := parse(t, postgrestest.URL(t))
+	address.User = url.UserPassword("nobody_such", "hush")
+	signals, _ := telemetrytest.New(t)
+	_, err := database.Open(t.Context(), database.Config{Name: "test", URL: address, Migrations: release(1)}, signals)
+	require.ErrorContains(t, err, "nobody_such")
+	require.NotContains(t, err.Error(), "hush")
+}
+
+func TestALostDatabaseIsAFailureThatMayPass(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
+	require.NoError(t, err)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	err = db.Read(ctx, database.Op{Name: "SELECT", Table: "t1"}, func(ctx context.Context, q database.Queries) error {
+		var n int
+		return q.QueryRowContext(ctx, "SELECT 1").Scan(&n)
+	})
+	require.Equal(t, failure.Unavailable, failure.CodeOf(err))
+}
+
+func TestAnOperationIsOneSpanWhereTheTraceIsRecorded(t *testing.T) {
+	signals, _ := telemetrytest.New(t)
+	spans := telemetrytest.Spans(signals)
+	db, err := database.Open(t.Context(), database.Config{Name: "test", DataDir: t.TempDir(), Migrations: release(1)}, signals)
+	require.NoError(t, err)
+	defer db.Close()
+	count(t, db, "t1")
+	require.Empty(t, spans.Ended())
+	ctx, parent := signals.Tracer.Start(t.Context(), "parent")
+	require.NoError(t, db.Write(ctx, database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+	require.Error(t, db.Write(ctx, database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+	parent.End()
+	require.Len(t, spans.Ended(), 3)
+	require.Equal(t, "INSERT t1", spans.Ended()[0].Name())
+	require.Equal(t, parent.SpanContext().SpanID(), spans.Ended()[0].Parent().SpanID())
+	require.Equal(t, "Error", spans.Ended()[1].Status().Code.String())
+}

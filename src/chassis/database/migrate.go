@@ -1,0 +1,85 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// migrate applies the migrations that the database lacks, one process at a
+// time, and refuses a database that admits no binary of this version.
+//
+// A migration is a file NNNNN_what.sql in the folder of each dialect. It first
+// expands the schema; a later release contracts it, so that two versions can
+// serve at once. In its table schema_admission each database holds the lowest
+// version whose binaries may still run on it, which a contracting migration
+// raises; a binary's version is that of its newest migration.
+func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
+	unlock, err := db.lockFile(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	provider, err := db.migrator(migrations)
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	sources := provider.ListSources()
+	return db.admit(ctx, sources[len(sources)-1].Version)
+}
+
+func (db *DB) migrator(migrations fs.FS) (*goose.Provider, error) {
+	dialect, folder := goose.DialectSQLite3, "sqlite"
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if db.system == postgresSystem {
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
+		if err != nil {
+			return nil, err
+		}
+		dialect, folder = goose.DialectPostgres, "postgres"
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(dialect, db.writer, files, options...)
+}
+
+// admit refuses a binary of a version that the database admits no longer.
+func (db *DB) admit(ctx context.Context, version int64) error {
+	var lowest int64
+	if err := db.writer.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest); err != nil {
+		return fmt.Errorf("read the lowest version that the schema admits: %w", err)
+	}
+	if version < lowest {
+		return fmt.Errorf("this binary's schema version is %d, but the database has been changed for version %d or later: run a newer release", version, lowest)
+	}
+	return nil
+}
+
+// lockFile keeps other processes from migrating the same SQLite file. goose's
+// transactions are one per migration, so it locks a second file, which SQLite
+// does portably, and the lock goes with the process however that ends.
+func (db *DB) lockFile(ctx context.Context) (unlock func(), err error) {
+	if db.system == postgresSystem {
+		return func() {}, nil
+	}
+	file, err := openFile(db.file+".lock", url.Values{"_txlock": {"exclusive"}, "_busy_timeout": {"60000"}})
+	if err != nil {
+		return nil, err
+	}
+	tx, err := file.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("take the migration lock: %w", err), file.Close())
+	}
+	return func() { _, _ = tx.Rollback(), file.Close() }, nil
+}

@@ -1,0 +1,60 @@
+package database
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"go.opentelemetry.io/otel/attribute"
+	_ "modernc.org/sqlite" // the driver, in Go alone
+)
+
+// openSQLite opens the file DIR/NAME.db. SQLite has one writer at a time, so
+// the writing pool has one connection and callers queue there, in Go, where a
+// context ends their wait; readers go on beside it (https://sqlite.org/wal.html).
+func openSQLite(dir, name string) (*DB, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("create the folder that DATA_DIR names: %w", err)
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name+".db"))
+	if err != nil {
+		return nil, fmt.Errorf("find the folder that DATA_DIR names: %w", err)
+	}
+	writer, err := openFile(path, url.Values{"_txlock": {"immediate"}})
+	if err != nil {
+		return nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := openFile(path, url.Values{"_query_only": {"1"}})
+	if err != nil {
+		return nil, err
+	}
+	readers := 2 + runtime.GOMAXPROCS(0)
+	reader.SetMaxOpenConns(readers)
+	reader.SetMaxIdleConns(readers)
+	return &DB{reader: reader, writer: writer, file: path, system: sqliteSystem, attributes: []attribute.KeyValue{
+		attribute.String("db.system.name", sqliteSystem),
+		attribute.String("db.namespace", filepath.Base(path)),
+	}}, nil
+}
+
+// openFile opens a pool on a file. synchronous=FULL makes a commit durable
+// before it is acknowledged (https://sqlite.org/pragma.html#pragma_synchronous).
+func openFile(path string, options url.Values) (*sql.DB, error) {
+	if !options.Has("_busy_timeout") {
+		options.Set("_busy_timeout", "5000")
+	}
+	options.Set("_journal_mode", "WAL")
+	options.Set("_synchronous", "FULL")
+	options.Set("_foreign_keys", "1")
+	options.Set("_time_format", "sqlite")
+	options.Set("_timezone", "UTC")
+	pool, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: options.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return pool, nil
+}

@@ -1,0 +1,36 @@
+package failure_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/failure"
+)
+
+func TestCodeIsFoundThroughWrapping(t *testing.T) {
+	err := fmt.Errorf("create user: %w", failure.New(failure.Conflict, "taken"))
+	require.Equal(t, failure.Conflict, failure.CodeOf(err))
+}
+
+func TestUnknownErrorIsInternalAndNilHasNoCode(t *testing.T) {
+	require.Equal(t, failure.Internal, failure.CodeOf(errors.New("boom")))
+	require.Empty(t, failure.CodeOf(nil))
+}
+
+func TestFieldsNameEveryBadMember(t *testing.T) {
+	var fields failure.Fields
+	require.NoError(t, fields.Err())
+	fields.Add("name", "is required")
+	fields.Add("email", "must look like an address")
+	require.EqualError(t, fields.Err(), "name is required; email must look like an address.")
+}
+
+func TestWithLeavesTheOriginalUntouched(t *testing.T) {
+	plain := failure.New(failure.NotFound, "No such user.")
+	with := plain.With("user_id", 7).With("more", true)
+	require.Empty(t, plain.Members)
+	require.Equal(t, map[string]any{"user_id": 7, "more": true}, with.Members)
+}

@@ -1,0 +1,115 @@
+package httpclient
+
+import (
+	"math"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// decay is the time in which an old latency loses 63 % of its weight. So an address
+	// ten times as slow as the rest is tried again every few seconds.
+	decay = 2 * time.Second
+	// leastLatency keeps an address without samples from taking every call at once.
+	leastLatency = 100 * time.Microsecond
+
+	strikesToEject = 3
+	firstEjection  = time.Second
+	longEjection   = 10 * time.Second
+)
+
+// address is one place where the peer listens, and what its calls have shown of it.
+type address struct {
+	netip.AddrPort
+	hostPort string // the same as text, for the transport
+
+	mu       sync.Mutex
+	inFlight int
+	// latency is the peak-EWMA of the time a try took: a slower one counts in full at
+	// once, a faster one as much as time has passed since the last sample, at sampled.
+	latency time.Duration
+	sampled time.Time
+
+	strikes      int // tries in a row that struggled
+	ejections    int // in a row, without an answer between
+	ejectedUntil time.Time
+}
+
+func newAddress(at netip.AddrPort) *address {
+	return &address{AddrPort: at, hostPort: at.String()}
+}
+
+// begin counts a try that is about to go to a.
+func (a *address) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inFlight++
+}
+
+// end records how a try went and says whether it speaks for ejecting a.
+func (a *address) end(now time.Time, took time.Duration, v verdict) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inFlight--
+	a.sample(now, took, v)
+	switch v {
+	case answered:
+		a.strikes = 0
+		if !now.Before(a.ejectedUntil) {
+			a.ejections = 0
+		}
+	case struggled:
+		a.strikes++
+	}
+	return v == broken || a.strikes >= strikesToEject
+}
+
+// sample weighs in what a try took. An abandoned one took at least that long, so it can
+// only raise the estimate: a hanging address would otherwise look as if never tried.
+func (a *address) sample(now time.Time, took time.Duration, v verdict) {
+	weight := math.Exp(-float64(now.Sub(a.sampled)) / float64(decay))
+	aged := time.Duration(float64(a.latency) * weight)
+	switch {
+	case took >= aged && v == abandoned, took >= a.latency:
+		a.latency = took
+	case v == abandoned:
+		return
+	default:
+		a.latency = aged + time.Duration(float64(took)*(1-weight))
+	}
+	a.sampled = now
+}
+
+// load is what one more try at a is expected to cost: its latency, as much of it as time
+// has left, times the tries that would then be under way.
+func (a *address) load(now time.Time) float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	aged := float64(a.latency) * math.Exp(-float64(now.Sub(a.sampled))/float64(decay))
+	return (aged + float64(leastLatency)) * float64(a.inFlight+1)
+}
+
+func (a *address) usable(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !now.Before(a.ejectedUntil)
+}
+
+// eject takes a out of use, twice as long as the last time, and says for how long: 0 if
+// it is out already, as when many tries fail together.
+func (a *address) eject(now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Before(a.ejectedUntil) {
+		return 0
+	}
+	d := longEjection
+	if a.ejections < 4 {
+		d = min(firstEjection<<a.ejections, longEjection)
+	}
+	a.ejections++
+	a.strikes = 0
+	a.ejectedUntil = now.Add(d)
+	return d
+}

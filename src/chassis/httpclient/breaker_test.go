@@ -1,0 +1,88 @@
+package httpclient
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestBreakerOpensAndRecovers(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	state := func() float64 { return metric(t, reg, "circuit_breaker_state", nil).GetGauge().GetValue() }
+	var failing atomic.Bool
+	failing.Store(true)
+	b, c := one(t, func(w http.ResponseWriter, _ *http.Request) {
+		if failing.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}, func(c *Config) { c.Registry = reg })
+
+	var err error
+	for calls := 0; err == nil; calls++ {
+		require.LessOrEqual(t, calls, breakerCalls)
+		_, err = c.Get(t.Context(), "/x", "/x")
+	}
+	require.ErrorIs(t, err, ErrBreakerOpen)
+	assert.EqualValues(t, 2, state())
+	before := b.hits.Load()
+	_, err = c.Get(t.Context(), "/x", "/x")
+	require.ErrorIs(t, err, ErrBreakerOpen)
+	assert.Equal(t, before, b.hits.Load(), "an open breaker lets nothing through")
+
+	failing.Store(false)
+	require.Eventually(t, func() bool {
+		_, err := c.Get(t.Context(), "/x", "/x")
+		return err == nil && state() == 0
+	}, patience, 10*time.Millisecond)
+}
+
+func TestBreakerCountsTransportErrorsAndTimeouts(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{"drop": drop, "hang": hang} {
+		t.Run(name, func(t *testing.T) {
+			_, c := one(t, h, func(c *Config) { c.Timeout, c.TryTimeout = 100*time.Millisecond, 30*time.Millisecond })
+			var err error
+			for calls := 0; calls <= breakerCalls && !errors.Is(err, ErrBreakerOpen); calls++ {
+				_, err = c.Get(t.Context(), "/x", "/x")
+			}
+			assert.ErrorIs(t, err, ErrBreakerOpen)
+		})
+	}
+}
+
+func TestBreakerIgnoresCallersOwnTroubles(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{"4xx": status(http.StatusNotFound), "deadline": hang} {
+		t.Run(name, func(t *testing.T) {
+			_, c := one(t, h)
+			for range 2 * breakerCalls {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				_, err := c.Get(ctx, "/x", "/x")
+				cancel()
+				require.NotErrorIs(t, err, ErrBreakerOpen)
+			}
+			assert.True(t, c.breaker.IsClosed())
+			assert.Zero(t, c.breaker.Metrics().Failures())
+		})
+	}
+}
+
+func TestAbandonedProbesDoNotShutTheBreakerForEver(t *testing.T) {
+	b := newBreaker(slog.New(slog.DiscardHandler))
+	b.HalfOpen()
+	for range 3 * breakerProbes {
+		require.True(t, b.TryAcquirePermit())
+		settle(b, abandoned)
+	}
+	for range breakerProbes {
+		require.True(t, b.TryAcquirePermit())
+		settle(b, answered)
+	}
+	assert.True(t, b.IsClosed())
+}

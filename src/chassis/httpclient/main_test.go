@@ -1,0 +1,219 @@
+package httpclient
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come about.
+const patience = 20 * time.Second
+
+// names is a Resolver whose answer a test can change.
+type names struct {
+	mu     sync.Mutex
+	ips    []netip.Addr
+	err    error
+	asked  string
+	lookup int
+}
+
+func (n *names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = host
+	n.lookup++
+	return n.ips, n.err
+}
+
+func (n *names) set(err error, ips ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.err, n.ips = err, nil
+	for _, ip := range ips {
+		n.ips = append(n.ips, netip.MustParseAddr(ip))
+	}
+}
+
+func (n *names) lookups() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lookup
+}
+
+func namesOf(ips ...string) *names {
+	n := &names{}
+	n.set(nil, ips...)
+	return n
+}
+
+// backend is a server that counts its requests.
+type backend struct {
+	*httptest.Server
+	ip   string
+	hits atomic.Int64
+}
+
+func (b *backend) port() string {
+	return b.Listener.Addr().(*net.TCPAddr).AddrPort().String()[len(b.ip)+1:]
+}
+
+// serve starts one backend on each IP, all on the same port.
+func serve(t *testing.T, h func(ip string) http.HandlerFunc, ips ...string) []*backend {
+	t.Helper()
+	var backends []*backend
+	for i, listener := range listen(t, ips) {
+		b := &backend{ip: ips[i]}
+		handle := h(b.ip)
+		b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b.hits.Add(1)
+			handle(w, r)
+		}))
+		require.NoError(t, b.Listener.Close())
+		b.Listener = listener
+		b.Start()
+		t.Cleanup(b.Close)
+		backends = append(backends, b)
+	}
+	return backends
+}
+
+func listen(t *testing.T, ips []string) []net.Listener {
+	t.Helper()
+	for range 50 {
+		first, err := net.Listen("tcp", net.JoinHostPort(ips[0], "0"))
+		require.NoError(t, err)
+		all := []net.Listener{first}
+		for _, ip := range ips[1:] {
+			l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", ip, first.Addr().(*net.TCPAddr).Port))
+			if err != nil {
+				break
+			}
+			all = append(all, l)
+		}
+		if len(all) == len(ips) {
+			return all
+		}
+		for _, l := range all {
+			l.Close()
+		}
+	}
+	t.Fatal("no port is free on all of ", ips)
+	return nil
+}
+
+// one starts a single backend and returns it with a client of it.
+func one(t *testing.T, h http.HandlerFunc, adjust ...func(*Config)) (*backend, *Client) {
+	t.Helper()
+	b := serve(t, func(string) http.HandlerFunc { return h }, "127.0.0.1")[0]
+	return b, client(t, b.URL, adjust...)
+}
+
+// client makes a client that is closed with the test, before its servers are.
+func client(t testing.TB, base string, adjust ...func(*Config)) *Client {
+	t.Helper()
+	u, err := url.Parse(base)
+	require.NoError(t, err)
+	cfg := Config{BaseURL: u, Peer: "peer", Timeout: patience, TryTimeout: patience, ResolveEvery: time.Hour}
+	for _, f := range adjust {
+		f(&cfg)
+	}
+	c, err := New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func resolvedBy(n *names, every time.Duration) func(*Config) {
+	return func(c *Config) { c.Resolver, c.ResolveEvery = n, every }
+}
+
+func get(t *testing.T, c *Client) *Response {
+	t.Helper()
+	res, err := c.Get(t.Context(), "/x", "/x")
+	require.NoError(t, err)
+	return res
+}
+
+// neverOpen is a breaker that is out of the way.
+func neverOpen() circuitbreaker.CircuitBreaker[any] {
+	return circuitbreaker.NewBuilder[any]().WithFailureThreshold(1 << 20).Build()
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }
+
+func mustURL(s string) *url.URL {
+	u, err := url.Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+// hang answers nothing until the client gives up.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// sequence answers by each handler in turn, and by the last one from then on.
+func sequence(hs ...http.HandlerFunc) http.HandlerFunc {
+	var n atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		hs[min(int(n.Add(1)), len(hs))-1](w, r)
+	}
+}
+
+// drop breaks the connection in mid-body.
+func drop(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "100")
+	w.WriteHeader(http.StatusOK)
+	fmt.Fprint(w, "not a hundred bytes")
+	w.(http.Flusher).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// metric returns the one series of a family with the given labels, or nil.
+func metric(t *testing.T, reg prometheus.Gatherer, name string, labels prometheus.Labels) *dto.Metric {
+	t.Helper()
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if has(m, labels) {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+func has(m *dto.Metric, labels prometheus.Labels) bool {
+	found := 0
+	for _, l := range m.GetLabel() {
+		if want, ok := labels[l.GetName()]; ok && want == l.GetValue() {
+			found++
+		}
+	}
+	return found == len(labels)
+}

@@ -1,0 +1,73 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"tandem/src/chassis/build"
+)
+
+// newTracerProvider exports what OTEL_TRACES_SAMPLER keeps. Without an
+// endpoint nothing is recorded; ids are made all the same, because logs and
+// problems carry them.
+func newTracerProvider(ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
+	exporter, err := newExporter(ctx, getenv)
+	if err != nil {
+		return nil, err
+	}
+	if exporter == nil {
+		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())), nil
+	}
+	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
+		attribute.String("service.name", info.Service),
+		attribute.String("service.version", info.Version),
+	), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	// The SDK reports failed exports only through this process-wide hook.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.Warn("traces were not exported", slog.String("error", err.Error()))
+	}))
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
+}
+
+// newExporter follows the specification's variables
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/); nil where
+// they name no endpoint. The exporters read the rest of them by themselves.
+func newExporter(ctx context.Context, getenv func(string) string) (sdktrace.SpanExporter, error) {
+	switch name := getenv("OTEL_TRACES_EXPORTER"); {
+	case name == "none", getenv("OTEL_SDK_DISABLED") == "true":
+		return nil, nil
+	case name != "" && name != "otlp":
+		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%q is not usable: give otlp or none", name)
+	case name == "" && first(getenv, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") == "":
+		return nil, nil
+	}
+	switch protocol := first(getenv, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
+	case "", "http/protobuf":
+		return otlptracehttp.New(ctx)
+	case "grpc":
+		return otlptracegrpc.New(ctx)
+	default:
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL=%q is not usable: give http/protobuf or grpc", protocol)
+	}
+}
+
+// first is the first of the variables that is set.
+func first(getenv func(string) string, names ...string) string {
+	for _, name := range names {
+		if value := getenv(name); value != "" {
+			return value
+		}
+	}
+	return ""
+}

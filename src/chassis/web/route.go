@@ -1,0 +1,218 @@
+package web
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"tandem/src/chassis/failure"
+	"tandem/src/chassis/telemetry"
+)
+
+// route is one pattern with its handler. Span, metrics and log line of a
+// request are made here, together: it is the cheapest place, and no answer can
+// pass it by.
+type route struct {
+	router   *Router
+	template string
+	handler  Handler
+	quiet    bool
+}
+
+// exchange is one request and what became of it.
+type exchange struct {
+	http.ResponseWriter
+	start  time.Time
+	method string // of the conventions: _OTHER where it is unknown
+	status int
+	bytes  int
+	err    *failure.Error
+	stack  []byte // of a panic
+	cut    bool   // the handler panicked when its answer had begun
+}
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	n, err := x.ResponseWriter.Write(b)
+	x.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{ResponseWriter: w, start: time.Now(), method: knownMethod(r.Method)}
+	if rt.quiet {
+		ctx := rt.identify(r)
+		rt.answer(x, r.WithContext(ctx))
+		rt.record(ctx, x, r, slog.LevelDebug)
+	} else {
+		rt.serveTraced(x, r)
+	}
+	if x.cut {
+		// An answer that broke off must not look whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// identify gives a request without a span a trace id all the same, because a
+// problem names one.
+func (rt *route) identify(r *http.Request) context.Context {
+	ctx := rt.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	var ids trace.SpanContextConfig
+	binary.NativeEndian.PutUint64(ids.TraceID[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(ids.TraceID[8:], rand.Uint64())
+	binary.NativeEndian.PutUint64(ids.SpanID[:], rand.Uint64())
+	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(ids))
+}
+
+func (rt *route) serveTraced(x *exchange, r *http.Request) {
+	ctx, span := rt.startSpan(r, x)
+	rt.limited(x, r.WithContext(ctx))
+	rt.endSpan(span, x)
+	rt.record(ctx, x, r, level(x))
+}
+
+// limited answers if there is a place for one more request in flight.
+func (rt *route) limited(x *exchange, r *http.Request) {
+	select {
+	case rt.router.places <- struct{}{}:
+		rt.router.metrics.active.Inc()
+		rt.answer(x, r)
+		rt.router.metrics.active.Dec()
+		<-rt.router.places
+	default:
+		rt.fail(x, r, failure.New(failure.Unavailable, "The service is busy; try again shortly."))
+	}
+}
+
+func (rt *route) answer(x *exchange, r *http.Request) {
+	defer rt.recoverPanic(x, r)
+	if err := rt.handler(x, r); err != nil {
+		rt.fail(x, r, shown(r.Context(), err))
+	}
+}
+
+func (rt *route) recoverPanic(x *exchange, r *http.Request) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	x.stack = debug.Stack()
+	f := shown(context.Background(), fmt.Errorf("panic: %v", value))
+	if x.status != 0 {
+		x.err, x.cut = f, true
+		return
+	}
+	rt.fail(x, r, f)
+}
+
+// fail answers with a problem.
+func (rt *route) fail(x *exchange, r *http.Request, f *failure.Error) {
+	x.err = f
+	if err := writeProblem(x, r, f); err != nil {
+		x.err = f.Because(err)
+		x.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// record counts and logs the request.
+func (rt *route) record(ctx context.Context, x *exchange, r *http.Request, at slog.Level) {
+	took := time.Since(x.start)
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	telemetry.Observe(rt.router.metrics.duration.WithLabelValues(x.method, rt.template, strconv.Itoa(x.status)),
+		took, trace.SpanContextFromContext(ctx))
+	if !rt.router.log.Enabled(ctx, at) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs,
+		slog.String("http.request.method", r.Method),
+		slog.String("http.route", rt.template),
+		slog.String("url.path", r.URL.Path),
+		slog.Int("http.response.status_code", x.status),
+		slog.Int("http.response.body.size", x.bytes),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+	)
+	if x.err != nil {
+		attrs = append(attrs, slog.String("error", x.err.Error()))
+	}
+	if x.stack != nil {
+		attrs = append(attrs, slog.String("exception.stacktrace", string(x.stack)))
+	}
+	rt.router.log.LogAttrs(ctx, at, "request", attrs...)
+}
+
+// level is how severe a request's end is: a defect of ours, a refusal, or
+// nothing to mention.
+func level(x *exchange) slog.Level {
+	switch {
+	case x.stack != nil || x.status == http.StatusInternalServerError:
+		return slog.LevelError
+	case x.status > http.StatusInternalServerError:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// startSpan begins the server span, a child of the caller's where the request
+// names one (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
+func (rt *route) startSpan(r *http.Request, x *exchange) (context.Context, trace.Span) {
+	ctx := rt.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	name := x.method
+	if name == otherMethod {
+		name = "HTTP"
+	}
+	if rt.template != Unmatched {
+		name += " " + rt.template
+	}
+	ctx, span := rt.router.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
+	if span.IsRecording() {
+		span.SetAttributes(requestAttributes(r, x.method)...)
+		if rt.template != Unmatched {
+			span.SetAttributes(attribute.String("http.route", rt.template))
+		}
+	}
+	return ctx, span
+}
+
+func (rt *route) endSpan(span trace.Span, x *exchange) {
+	if span.IsRecording() {
+		span.SetAttributes(attribute.Int("http.response.status_code", x.status), attribute.Int("http.response.body.size", x.bytes))
+		if x.status >= http.StatusInternalServerError {
+			span.SetAttributes(attribute.String("error.type", strconv.Itoa(x.status)))
+			span.SetStatus(codes.Error, "")
+		}
+		if x.stack != nil {
+			span.RecordError(x.err, trace.WithStackTrace(false))
+		}
+	}
+	span.End()
+}

@@ -1,0 +1,60 @@
+// Command tandem runs both services in one process, on embedded stores: for a
+// laptop.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"tandem/src/chassis/lifecycle"
+	"tandem/src/chassis/settings"
+	"tandem/src/orders"
+	"tandem/src/users"
+)
+
+// config is what the program can be told: the settings of both services, where
+// they make sense together.
+type config struct {
+	settings.Common
+	orders.UsersTimeouts
+	UsersPort  int `default:"5001" min:"1" max:"65535" help:"TCP port of users."`
+	OrdersPort int `default:"5002" min:"1" max:"65535" help:"TCP port of orders."`
+}
+
+func main() { os.Exit(lifecycle.Main(run)) }
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	var c config
+	program := settings.Program{Name: "tandem", About: "The users and the orders service in one process, on embedded stores."}
+	if err := settings.Parse(program, &c, args, getenv, stdout); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, greeting, c.UsersPort, c.OrdersPort, c.OrdersPort, c.OrdersPort)
+	both, ctx := errgroup.WithContext(ctx)
+	usersConfig := users.Config{Service: settings.Service{Common: c.Common, Port: c.UsersPort}}
+	ordersConfig := orders.Config{
+		Service:       settings.Service{Common: c.Common, Port: c.OrdersPort},
+		UsersURL:      settings.URL{URL: &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", c.UsersPort)}},
+		UsersTimeouts: c.UsersTimeouts,
+	}
+	both.Go(func() error { return users.Run(ctx, usersConfig, getenv, stdout) })
+	both.Go(func() error { return orders.Run(ctx, ordersConfig, getenv, stdout) })
+	return both.Wait()
+}
+
+const greeting = `
+Two services are starting. Try:
+
+  curl http://localhost:%d/users
+  curl http://localhost:%d/orders/1/details
+  curl http://localhost:%d/orders/stats
+  curl http://localhost:%d/orders -H 'Content-Type: application/json' -d '{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 899.99}'
+
+Ctrl-C ends both.
+
+`

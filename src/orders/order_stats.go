@@ -1,0 +1,20 @@
+package orders
+
+import (
+	"net/http"
+
+	"tandem/src/chassis/web"
+)
+
+// orderStats answers GET /orders/stats.
+func orderStats(store *Store) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		stats, err := store.Stats(r.Context())
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, statsAnswer{
+			Orders: stats.Orders, Revenue: stats.Revenue, ByStatus: stats.ByStatus, Average: stats.Average, Service: serviceName,
+		})
+	}
+}

@@ -1,0 +1,22 @@
+package users
+
+import (
+	"net/http"
+
+	"tandem/src/chassis/web"
+)
+
+// getUser answers GET /users/{id}.
+func getUser(store *Store) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, ok := web.PathID(r)
+		if !ok {
+			return noUser(r.PathValue("id"))
+		}
+		user, err := store.Get(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, wire(user))
+	}
+}

@@ -1,0 +1,19 @@
+package users
+
+import (
+	_ "embed"
+
+	"tandem/src/chassis/web"
+)
+
+//go:embed openapi.yaml
+var openapi []byte
+
+// Routes registers every route of the service, beside those of every host.
+func Routes(rt *web.Router, store *Store) {
+	rt.Handle("GET /users", listUsers(store))
+	rt.Handle("POST /users", createUser(store))
+	rt.Handle("GET /users/{id}", getUser(store))
+	rt.Handle("PATCH /users/{id}", updateUser(store))
+	rt.HandleQuiet("GET /openapi.yaml", web.Document(openapi))
+}

@@ -1,0 +1,42 @@
+package users
+
+import (
+	"net/http"
+
+	"tandem/src/chassis/failure"
+	"tandem/src/chassis/web"
+)
+
+// updateUser answers PATCH /users/{id}.
+func updateUser(store *Store) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, ok := web.PathID(r)
+		if !ok {
+			return noUser(r.PathValue("id"))
+		}
+		changes, err := readChanges(w, r)
+		if err != nil {
+			return err
+		}
+		changed, err := store.Update(r.Context(), id, changes)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, wire(changed))
+	}
+}
+
+func readChanges(w http.ResponseWriter, r *http.Request) (Changes, error) {
+	body, err := web.ReadBody(w, r)
+	if err != nil {
+		return Changes{}, err
+	}
+	changes := Changes{Name: body.OptionalString("name"), Email: body.OptionalString("email"), Active: body.OptionalBool("active")}
+	if err := body.Err(changes.Broken()); err != nil {
+		return Changes{}, err
+	}
+	if changes == (Changes{}) {
+		return Changes{}, failure.New(failure.Invalid, "Give at least one of name, email and active.")
+	}
+	return changes, nil
+}
