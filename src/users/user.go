@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/mail"
 	"time"
+	"unicode/utf8"
 
 	"tandem/src/chassis/failure"
 )
@@ -39,7 +40,7 @@ type Filter struct {
 	Limit  int
 }
 
-// maxEmail is the greatest length of an address that SMTP can carry
+// maxEmail is the greatest length of an address, in characters, that SMTP can carry
 // (RFC 5321, section 4.5.3.1.3).
 const maxEmail = 254
 
@@ -62,7 +63,7 @@ func (c Changes) Broken() (broken failure.Fields) {
 // isEmail reports whether text is an address and nothing else (RFC 5322).
 func isEmail(text string) bool {
 	address, err := mail.ParseAddress(text)
-	return err == nil && address.Address == text && len(text) <= maxEmail
+	return err == nil && address.Address == text && utf8.RuneCountInString(text) <= maxEmail
 }
 
 // noUser is the failure that no user has that id.

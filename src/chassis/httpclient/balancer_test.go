@@ -89,6 +89,25 @@ func TestLoadCountsTriesInFlight(t *testing.T) {
 	assert.InDelta(t, calls/2, l.hits.Load(), calls/8, "with nothing else known, the calls are halved")
 }
 
+func TestChoosesTheLessLoaded(t *testing.T) {
+	set := testBalancer("10.0.0.1", "10.0.0.2").set.Load()
+	a, b := set.addresses[0], set.addresses[1]
+	now := time.Now()
+	for range 2 {
+		a.begin()
+		a.end(now, 10*time.Millisecond, answered)
+		b.begin()
+		b.end(now, 25*time.Millisecond, answered)
+	}
+	for want := range 3 { // at the third, 3 × 10 ms is more than 25 ms
+		for range 20 {
+			assert.Equal(t, want < 2, set.choose(now, nil) == a, want)
+			assert.Same(t, b, set.choose(now, a), "whatever its load")
+		}
+		a.begin()
+	}
+}
+
 // A caller in a hurry never learns how slow the hanging address is; the client must.
 func TestCancelledCallCountsAsSample(t *testing.T) {
 	l, r, c := pair(t, hang, ok)

@@ -58,7 +58,6 @@ func TestBrokenConnectionCausesALookup(t *testing.T) {
 		res, err := c.Get(t.Context(), "/x", "/x")
 		return err == nil && res.Status == http.StatusOK
 	}, patience, 10*time.Millisecond)
-	assert.Less(t, n.lookups(), 100, "not one for each call")
 }
 
 func TestNoSuchHostFailsFastAndRecovers(t *testing.T) {
@@ -80,6 +79,18 @@ func TestNoSuchHostFailsFastAndRecovers(t *testing.T) {
 
 	n.set(nil, "127.0.0.1")
 	require.Eventually(t, func() bool { return !fails() }, patience, time.Millisecond)
+}
+
+func TestLookupsAreNotAsManyAsCalls(t *testing.T) {
+	n := namesOf()
+	n.set(noSuchHost())
+	start := time.Now()
+	c := client(t, "http://peer", resolvedBy(n, time.Hour))
+	for range 1000 {
+		_, err := c.Get(t.Context(), "/x", "/x")
+		require.ErrorIs(t, err, ErrNoAddress)
+	}
+	assert.LessOrEqual(t, n.lookups(), 2+int(time.Since(start)/resolveGap))
 }
 
 func TestNoSuchHostRecoversWithoutWaitingForTheInterval(t *testing.T) {

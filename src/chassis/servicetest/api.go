@@ -1,0 +1,113 @@
+package servicetest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// API calls a service. With the transport of a contract, every exchange is
+// checked against the service's document.
+type API struct {
+	URL       string
+	Transport http.RoundTripper
+}
+
+// Answer is what a service answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Text   string
+	JSON   map[string]any // of a JSON answer; numbers are json.Number
+}
+
+// Get calls a path.
+func (a API) Get(t testing.TB, path string) Answer {
+	t.Helper()
+	return a.Call(t, http.MethodGet, path, "")
+}
+
+// Post sends a JSON body; headers are given as name, value, name, value.
+func (a API) Post(t testing.TB, path, body string, headers ...string) Answer {
+	t.Helper()
+	return a.Call(t, http.MethodPost, path, body, headers...)
+}
+
+// Patch sends a JSON body.
+func (a API) Patch(t testing.TB, path, body string) Answer {
+	t.Helper()
+	return a.Call(t, http.MethodPatch, path, body)
+}
+
+// Call makes one request. A body that is not empty is declared as JSON unless a
+// header says otherwise.
+func (a API) Call(t testing.TB, method, path, body string, headers ...string) Answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, a.URL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	// Redirects are answers like any other.
+	client := http.Client{Transport: a.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	answer := Answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && len(text) > 0 {
+		decoder := json.NewDecoder(strings.NewReader(answer.Text))
+		decoder.UseNumber()
+		require.NoError(t, decoder.Decode(&answer.JSON), "%s", text)
+	}
+	return answer
+}
+
+// Require demands a status and returns the answer.
+func (a Answer) Require(t testing.TB, status int) Answer {
+	t.Helper()
+	require.Equal(t, status, a.Status, "%s", a.Text)
+	return a
+}
+
+// Fields are the names of the members that a problem calls bad.
+func (a Answer) Fields() (names []string) {
+	errors, _ := a.JSON["errors"].([]any)
+	for _, e := range errors {
+		names = append(names, e.(map[string]any)["field"].(string))
+	}
+	return names
+}
+
+// At is the value below members and indexes, such as At("users", 0, "id"), as
+// JSON text.
+func (a Answer) At(t testing.TB, path ...any) string {
+	t.Helper()
+	var value any = a.JSON
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			members, ok := value.(map[string]any)
+			require.True(t, ok, "%v of %s", path, a.Text)
+			value, ok = members[step]
+			require.True(t, ok, "%v of %s", path, a.Text)
+		case int:
+			items, ok := value.([]any)
+			require.True(t, ok && step < len(items), "%v of %s", path, a.Text)
+			value = items[step]
+		}
+	}
+	text, err := json.Marshal(value)
+	require.NoError(t, err)
+	return string(text)
+}
