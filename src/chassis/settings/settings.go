@@ -26,7 +26,7 @@ var ErrHelp = errors.New("help was asked for")
 // Common are the settings of every program.
 type Common struct {
 	DataDir         string        `default:"data" help:"Folder of the SQLite files; created where it is missing."`
-	SeedDemoData    bool          `help:"Put the demo's rows into an empty store."`
+	SeedDemoData    bool          `default:"false" help:"Put the demo's rows into an empty store."`
 	DrainDelay      time.Duration `default:"0s" min:"0s" max:"10m" help:"Time to go on serving after SIGTERM, until every client has learned that this process leaves."`
 	ShutdownTimeout time.Duration `default:"15s" min:"0s" max:"10m" help:"Time that requests in flight have to finish after DRAIN_DELAY."`
 	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service serves at once; more are answered 503."`
