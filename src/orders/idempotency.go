@@ -84,7 +84,7 @@ func (s *Store) CreateOnce(ctx context.Context, r Request, o NewOrder, encode fu
 		return keep(ctx, q, r, answer)
 	})
 	if !errors.Is(err, errKeyTaken) {
-		return &answer, wrap(err)
+		return &answer, err
 	}
 	earlier, err := s.Replay(ctx, r)
 	if err == nil && earlier == nil {
@@ -100,7 +100,7 @@ func keep(ctx context.Context, q database.Queries, r Request, a Answer) error {
 	const query = "INSERT INTO idempotency_keys (key, request_hash, order_id, answer, created_at) VALUES ($1, $2, $3, $4, $5)" +
 		" ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash, order_id = excluded.order_id," +
 		" answer = excluded.answer, created_at = excluded.created_at WHERE idempotency_keys.created_at <= $6"
-	at := now()
+	at := database.Now()
 	result, err := q.ExecContext(ctx, query, r.Key, r.Hash, a.OrderID, a.Body, at, at.Add(-keyLifetime))
 	if err != nil {
 		return err
@@ -118,13 +118,13 @@ func (s *Store) Replay(ctx context.Context, r Request) (*Answer, error) {
 	var hash []byte
 	answer := Answer{Replayed: true}
 	err := s.db.Read(ctx, keysOp("SELECT"), func(ctx context.Context, q database.Queries) error {
-		return q.QueryRowContext(ctx, query, r.Key, now().Add(-keyLifetime)).Scan(&hash, &answer.OrderID, &answer.Body)
+		return q.QueryRowContext(ctx, query, r.Key, database.Now().Add(-keyLifetime)).Scan(&hash, &answer.OrderID, &answer.Body)
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
 	case err != nil:
-		return nil, wrap(err)
+		return nil, err
 	case string(hash) != string(r.Hash):
 		return nil, failure.New(failure.Unprocessable, "This Idempotency-Key was used for another order; use a new key for a new order.")
 	default:
@@ -134,10 +134,10 @@ func (s *Store) Replay(ctx context.Context, r Request) (*Answer, error) {
 
 // PurgeKeys deletes keys that have expired.
 func (s *Store) PurgeKeys(ctx context.Context) error {
-	return wrap(s.db.WriteOne(ctx, keysOp("DELETE"), func(ctx context.Context, q database.Queries) error {
-		_, err := q.ExecContext(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", now().Add(-keyLifetime))
+	return s.db.WriteOne(ctx, keysOp("DELETE"), func(ctx context.Context, q database.Queries) error {
+		_, err := q.ExecContext(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", database.Now().Add(-keyLifetime))
 		return err
-	}))
+	})
 }
 
 func keysOp(command string) database.Op {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/decimal"
@@ -18,13 +17,7 @@ import (
 var migrations embed.FS
 
 // Migrations are the versions of the store's schema.
-func Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded: it cannot be missing
-	}
-	return files
-}
+func Migrations() fs.FS { return migrations }
 
 // Store keeps orders in a database. Beside the failures that its methods name,
 // each gives failure.Unavailable while the database is away.
@@ -41,7 +34,7 @@ func (s *Store) Create(ctx context.Context, o NewOrder) (created Order, err erro
 		created, err = insert(ctx, q, o)
 		return err
 	})
-	return created, wrap(err)
+	return created, err
 }
 
 // Get returns the order with that id. The failure is NotFound.
@@ -53,7 +46,7 @@ func (s *Store) Get(ctx context.Context, id int64) (found Order, err error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return Order{}, noOrder(id)
 	}
-	return found, wrap(err)
+	return found, err
 }
 
 // List returns the orders that a filter chooses, by id.
@@ -71,7 +64,7 @@ func (s *Store) List(ctx context.Context, f Filter) (found []Order, err error) {
 		found, err = database.Rows(ctx, q, scan, "SELECT "+columns+" FROM orders"+page, args...)
 		return err
 	})
-	return found, wrap(err)
+	return found, err
 }
 
 // SetStatus changes the status of an order. The failure is NotFound, or
@@ -89,7 +82,7 @@ func (s *Store) SetStatus(ctx context.Context, id int64, status Status) (changed
 	if errors.Is(err, sql.ErrNoRows) {
 		return Order{}, s.refuse(ctx, id, status)
 	}
-	return changed, wrap(err)
+	return changed, err
 }
 
 // refuse says why an order's status did not change.
@@ -110,7 +103,7 @@ func (s *Store) Stats(ctx context.Context) (stats Stats, err error) {
 		sums, err = database.Rows(ctx, q, scanSum, query)
 		return err
 	})
-	return total(sums), wrap(err)
+	return total(sums), err
 }
 
 // sum is what order_stats says of one status.
@@ -145,7 +138,7 @@ func total(sums []sum) Stats {
 
 func insert(ctx context.Context, q database.Queries, o NewOrder) (Order, error) {
 	const query = "INSERT INTO orders (user_id, product, quantity, price_cents, status, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING " + columns
-	return scan(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), now()))
+	return scan(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), database.Now()))
 }
 
 func op(command string) database.Op { return database.Op{Name: command, Table: "orders"} }
@@ -155,13 +148,3 @@ func scan(row database.Row) (o Order, err error) {
 	o.CreatedAt = o.CreatedAt.UTC()
 	return o, err
 }
-
-func wrap(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("orders store: %w", err)
-}
-
-// now is the time as both databases keep it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/failure"
@@ -18,13 +17,7 @@ import (
 var migrations embed.FS
 
 // Migrations are the versions of the store's schema.
-func Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded: it cannot be missing
-	}
-	return files
-}
+func Migrations() fs.FS { return migrations }
 
 // Store keeps users in a database. Beside the failures that its methods name,
 // each gives failure.Unavailable while the database is away.
@@ -40,7 +33,7 @@ const columns = "id, name, email, active, created_at"
 func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error) {
 	const query = "INSERT INTO users (name, email, email_key, active, created_at) VALUES ($1, $2, $3, TRUE, $4) RETURNING " + columns
 	err = s.db.WriteOne(ctx, op("INSERT"), func(ctx context.Context, q database.Queries) (err error) {
-		created, err = scan(q.QueryRowContext(ctx, query, u.Name, u.Email, emailKey(u.Email), now()))
+		created, err = scan(q.QueryRowContext(ctx, query, u.Name, u.Email, emailKey(u.Email), database.Now()))
 		return err
 	})
 	return created, explain(err, u.Email)
@@ -55,7 +48,7 @@ func (s *Store) Get(ctx context.Context, id int64) (found User, err error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return User{}, noUser(id)
 	}
-	return found, wrap(err)
+	return found, err
 }
 
 // List returns the users that a filter chooses, by id.
@@ -73,7 +66,7 @@ func (s *Store) List(ctx context.Context, f Filter) (found []User, err error) {
 		found, err = database.Rows(ctx, q, scan, "SELECT "+columns+" FROM users"+page, args...)
 		return err
 	})
-	return found, wrap(err)
+	return found, err
 }
 
 // Update changes a user. The failure is NotFound, or Conflict where another
@@ -111,18 +104,8 @@ func explain(err error, address string) error {
 	if database.IsDuplicate(err) {
 		return failure.New(failure.Conflict, fmt.Sprintf("Another user has the e-mail address %s.", address))
 	}
-	return wrap(err)
-}
-
-func wrap(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("users store: %w", err)
+	return err
 }
 
 // emailKey is what makes an address unique.
 func emailKey(address string) string { return strings.ToLower(address) }
-
-// now is the time as both databases keep it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

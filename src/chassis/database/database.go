@@ -27,7 +27,7 @@ type Config struct {
 	Name       string       // of the SQLite file, and in metrics
 	URL        settings.URL // of PostgreSQL; the zero URL means SQLite
 	DataDir    string       // folder of the SQLite file
-	Migrations fs.FS        // folders "sqlite" and "postgres"; see Migrate
+	Migrations fs.FS        // folders migrations/sqlite and migrations/postgres
 }
 
 // DB is one service's database.

@@ -33,7 +33,7 @@ func release(lowest ...int) fs.FS {
 		} else {
 			text += fmt.Sprintf("UPDATE schema_admission SET lowest_version = %d;\n", low)
 		}
-		for _, folder := range []string{"sqlite", "postgres"} {
+		for _, folder := range []string{"migrations/sqlite", "migrations/postgres"} {
 			files[fmt.Sprintf("%s/%05d_t.sql", folder, version)] = &fstest.MapFile{Data: []byte(text)}
 		}
 	}

@@ -72,7 +72,7 @@ func isBusy(err error) bool {
 
 // asFailure says of an error that the database is away, where it is.
 func asFailure(err error) error {
-	if err == nil || !comesBack(err) {
+	if !comesBack(err) {
 		return err
 	}
 	return failure.New(failure.Unavailable, "The database does not answer; try again shortly.").Because(err)

@@ -14,9 +14,9 @@ import (
 // migrate applies the migrations that the database lacks, one process at a
 // time, and refuses a database that admits no binary of this version.
 //
-// A migration is a file NNNNN_what.sql in the folder of each dialect. It first
-// expands the schema; a later release contracts it, so that two versions can
-// serve at once. In its table schema_admission each database holds the lowest
+// A migration is a file NNNNN_what.sql in migrations/sqlite and another in
+// migrations/postgres. It first expands the schema; a later release contracts
+// it, so that two versions can serve at once. In its table schema_admission each database holds the lowest
 // version whose binaries may still run on it, which a contracting migration
 // raises; a binary's version is that of its newest migration.
 func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
@@ -47,7 +47,7 @@ func (db *DB) migrator(migrations fs.FS) (*goose.Provider, error) {
 		dialect, folder = goose.DialectPostgres, "postgres"
 		options = append(options, goose.WithSessionLocker(locker))
 	}
-	files, err := fs.Sub(migrations, folder)
+	files, err := fs.Sub(migrations, "migrations/"+folder)
 	if err != nil {
 		return nil, err
 	}

@@ -63,8 +63,14 @@ func (db *DB) run(ctx context.Context, op Op, work func(context.Context) error) 
 		err = work(ctx)
 	}
 	endSpan(span, err)
-	return asFailure(err)
+	if err != nil {
+		return asFailure(fmt.Errorf("%s %s: %w", op.Name, op.Table, err))
+	}
+	return nil
 }
+
+// Now is the time in the precision that both databases keep: microseconds.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 func (db *DB) transact(ctx context.Context, work Work) error {
 	tx, err := db.writer.BeginTx(ctx, nil)
