@@ -90,10 +90,10 @@ func TestExpandAsksUsersOnceForAllOrders(t *testing.T) {
 	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		const user = `{"id": %d, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`
-		switch {
-		case r.URL.Path == "/health":
+		switch r.URL.Path {
+		case "/health":
 			_, _ = fmt.Fprint(w, `{"status": "healthy"}`)
-		case r.URL.Path == "/users":
+		case "/users":
 			calls.Add(1)
 			require.Equal(t, "1,2,3", r.URL.Query().Get("ids"))
 			_, _ = fmt.Fprintf(w, `{"users": [`+user+`, `+user+`]}`, 1, 2) // user 3 is gone
@@ -130,7 +130,7 @@ func TestReadsDegradeWithoutUsers(t *testing.T) {
 
 func TestDetailsOfAUserWhoIsGoneDegrade(t *testing.T) {
 	gone := false
-	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if gone {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusNotFound)
@@ -163,7 +163,7 @@ func TestTheDemosOrdersAreSeededOnce(t *testing.T) {
 	p := start(t, seeded, servicetest.SQLite(t))
 	require.NoError(t, p.orders.Stop())
 	again := servicetest.StartReady(t, run(t, seeded, p.users.URL))
-	p.API.URL = again.URL
+	p.URL = again.URL
 	stats := p.Get(t, "/orders/stats").Require(t, 200)
 	require.Equal(t, "1400.00", stats.At(t, "total_revenue"))
 	require.Equal(t, "466.67", stats.At(t, "average_order_value"))

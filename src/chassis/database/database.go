@@ -34,6 +34,7 @@ type Config struct {
 type DB struct {
 	reader     *sql.DB
 	writer     *sql.DB // the same pool on PostgreSQL
+	group      *group  // of SQLite: commits that share a wait for the disk
 	file       string  // of SQLite
 	system     string  // "sqlite" or "postgresql", as db.system.name has it
 	tracer     trace.Tracer
@@ -94,6 +95,7 @@ func (db *DB) Close() error {
 	if db.writer == db.reader {
 		return db.reader.Close()
 	}
+	db.group.close()
 	// The writer last: the last connection to close empties the WAL.
 	return errors.Join(db.reader.Close(), db.writer.Close())
 }

@@ -43,13 +43,21 @@ func (db *DB) Read(ctx context.Context, op Op, work Work) error {
 
 // WriteOne runs one statement that is its own transaction.
 func (db *DB) WriteOne(ctx context.Context, op Op, work Work) error {
-	return db.run(ctx, op, func(ctx context.Context) error { return work(ctx, db.writer) })
+	return db.run(ctx, op, func(ctx context.Context) error {
+		if db.group != nil {
+			return db.group.do(ctx, work)
+		}
+		return work(ctx, db.writer)
+	})
 }
 
 // Write runs statements in one transaction; again, when the database gave it
 // up in favour of another, so work must not keep anything of a failed run.
 func (db *DB) Write(ctx context.Context, op Op, work Work) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
+		if db.group != nil {
+			return db.group.do(ctx, work)
+		}
 		return db.transact(ctx, work)
 	})
 }

@@ -35,7 +35,7 @@ func openSQLite(dir, name string) (*DB, error) {
 	readers := 2 + runtime.GOMAXPROCS(0)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	return &DB{reader: reader, writer: writer, file: path, system: sqliteSystem, attributes: []attribute.KeyValue{
+	return &DB{reader: reader, writer: writer, group: newGroup(writer), file: path, system: sqliteSystem, attributes: []attribute.KeyValue{
 		attribute.String("db.system.name", sqliteSystem),
 		attribute.String("db.namespace", filepath.Base(path)),
 	}}, nil

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// firstAnswer bounds how long an answer waits for the very first check.
+// firstAnswer bounds how long an answer waits for the very first checks, all
+// of them together: not so long that a probe would notice.
 const firstAnswer = 80 * time.Millisecond
 
 // check asks the same question again and again and keeps the last answer.
@@ -38,39 +39,31 @@ func watch(ctx context.Context, period time.Duration, ask func(context.Context) 
 }
 
 func (c *check) ask(ctx context.Context, timeout time.Duration, ask func(context.Context) string, tell func(string)) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	state := ask(ctx)
+	state := ask(bounded)
+	if ctx.Err() != nil {
+		return // Cut short by us, so it says nothing.
+	}
 	c.state.Store(state)
 	tell(state)
 }
 
-// result is the last answer. The first one is waited for, though not so long
-// that a probe would notice.
+// result is the last answer. The first one is waited for until the context
+// ends.
 func (c *check) result(ctx context.Context) string {
 	select {
 	case <-c.asked:
-	default:
-		c.waitForFirst(ctx)
+	case <-ctx.Done():
 	}
 	return c.state.Load().(string)
 }
 
-func (c *check) waitForFirst(ctx context.Context) {
-	timer := time.NewTimer(firstAnswer)
-	defer timer.Stop()
-	select {
-	case <-c.asked:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// await blocks until the answer is state, or the context ends.
-func (c *check) await(ctx context.Context, state string) {
+// awaitAnswer blocks until the one asked has been reached, or the context ends.
+func (c *check) awaitAnswer(ctx context.Context) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for c.state.Load() != state {
+	for c.state.Load() == Unreachable {
 		select {
 		case <-ctx.Done():
 			return

@@ -92,12 +92,13 @@ func (h *Health) Ready() { h.enter("") }
 // Drain ends readiness for good.
 func (h *Health) Drain() { h.enter(draining) }
 
-// Await blocks until the dependency has been found healthy, or the context ends.
+// Await blocks until the dependency has answered, well or not, or the context
+// ends.
 func (h *Health) Await(ctx context.Context, dependency string) {
 	h.mu.Lock()
 	c := h.dependencies[dependency]
 	h.mu.Unlock()
-	c.await(ctx, Healthy)
+	c.awaitAnswer(ctx)
 }
 
 // Get answers GET /health.
@@ -107,12 +108,14 @@ func (h *Health) Get(w http.ResponseWriter, r *http.Request) error {
 	if err := query.Err(); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), firstAnswer)
+	defer cancel()
 	if probe == "1" {
-		if why := h.notReady(r.Context()); why != "" {
+		if why := h.notReady(ctx); why != "" {
 			return failure.New(failure.Unavailable, why)
 		}
 	}
-	return web.JSON(w, http.StatusOK, h.report(r.Context()))
+	return web.JSON(w, http.StatusOK, h.report(ctx))
 }
 
 func (h *Health) notReady(ctx context.Context) string {
@@ -120,7 +123,7 @@ func (h *Health) notReady(ctx context.Context) string {
 	switch {
 	case phase != "":
 		return phase
-	case store.result(ctx) != Healthy:
+	case store == nil || store.result(ctx) != Healthy:
 		return "The service cannot reach its database."
 	default:
 		return ""

@@ -61,6 +61,7 @@ func (a *address) end(now time.Time, took time.Duration, v verdict) bool {
 		}
 	case struggled:
 		a.strikes++
+	case broken, abandoned:
 	}
 	return v == broken || a.strikes >= strikesToEject
 }

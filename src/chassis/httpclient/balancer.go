@@ -50,7 +50,7 @@ func (b *balancer) pick(ctx context.Context, avoid *address) (*address, error) {
 	if len(set.addresses) == 0 {
 		b.resolveSoon()
 		// Not wrapped: the look-up may have run into a deadline, but it was not this call's.
-		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.source.host, set.err)
+		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.source.host, set.err) //nolint:errorlint // see above
 	}
 	a := set.choose(time.Now(), avoid)
 	a.begin()

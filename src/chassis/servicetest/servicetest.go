@@ -37,7 +37,8 @@ func Start(t testing.TB, run func(ctx context.Context, stdout io.Writer) error) 
 	t.Cleanup(func() {
 		cancel()
 		select {
-		case <-s.done:
+		case err := <-s.done:
+			_ = err // the test has asked for it by Stop, or does not care
 		case <-time.After(patience):
 			t.Error("the service did not end")
 		}

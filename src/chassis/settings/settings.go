@@ -50,15 +50,13 @@ type Program struct {
 	Port  int // the default of PORT
 }
 
-// Struct is a struct that embeds Common.
-type Struct interface{ common() *Common }
-
 func (c *Common) common() *Common { return c }
 
-// Parse fills a struct of settings. A bad value gives one sentence with the
+// Parse fills the struct of settings that into points to; one that embeds Common
+// learns what is effective. A bad value gives one sentence with the
 // variable's name, the value (secrets masked) and what would be valid. Asked
 // for help (-h), it prints every setting to stdout and returns ErrHelp.
-func Parse(program Program, into Struct, args []string, getenv func(string) string, stdout io.Writer) error {
+func Parse(program Program, into any, args []string, getenv func(string) string, stdout io.Writer) error {
 	helped := false
 	parser, err := kong.New(into, append(mappers(),
 		kong.Name(program.Name), kong.Description(program.About), kong.Vars{"port": strconv.Itoa(program.Port)},
@@ -74,7 +72,9 @@ func Parse(program Program, into Struct, args []string, getenv func(string) stri
 	if bad, ok := errors.AsType[*ValueError](err); ok {
 		return bad
 	}
-	into.common().Effective = effective(parser.Model.Flags)
+	if c, ok := into.(interface{ common() *Common }); ok {
+		c.common().Effective = effective(parser.Model.Flags)
+	}
 	return err
 }
 

@@ -2,8 +2,11 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -44,16 +47,21 @@ func newTracerProvider(ctx context.Context, info build.Info, getenv func(string)
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/); nil where
 // they name no endpoint. The exporters read the rest of them by themselves.
 func newExporter(ctx context.Context, getenv func(string) string) (sdktrace.SpanExporter, error) {
+	endpoint := first(getenv, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 	switch name := getenv("OTEL_TRACES_EXPORTER"); {
-	case name == "none", getenv("OTEL_SDK_DISABLED") == "true":
+	case name == "none", strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true"):
 		return nil, nil
 	case name != "" && name != "otlp":
 		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%q is not usable: give otlp or none", name)
-	case name == "" && first(getenv, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") == "":
+	case name == "" && endpoint == "":
 		return nil, nil
 	}
 	switch protocol := first(getenv, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
 	case "", "http/protobuf":
+		// The exporter would take another one for localhost, or for none.
+		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return nil, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT is not usable: give a URL like http://collector:4318")
+		}
 		return otlptracehttp.New(ctx)
 	case "grpc":
 		return otlptracegrpc.New(ctx)

@@ -28,7 +28,7 @@ func requestAttributes(r *http.Request, method string) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 12)
 	attrs = append(attrs,
 		attribute.String("http.request.method", method),
-		attribute.String("url.path", r.URL.Path),
+		attribute.String("url.path", text(r.URL.Path)),
 		attribute.String("url.scheme", "http"),
 		attribute.String("network.protocol.version", strings.TrimPrefix(r.Proto, "HTTP/")),
 	)
@@ -36,14 +36,18 @@ func requestAttributes(r *http.Request, method string) []attribute.KeyValue {
 		attrs = append(attrs, attribute.String("http.request.method_original", r.Method))
 	}
 	if r.URL.RawQuery != "" {
-		attrs = append(attrs, attribute.String("url.query", r.URL.RawQuery))
+		attrs = append(attrs, attribute.String("url.query", text(r.URL.RawQuery)))
 	}
 	if agent := r.UserAgent(); agent != "" {
-		attrs = append(attrs, attribute.String("user_agent.original", agent))
+		attrs = append(attrs, attribute.String("user_agent.original", text(agent)))
 	}
-	attrs = appendAddress(attrs, "server.address", "server.port", r.Host)
+	attrs = appendAddress(attrs, "server.address", "server.port", text(r.Host))
 	return appendPeer(attrs, r.RemoteAddr)
 }
+
+// text makes what a caller sent fit for a span: one attribute that is not UTF-8
+// and the exporter loses the whole batch.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func appendPeer(attrs []attribute.KeyValue, remote string) []attribute.KeyValue {
 	if host, _, err := net.SplitHostPort(remote); err == nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -39,7 +40,7 @@ type exchange struct {
 	bytes  int
 	err    *failure.Error
 	stack  []byte // of a panic
-	cut    bool   // the handler panicked when its answer had begun
+	cut    bool   // the handler failed when its answer had begun
 }
 
 func (x *exchange) WriteHeader(status int) {
@@ -63,17 +64,41 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, start: time.Now(), method: knownMethod(r.Method)}
-	if rt.quiet {
-		ctx := rt.identify(r)
-		rt.answer(x, r.WithContext(ctx))
-		rt.record(ctx, x, r, slog.LevelDebug)
-	} else {
+	switch {
+	case rt.quiet:
+		rt.serveQuiet(x, r)
+	case rt.router.enter(r.Context()):
 		rt.serveTraced(x, r)
+		rt.router.leave()
+	default:
+		rt.refuse(x, r)
 	}
 	if x.cut {
 		// An answer that broke off must not look whole.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+func (rt *route) serveQuiet(x *exchange, r *http.Request) {
+	ctx := rt.identify(r)
+	rt.answer(x, r.WithContext(ctx))
+	rt.record(ctx, x, r, quietLevel(x))
+}
+
+func (rt *route) serveTraced(x *exchange, r *http.Request) {
+	ctx, span := rt.startSpan(r, x)
+	rt.answer(x, r.WithContext(ctx))
+	rt.endSpan(span, x)
+	rt.record(ctx, x, r, level(x))
+}
+
+// refuse answers a request for which there is no place. It makes no span: the
+// less a refusal costs, the more is left for the requests that are served.
+func (rt *route) refuse(x *exchange, r *http.Request) {
+	ctx := rt.identify(r)
+	busy := failure.New(failure.Unavailable, "The service is busy; try again shortly.")
+	rt.fail(x, r.WithContext(ctx), shown(ctx, busy)) // The caller may have left the queue.
+	rt.record(ctx, x, r, level(x))
 }
 
 // identify gives a request without a span a trace id all the same, because a
@@ -90,30 +115,13 @@ func (rt *route) identify(r *http.Request) context.Context {
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(ids))
 }
 
-func (rt *route) serveTraced(x *exchange, r *http.Request) {
-	ctx, span := rt.startSpan(r, x)
-	rt.limited(x, r.WithContext(ctx))
-	rt.endSpan(span, x)
-	rt.record(ctx, x, r, level(x))
-}
-
-// limited answers if there is a place for one more request in flight.
-func (rt *route) limited(x *exchange, r *http.Request) {
-	select {
-	case rt.router.places <- struct{}{}:
-		rt.router.metrics.active.Inc()
-		rt.answer(x, r)
-		rt.router.metrics.active.Dec()
-		<-rt.router.places
-	default:
-		rt.fail(x, r, failure.New(failure.Unavailable, "The service is busy; try again shortly."))
-	}
-}
-
 func (rt *route) answer(x *exchange, r *http.Request) {
 	defer rt.recoverPanic(x, r)
 	if err := rt.handler(x, r); err != nil {
 		rt.fail(x, r, shown(r.Context(), err))
+	}
+	if x.status == 0 {
+		x.status = http.StatusOK // as net/http answers by itself
 	}
 }
 
@@ -123,17 +131,17 @@ func (rt *route) recoverPanic(x *exchange, r *http.Request) {
 		return
 	}
 	x.stack = debug.Stack()
-	f := shown(context.Background(), fmt.Errorf("panic: %v", value))
-	if x.status != 0 {
-		x.err, x.cut = f, true
-		return
-	}
-	rt.fail(x, r, f)
+	rt.fail(x, r, shown(context.Background(), errors.New(text(fmt.Sprintf("panic: %v", value)))))
 }
 
-// fail answers with a problem.
+// fail answers with a problem. An answer that has begun cannot become one any
+// more: it is cut.
 func (rt *route) fail(x *exchange, r *http.Request, f *failure.Error) {
 	x.err = f
+	if x.status != 0 {
+		x.cut = true
+		return
+	}
 	if err := writeProblem(x, r, f); err != nil {
 		x.err = f.Because(err)
 		x.WriteHeader(http.StatusInternalServerError)
@@ -143,9 +151,6 @@ func (rt *route) fail(x *exchange, r *http.Request, f *failure.Error) {
 // record counts and logs the request.
 func (rt *route) record(ctx context.Context, x *exchange, r *http.Request, at slog.Level) {
 	took := time.Since(x.start)
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
 	telemetry.Observe(rt.router.metrics.duration.WithLabelValues(x.method, rt.template, strconv.Itoa(x.status)),
 		took, trace.SpanContextFromContext(ctx))
 	if !rt.router.log.Enabled(ctx, at) {
@@ -173,13 +178,21 @@ func (rt *route) record(ctx context.Context, x *exchange, r *http.Request, at sl
 // nothing to mention.
 func level(x *exchange) slog.Level {
 	switch {
-	case x.stack != nil || x.status == http.StatusInternalServerError:
+	case x.stack != nil || x.cut || x.status == http.StatusInternalServerError:
 		return slog.LevelError
 	case x.status > http.StatusInternalServerError:
 		return slog.LevelWarn
 	default:
 		return slog.LevelInfo
 	}
+}
+
+// quietLevel keeps probes and scrapes out of the log, but not a defect in them.
+func quietLevel(x *exchange) slog.Level {
+	if at := level(x); at == slog.LevelError {
+		return at
+	}
+	return slog.LevelDebug
 }
 
 // startSpan begins the server span, a child of the caller's where the request
@@ -209,6 +222,9 @@ func (rt *route) endSpan(span trace.Span, x *exchange) {
 		if x.status >= http.StatusInternalServerError {
 			span.SetAttributes(attribute.String("error.type", strconv.Itoa(x.status)))
 			span.SetStatus(codes.Error, "")
+		} else if x.cut {
+			span.SetAttributes(attribute.String("error.type", "cut"))
+			span.SetStatus(codes.Error, "the answer was cut")
 		}
 		if x.stack != nil {
 			span.RecordError(x.err, trace.WithStackTrace(false))

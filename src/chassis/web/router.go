@@ -4,10 +4,12 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"path"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
@@ -21,6 +23,12 @@ import (
 // path that a caller chooses must not become a label.
 const Unmatched = "unmatched"
 
+// Bounds of the queue in front of the requests in flight.
+const (
+	maxWait       = 200 * time.Millisecond
+	queuePerPlace = 4
+)
+
 // Handler answers a request or returns why it could not. The router turns the
 // error into a problem and logs it; a handler does neither.
 type Handler func(w http.ResponseWriter, r *http.Request) error
@@ -33,7 +41,8 @@ type Router struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	metrics    metrics
-	places     chan struct{} // one for each request that may be in flight
+	places     chan struct{} // one for each request in flight
+	waiting    chan struct{} // one for each that waits for a place
 	unmatched  *route
 	patterns   []string
 	open       atomic.Bool
@@ -46,6 +55,7 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 	rt := &Router{
 		mux: http.NewServeMux(), log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
 		metrics: newMetrics(t.Registry), places: make(chan struct{}, maxInFlight),
+		waiting: make(chan struct{}, queuePerPlace*maxInFlight),
 	}
 	rt.unmatched = &route{router: rt, template: Unmatched, handler: rt.noRoute}
 	return rt
@@ -77,6 +87,46 @@ func (rt *Router) Open() { rt.open.Store(true) }
 // Drain asks every client, with its next answer, to come back on another
 // connection. Idle connections are not cut, unlike by SetKeepAlivesEnabled.
 func (rt *Router) Drain() { rt.draining.Store(true) }
+
+// enter takes a place for one more request in flight. Where there is none it
+// waits a little, as do a bounded number of others: most callers do not come
+// back before they are answered, so holding a burst costs nothing, but refusing
+// it costs the processor about a sixth of serving it.
+func (rt *Router) enter(ctx context.Context) bool {
+	select {
+	case rt.places <- struct{}{}:
+	default:
+		if !rt.queue(ctx) {
+			return false
+		}
+	}
+	rt.metrics.active.Inc()
+	return true
+}
+
+// queue waits for a place, if the queue is not full.
+func (rt *Router) queue(ctx context.Context) bool {
+	select {
+	case rt.waiting <- struct{}{}:
+		defer func() { <-rt.waiting }()
+	default:
+		return false
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case rt.places <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (rt *Router) leave() {
+	rt.metrics.active.Dec()
+	<-rt.places
+}
 
 // ServeHTTP answers one request.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +175,7 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
-func clean(p string) bool { return p == path.Clean(p) }
+func clean(p string) bool { return path.IsAbs(p) && p == path.Clean(p) }
 
 // template is the path of a pattern, without its method.
 func template(pattern string) string {

@@ -90,6 +90,7 @@ func (c *Client) get(ctx context.Context, route, path string, into any) error {
 		if response.Header.Get("Content-Type") == "application/problem+json" {
 			return failure.New(failure.NotFound, "There is no such user.")
 		}
+	default:
 	}
 	return away(fmt.Errorf("GET %s was answered %d", path, response.Status))
 }

@@ -1,0 +1,16 @@
+package build_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/build"
+)
+
+func TestABuildThatWasNotStampedSaysSo(t *testing.T) {
+	require.Equal(t, build.Info{
+		Service: "users-service", Version: "dev", Commit: "unknown", Date: "unknown", Go: runtime.Version(),
+	}, build.For("users-service"))
+}

@@ -1,0 +1,171 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"tandem/src/chassis/telemetry"
+	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/chassis/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come about.
+const patience = 20 * time.Second
+
+// service is an open router with a few routes, and its signals.
+type service struct {
+	*web.Router
+	signals *telemetry.Telemetry
+	log     *telemetrytest.Log
+}
+
+func newService(t testing.TB, places ...int) *service {
+	t.Helper()
+	signals, log := telemetrytest.New(t)
+	s := serviceOf(signals, append(places, 100)[0])
+	s.log = log
+	s.Open()
+	return s
+}
+
+func serviceOf(signals *telemetry.Telemetry, places int) *service {
+	s := &service{Router: web.NewRouter(signals, places), signals: signals}
+	s.Handle("GET /things", ok)
+	s.Handle("POST /things", func(w http.ResponseWriter, r *http.Request) error {
+		body, err := web.ReadBody(w, r)
+		if err != nil {
+			return err
+		}
+		name := body.String("name")
+		if err := body.Err(nil); err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusCreated, map[string]string{"name": name})
+	})
+	s.Handle("GET /things/{id}", ok)
+	s.HandleQuiet("GET /health", ok)
+	return s
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) error {
+	return web.JSON(w, http.StatusOK, map[string]bool{"ok": true})
+}
+
+// failing is a handler that fails.
+func failing(err error) web.Handler {
+	return func(http.ResponseWriter, *http.Request) error { return err }
+}
+
+// ask answers a request whose target is taken as it comes over the wire.
+func (s *service) ask(method, target string) *httptest.ResponseRecorder {
+	return s.serve(httptest.NewRequest(method, target, nil))
+}
+
+func (s *service) serve(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+// start serves on a connection of its own; stop ends when every request has.
+func (s *service) start(t *testing.T) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// line is the one line that has been logged of a request.
+func (s *service) line(t *testing.T) map[string]any {
+	t.Helper()
+	lines := s.log.Lines(t, "request")
+	require.Len(t, lines, 1, "each request is logged once")
+	return lines[0]
+}
+
+// counted are the requests that the histogram has seen, by
+// "method route status".
+func (s *service) counted(t testing.TB) map[string]uint64 {
+	t.Helper()
+	counted := map[string]uint64{}
+	for _, metric := range s.family(t, "http_server_request_duration_seconds").GetMetric() {
+		label := map[string]string{}
+		for _, pair := range metric.GetLabel() {
+			label[pair.GetName()] = pair.GetValue()
+		}
+		require.Len(t, label, 3)
+		key := fmt.Sprint(label["http_request_method"], " ", label["http_route"], " ", label["http_response_status_code"])
+		counted[key] = metric.GetHistogram().GetSampleCount()
+	}
+	return counted
+}
+
+// inFlight is the gauge of requests that are being served.
+func (s *service) inFlight(t testing.TB) float64 {
+	t.Helper()
+	return s.family(t, "http_server_active_requests").GetMetric()[0].GetGauge().GetValue()
+}
+
+// family is a metric family, nil where it has no series.
+func (s *service) family(t testing.TB, name string) *dto.MetricFamily {
+	t.Helper()
+	families, err := s.signals.Registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() == name {
+			return family
+		}
+	}
+	return nil
+}
+
+// problem checks that an answer is a problem with that status, and returns its
+// members.
+func problem(t testing.TB, header http.Header, status int, body io.Reader) map[string]any {
+	t.Helper()
+	text, err := io.ReadAll(body)
+	require.NoError(t, err)
+	require.Equal(t, "application/problem+json", header.Get("Content-Type"), "%s", text)
+	require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
+	require.Equal(t, fmt.Sprint(len(text)), header.Get("Content-Length"))
+	var members map[string]any
+	require.NoError(t, json.Unmarshal(text, &members), "%s", text)
+	require.Equal(t, "about:blank", members["type"])
+	require.NotEmpty(t, members["title"])
+	require.EqualValues(t, status, members["status"])
+	require.NotEmpty(t, members["detail"])
+	require.Equal(t, members["detail"], members["error"])
+	require.Contains(t, members, "instance")
+	require.Regexp(t, "^[0-9a-f]{32}$", members["trace_id"])
+	require.NotEqual(t, strings.Repeat("0", 32), members["trace_id"])
+	return members
+}
+
+func problemOf(t testing.TB, w *httptest.ResponseRecorder, status int) map[string]any {
+	t.Helper()
+	require.Equal(t, status, w.Code, "%s", w.Body)
+	return problem(t, w.Header(), status, w.Body)
+}
+
+// get asks a server over the network.
+func get(ctx context.Context, t *testing.T, url string) (*http.Response, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return (&http.Client{Transport: transport}).Do(r)
+}

@@ -1,0 +1,66 @@
+package web_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheMetricsFollowPrometheusNaming(t *testing.T) {
+	s := newService(t)
+	s.ask("GET", "/things")
+	problems, err := testutil.GatherAndLint(s.signals.Registry)
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+func TestTheClassicAndTheNativeHistogramCountTheSame(t *testing.T) {
+	s := newService(t)
+	for range 50 {
+		s.ask("GET", "/things")
+	}
+	metric := s.family(t, "http_server_request_duration_seconds").GetMetric()[0]
+	histogram := metric.GetHistogram()
+	require.EqualValues(t, 50, histogram.GetSampleCount())
+	buckets := histogram.GetBucket()
+	require.EqualValues(t, 50, buckets[len(buckets)-1].GetCumulativeCount())
+	require.EqualValues(t, 50, native(histogram))
+	require.Positive(t, histogram.GetSampleSum())
+}
+
+// native is the number of observations in the native buckets.
+func native(histogram *dto.Histogram) (n int64) {
+	bucket := int64(0)
+	for _, delta := range histogram.GetPositiveDelta() {
+		bucket += delta
+		n += bucket
+	}
+	return n + int64(histogram.GetZeroCount())
+}
+
+func TestAnExemplarNamesTheTraceOnlyWhereItIsSampled(t *testing.T) {
+	for name, sampled := range map[string]bool{"sampled": true, "not sampled": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			if sampled {
+				s, _ = traced(t)
+			}
+			require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
+			var got []string
+			for _, bucket := range s.family(t, "http_server_request_duration_seconds").GetMetric()[0].GetHistogram().GetBucket() {
+				for _, label := range bucket.GetExemplar().GetLabel() {
+					require.Equal(t, "trace_id", label.GetName())
+					got = append(got, label.GetValue())
+				}
+			}
+			if !sampled {
+				require.Empty(t, got)
+				return
+			}
+			require.Equal(t, []string{s.line(t)["trace_id"].(string)}, got)
+		})
+	}
+}
