@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+)
+
+const (
+	connections  = 32
+	detailUsers  = 1_000
+	detailOrders = 10_000
+)
+
+// details compares the details call through both services, all telemetry on,
+// with the same handlers on bare net/http.
+func details(ctx context.Context, l *lab) ([]row, error) {
+	data, err := l.detailsData(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exported := l.collector.batches.Load()
+	var pairs []*pair
+	var sides []side
+	for _, program := range l.detailsPrograms(data) {
+		pair, err := program.start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer pair.stop()
+		pairs = append(pairs, pair)
+		sides = append(sides, pair.counted(on(detailsLoad(pair, l.round))))
+	}
+	rounds, err := l.alternate(ctx, sides...)
+	if err != nil {
+		return nil, err
+	}
+	for _, pair := range pairs {
+		pair.stop() // its last traces are exported by then
+	}
+	if l.collector.batches.Load() == exported {
+		return nil, errors.New("no trace was exported, so tracing was not measured")
+	}
+	return append(detailsRows(rounds[0], rounds[1], rounds[2]), costRow(pairs[0], pairs[1], pairs[2])), nil
+}
+
+// detailsPrograms are the bare services, the real ones with all telemetry on,
+// and the real ones without an endpoint for traces.
+func (l *lab) detailsPrograms(data place) []program {
+	bare := program{users: self("bare-users"), orders: self("bare-orders"), usersAt: data, ordersAt: data}
+	complete, untraced := l.released(data, data), l.released(data, data)
+	untraced.env = nil
+	if l.profiles == "" {
+		return []program{bare, complete, untraced}
+	}
+	complete.users, complete.orders = self("users"), self("orders")
+	bare.profiles = filepath.Join(l.profiles, "bare")
+	complete.profiles = filepath.Join(l.profiles, "complete")
+	return []program{bare, complete, untraced}
+}
+
+// detailsData is a place with users and their orders.
+func (l *lab) detailsData(ctx context.Context) (place, error) {
+	p, err := l.sqlite(ctx)
+	if err != nil {
+		return p, err
+	}
+	return p, errors.Join(p.fillUsers(ctx, detailUsers), p.fillOrders(ctx, detailOrders, detailUsers))
+}
+
+func detailsLoad(p *pair, d time.Duration) load {
+	l := load{Address: p.orders.address, Want: http.StatusOK, Refuse: []byte(`"failed"`), Connections: connections, For: d}
+	for id := range detailOrders {
+		l.Requests = append(l.Requests, get(fmt.Sprintf("/orders/%d/details", 1+id*7919%detailOrders)))
+	}
+	return l
+}
+
+// costRow tells the processor time of a call, which other programs on the
+// machine change less than they change its throughput.
+func costRow(bare, complete, untraced *pair) row {
+	return note("details call, processor time of both services", "bare %.0f µs; complete %.0f µs (bare is %.2f of it); without an endpoint for traces %.0f µs",
+		bare.cost(), complete.cost(), bare.cost()/complete.cost(), untraced.cost())
+}
+
+func detailsRows(bare, complete, untraced []result) []row {
+	const what = "details call, "
+	return []row{
+		atLeast(what+"throughput ÷ bare net/http", ratio(complete, bare, result.rate), 0.75, failures(append(complete, bare...))),
+		atMost(what+"p99 ÷ bare net/http", ratio(complete, bare, result.p99), 1.5, "", ""),
+		note(what+"without an endpoint for traces", "throughput %.2f, p99 %.2f%s",
+			ratio(untraced, bare, result.rate), ratio(untraced, bare, result.p99), inBrackets(failures(untraced))),
+		note(what+"in figures", "bare %.0f/s, p99 %.1f ms; complete %.0f/s, p99 %.1f ms",
+			middle(bare, result.rate), middle(bare, result.p99), middle(complete, result.rate), middle(complete, result.p99)),
+	}
+}
