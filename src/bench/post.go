@@ -46,7 +46,7 @@ func post(ctx context.Context, l *lab, kind string, where func(context.Context) 
 	if err != nil {
 		return nil, err
 	}
-	defer closeLimit()
+	defer func() { _ = closeLimit() }()
 	db, err := ordersAt.open(ctx, "orders", orders.Migrations())
 	if err != nil {
 		return nil, err
@@ -137,7 +137,8 @@ func limitTable(ctx context.Context, pool *sql.DB, key string) (func(context.Con
 	if _, err := pool.ExecContext(ctx, "CREATE TABLE commit_limit (id "+key+", "+columns+")"); err != nil {
 		return nil, err
 	}
-	insert, err := pool.PrepareContext(ctx, "INSERT INTO commit_limit (user_id, product, quantity, price_cents, status, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
+	insert, err := pool.PrepareContext(ctx, //nolint:sqlclosecheck // it goes with the pool
+		"INSERT INTO commit_limit (user_id, product, quantity, price_cents, status, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
 	if err != nil {
 		return nil, err
 	}
