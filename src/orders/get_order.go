@@ -19,9 +19,9 @@ func getOrder(store *Store) web.Handler {
 
 // namedOrder is the order that the path names. The failure is NotFound.
 func namedOrder(store *Store, r *http.Request) (Order, error) {
-	id, ok := web.PathID(r)
-	if !ok {
-		return Order{}, noOrder(r.PathValue("id"))
+	id, err := web.PathID(r, noOrder)
+	if err != nil {
+		return Order{}, err
 	}
 	return store.Get(r.Context(), id)
 }

@@ -54,15 +54,11 @@ func readFilter(r *http.Request) (filter Filter, expand bool, err error) {
 }
 
 func page(found []Order, filter Filter, limit int) pageAnswer[orderAnswer] {
-	answer := pageAnswer[orderAnswer]{Orders: []orderAnswer{}, Service: serviceName}
-	if len(found) > limit {
-		found = found[:limit]
-		answer.NextCursor = web.Cursor(found[limit-1].ID)
-	}
+	found, next := web.Page(found, limit, func(o Order) int64 { return o.ID })
+	answer := pageAnswer[orderAnswer]{Orders: []orderAnswer{}, Count: len(found), Service: serviceName, NextCursor: next}
 	for _, order := range found {
 		answer.Orders = append(answer.Orders, wire(order))
 	}
-	answer.Count = len(found)
 	if filter.UserID != 0 {
 		answer.Filters.UserID = &filter.UserID
 	}

@@ -18,5 +18,5 @@ func Routes(rt *web.Router, store *Store, users *client.Client) {
 	rt.Handle("GET /orders/{id}", getOrder(store))
 	rt.Handle("PATCH /orders/{id}", updateOrder(store))
 	rt.Handle("GET /orders/{id}/details", orderDetails(store, users))
-	rt.HandleQuiet("GET /openapi.yaml", web.Document(openapi))
+	rt.Handle("GET /openapi.yaml", web.Document(openapi))
 }

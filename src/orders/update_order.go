@@ -9,9 +9,9 @@ import (
 // updateOrder answers PATCH /orders/{id}.
 func updateOrder(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, ok := web.PathID(r)
-		if !ok {
-			return noOrder(r.PathValue("id"))
+		id, err := web.PathID(r, noOrder)
+		if err != nil {
+			return err
 		}
 		body, err := web.ReadBody(w, r)
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 // getUser answers GET /users/{id}.
 func getUser(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, ok := web.PathID(r)
-		if !ok {
-			return noUser(r.PathValue("id"))
+		id, err := web.PathID(r, noUser)
+		if err != nil {
+			return err
 		}
 		user, err := store.Get(r.Context(), id)
 		if err != nil {

@@ -42,15 +42,11 @@ func readFilter(r *http.Request) (Filter, error) {
 }
 
 func page(found []User, limit int) client.Page {
-	p := client.Page{Users: []client.User{}, Service: client.Service}
-	if len(found) > limit {
-		found = found[:limit]
-		p.NextCursor = web.Cursor(found[limit-1].ID)
-	}
+	found, next := web.Page(found, limit, func(u User) int64 { return u.ID })
+	p := client.Page{Users: []client.User{}, Count: len(found), Service: client.Service, NextCursor: next}
 	for _, u := range found {
 		p.Users = append(p.Users, wire(u))
 	}
-	p.Count = len(found)
 	return p
 }
 

@@ -15,5 +15,5 @@ func Routes(rt *web.Router, store *Store) {
 	rt.Handle("POST /users", createUser(store))
 	rt.Handle("GET /users/{id}", getUser(store))
 	rt.Handle("PATCH /users/{id}", updateUser(store))
-	rt.HandleQuiet("GET /openapi.yaml", web.Document(openapi))
+	rt.Handle("GET /openapi.yaml", web.Document(openapi))
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 
@@ -36,7 +35,7 @@ func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error)
 		created, err = scan(q.QueryRowContext(ctx, query, u.Name, u.Email, emailKey(u.Email), database.Now()))
 		return err
 	})
-	return created, explain(err, u.Email)
+	return created, explain(err)
 }
 
 // Get returns the user with that id. The failure is NotFound.
@@ -74,11 +73,9 @@ func (s *Store) List(ctx context.Context, f Filter) (found []User, err error) {
 func (s *Store) Update(ctx context.Context, id int64, c Changes) (changed User, err error) {
 	const query = "UPDATE users SET name = COALESCE($2, name), email = COALESCE($3, email)," +
 		" email_key = COALESCE($4, email_key), active = COALESCE($5, active) WHERE id = $1 RETURNING " + columns
-	var address string
 	var key *string
 	if c.Email != nil {
-		address = *c.Email
-		lower := emailKey(address)
+		lower := emailKey(*c.Email)
 		key = &lower
 	}
 	err = s.db.WriteOne(ctx, op("UPDATE"), func(ctx context.Context, q database.Queries) (err error) {
@@ -88,7 +85,7 @@ func (s *Store) Update(ctx context.Context, id int64, c Changes) (changed User, 
 	if errors.Is(err, sql.ErrNoRows) {
 		return User{}, noUser(id)
 	}
-	return changed, explain(err, address)
+	return changed, explain(err)
 }
 
 func op(command string) database.Op { return database.Op{Name: command, Table: "users"} }
@@ -100,9 +97,9 @@ func scan(row database.Row) (u User, err error) {
 }
 
 // explain says of a duplicate that the address is taken.
-func explain(err error, address string) error {
+func explain(err error) error {
 	if database.IsDuplicate(err) {
-		return failure.New(failure.Conflict, fmt.Sprintf("Another user has the e-mail address %s.", address))
+		return failure.New(failure.Conflict, "Another user has this e-mail address.")
 	}
 	return err
 }

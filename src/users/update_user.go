@@ -10,9 +10,9 @@ import (
 // updateUser answers PATCH /users/{id}.
 func updateUser(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, ok := web.PathID(r)
-		if !ok {
-			return noUser(r.PathValue("id"))
+		id, err := web.PathID(r, noUser)
+		if err != nil {
+			return err
 		}
 		changes, err := readChanges(w, r)
 		if err != nil {

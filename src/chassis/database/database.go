@@ -34,6 +34,8 @@ type Config struct {
 type DB struct {
 	reader     *sql.DB
 	writer     *sql.DB // the same pool on PostgreSQL
+	probe      *sql.DB // for Ping alone, so that it never waits behind requests
+	migrations *sql.DB // for migrating alone; the writer on SQLite
 	group      *group  // of SQLite: commits that share a wait for the disk
 	file       string  // of SQLite
 	system     string  // "sqlite" or "postgresql", as db.system.name has it
@@ -65,7 +67,7 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 			db.registerMetrics(config.Name, t.Registry)
 			return db, nil
 		}
-		if !comesBack(err) || ctx.Err() != nil {
+		if !worthWaiting(err) || ctx.Err() != nil {
 			return nil, errors.Join(fmt.Errorf("open the %s database of %s: %w", db.system, config.Name, err), db.Close())
 		}
 		t.Log.Warn("the database cannot be reached yet", slog.String("error", err.Error()))
@@ -84,20 +86,19 @@ func connect(config Config) (*DB, error) {
 	return openPostgres(config.URL)
 }
 
-// Ping reports whether the database answers.
+// Ping reports whether the database answers, from its tables.
 func (db *DB) Ping(ctx context.Context) error {
-	var one int
-	return db.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	var lowest int64
+	return db.probe.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest)
 }
 
 // Close closes the pools.
 func (db *DB) Close() error {
-	if db.writer == db.reader {
-		return db.reader.Close()
+	if db.group != nil {
+		db.group.close()
 	}
-	db.group.close()
 	// The writer last: the last connection to close empties the WAL.
-	return errors.Join(db.reader.Close(), db.writer.Close())
+	return errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
 }
 
 func (db *DB) registerMetrics(name string, registry *prometheus.Registry) {

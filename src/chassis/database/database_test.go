@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -232,4 +235,133 @@ func TestAnOperationIsOneSpanWhereTheTraceIsRecorded(t *testing.T) {
 	require.Equal(t, "INSERT t1", spans.Ended()[0].Name())
 	require.Equal(t, parent.SpanContext().SpanID(), spans.Ended()[0].Parent().SpanID())
 	require.Equal(t, "Error", spans.Ended()[1].Status().Code.String())
+}
+
+func TestAnEmbeddedCommitIsDurableBeforeItIsAcknowledged(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
+	require.NoError(t, err)
+	var synchronous int
+	var journal string
+	require.NoError(t, db.WriteOne(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		return errors.Join(q.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
+			q.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal))
+	}))
+	require.Equal(t, 2, synchronous, "FULL: a commit waits for the disk, so it outlives the machine too")
+	require.Equal(t, "wal", journal)
+}
+
+func TestAMigrationMayTakeLongerThanAStatement(t *testing.T) {
+	slow := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte(
+		"-- +goose Up\nSELECT pg_sleep(1.5);\nCREATE TABLE schema_admission (lowest_version BIGINT);\nINSERT INTO schema_admission VALUES (1);\n")}}
+	// The bound of statements is taken to a second; migrations are past it.
+	address := postgrestest.URL(t)
+	db, err := open(t, database.Config{Name: "test", URL: parse(t, address)}, slow)
+	require.NoError(t, err)
+	err = db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		var timeout string
+		if err := q.QueryRowContext(ctx, "SHOW statement_timeout").Scan(&timeout); err != nil {
+			return err
+		}
+		require.Equal(t, "5s", timeout)
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, "0", migratorSetting(t, address))
+}
+
+// migratorSetting is the statement timeout that migrations run under, which a
+// migration itself writes down.
+func migratorSetting(t *testing.T, address string) string {
+	t.Helper()
+	noted := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte("-- +goose Up\nSELECT 1;\n")},
+		"migrations/postgres/00002_t.sql": &fstest.MapFile{Data: []byte(
+			"-- +goose Up\nCREATE TABLE noted AS SELECT current_setting('statement_timeout') AS timeout;\n")}}
+	db, err := open(t, database.Config{Name: "test", URL: parse(t, address)}, noted)
+	require.NoError(t, err)
+	var timeout string
+	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		return q.QueryRowContext(ctx, "SELECT timeout FROM noted").Scan(&timeout)
+	}))
+	return timeout
+}
+
+func TestAServerThatGoesAwayIsAFailureThatMayPass(t *testing.T) {
+	address := parse(t, postgrestest.URL(t))
+	db, err := open(t, database.Config{Name: "test", URL: address}, release(1))
+	require.NoError(t, err)
+	admin, err := open(t, database.Config{Name: "test", URL: address}, release(1))
+	require.NoError(t, err)
+	ask := func(ctx context.Context, q database.Queries) error {
+		var done bool
+		return q.QueryRowContext(ctx, "SELECT pg_sleep(20) IS NULL").Scan(&done)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- db.Read(t.Context(), database.Op{Name: "SELECT", Table: "t1"}, ask) }()
+	require.Eventually(t, func() bool {
+		ended := 0
+		require.NoError(t, admin.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+			return q.QueryRowContext(ctx, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'").Scan(&ended)
+		}))
+		return ended > 0
+	}, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, failure.Unavailable, failure.CodeOf(<-failed))
+}
+
+func TestAFullDiskIsAFailureThatMayPass(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
+	require.NoError(t, err)
+	limit(t, db)
+	err = db.WriteOne(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, fill)
+	require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
+	require.NoError(t, db.WriteOne(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+}
+
+// limit lets the database grow no further.
+func limit(t *testing.T, db *database.DB) {
+	t.Helper()
+	require.NoError(t, db.WriteOne(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		var pages int
+		if err := q.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+			return err
+		}
+		return q.QueryRowContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages)).Scan(&pages)
+	}))
+}
+
+// fill inserts more than fits.
+func fill(ctx context.Context, q database.Queries) error {
+	_, err := q.ExecContext(ctx, "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t1 (id) SELECT i FROM n")
+	return err
+}
+
+func TestAPingReadsFromTheFile(t *testing.T) {
+	dir := t.TempDir()
+	db, err := open(t, database.Config{Name: "test", DataDir: dir}, release(1))
+	require.NoError(t, err)
+	require.NoError(t, db.Ping(t.Context()))
+	for _, name := range []string{"test.db", "test.db-wal"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("spoilt ", 4096)), 0o600))
+	}
+	require.Error(t, db.Ping(t.Context()))
+}
+
+func TestAPingDoesNotWaitBehindRequests(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t))}, release(1))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var busy errgroup.Group
+	for range 12 { // more than there are connections
+		busy.Go(func() error {
+			_ = db.Read(ctx, database.Op{}, func(ctx context.Context, q database.Queries) error {
+				_, err := q.ExecContext(ctx, "SELECT pg_sleep(20)")
+				return err
+			})
+			return nil
+		})
+	}
+	asked, done := context.WithTimeout(t.Context(), 800*time.Millisecond)
+	defer done()
+	require.NoError(t, db.Ping(asked))
+	cancel()
+	require.NoError(t, busy.Wait())
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 // maxGroup is how many transactions share one commit at the most.
@@ -17,6 +18,7 @@ const maxGroup = 64
 type group struct {
 	pool    *sql.DB
 	waiting chan *member
+	closing chan struct{} // closed when no more may come
 	ended   chan struct{} // closed when nothing is committed any more
 }
 
@@ -25,52 +27,72 @@ type member struct {
 	ctx      context.Context
 	work     Work
 	err      error
-	panicked any // what work panicked with
+	panicked *workPanic
 	done     chan struct{}
 }
 
+// workPanic carries a panic, with the stack it happened on, to the goroutine
+// that asked for the work.
+type workPanic struct {
+	value any
+	stack []byte
+}
+
+func (p *workPanic) Error() string { return fmt.Sprintf("%v, in a transaction: %s", p.value, p.stack) }
+
 func newGroup(pool *sql.DB) *group {
-	g := &group{pool: pool, waiting: make(chan *member, maxGroup), ended: make(chan struct{})}
+	g := &group{pool: pool, waiting: make(chan *member, maxGroup), closing: make(chan struct{}), ended: make(chan struct{})}
 	go g.run()
 	return g
 }
 
 // do runs work in a transaction and returns when it is durable, or has failed.
 func (g *group) do(ctx context.Context, work Work) error {
-	// Once begun, it is not given up: SQLite would roll the whole group back.
-	m := &member{ctx: context.WithoutCancel(ctx), work: work, done: make(chan struct{})}
+	m := &member{ctx: ctx, work: work, done: make(chan struct{})}
 	select {
 	case g.waiting <- m:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-g.ended:
+	case <-g.closing:
 		return sql.ErrConnDone
 	}
-	<-m.done
+	select {
+	case <-m.done:
+	case <-g.ended:
+		if !m.ended() {
+			return sql.ErrConnDone
+		}
+	}
 	if m.panicked != nil {
 		panic(m.panicked)
 	}
 	return m.err
 }
 
-// close ends the group. No transaction may be under way.
-func (g *group) close() { close(g.ended) }
+func (m *member) ended() bool {
+	select {
+	case <-m.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends the group, when what is being committed is. What still waits gets
+// sql.ErrConnDone.
+func (g *group) close() {
+	close(g.closing)
+	<-g.ended
+}
 
 func (g *group) run() {
+	defer close(g.ended)
 	for {
 		select {
-		case <-g.ended:
+		case <-g.closing:
 			return
 		case first := <-g.waiting:
-			members := append([]*member{first}, g.others()...)
-			if err := g.commit(members); err != nil {
-				for _, m := range members {
-					m.err = errors.Join(m.err, err)
-				}
-			}
-			for _, m := range members {
-				close(m.done)
-			}
+			g.commit(append([]*member{first}, g.others()...))
 		}
 	}
 }
@@ -88,8 +110,23 @@ func (g *group) others() (members []*member) {
 	return members
 }
 
-// commit runs every member in one transaction. Its error is one that all share.
-func (g *group) commit(members []*member) error {
+// commit runs members in one transaction; where that fails, each in its own, so
+// that none suffers from another.
+func (g *group) commit(members []*member) {
+	err := g.transact(members)
+	for _, m := range members {
+		if err != nil && len(members) > 1 {
+			m.err, m.panicked = nil, nil
+			m.err = errors.Join(g.transact([]*member{m}), m.err)
+		} else {
+			m.err = errors.Join(err, m.err)
+		}
+		close(m.done)
+	}
+}
+
+// transact runs members in one transaction. Its error is one that all share.
+func (g *group) transact(members []*member) error {
 	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
 	defer cancel()
 	tx, err := g.pool.BeginTx(ctx, nil)
@@ -98,7 +135,8 @@ func (g *group) commit(members []*member) error {
 	}
 	for _, m := range members {
 		if err := m.run(ctx, tx); err != nil {
-			return errors.Join(err, tx.Rollback())
+			_ = tx.Rollback() // SQLite may have done so by itself
+			return err
 		}
 	}
 	return tx.Commit()
@@ -107,21 +145,29 @@ func (g *group) commit(members []*member) error {
 // run does the member's work, or nothing of it. Its error is that of the
 // transaction itself, after which nothing of it can be kept.
 func (m *member) run(ctx context.Context, tx *sql.Tx) error {
+	if m.err = m.ctx.Err(); m.err != nil {
+		return nil // given up while it waited
+	}
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT member"); err != nil {
 		return fmt.Errorf("begin a transaction of a group: %w", err)
 	}
 	m.attempt(tx)
 	if m.err != nil || m.panicked != nil {
 		if _, err := tx.ExecContext(ctx, "ROLLBACK TO member"); err != nil {
-			return fmt.Errorf("roll a transaction of a group back: %w", err)
+			return fmt.Errorf("roll a transaction of a group back: %w", errors.Join(err, m.err))
 		}
 	}
 	_, err := tx.ExecContext(ctx, "RELEASE member")
 	return err
 }
 
-// attempt keeps a panic for the goroutine that asked.
+// attempt keeps a panic for the goroutine that asked. Once begun, the work is
+// not given up: SQLite would roll the whole group back.
 func (m *member) attempt(tx *sql.Tx) {
-	defer func() { m.panicked = recover() }()
-	m.err = m.work(m.ctx, tx)
+	defer func() {
+		if value := recover(); value != nil {
+			m.panicked = &workPanic{value, debug.Stack()}
+		}
+	}()
+	m.err = m.work(context.WithoutCancel(m.ctx), tx)
 }

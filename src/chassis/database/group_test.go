@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/src/chassis/database"
+	"tandem/src/chassis/failure"
+	"tandem/src/chassis/telemetry/telemetrytest"
 )
 
 // grouped runs works at the same time: the first holds the writer until all the
@@ -65,7 +67,7 @@ func TestOneFailureInAGroupOfCommitsIsItsOwn(t *testing.T) {
 	require.ErrorIs(t, errs[1], boom)
 	require.True(t, database.IsDuplicate(errors.Join(errs[2], errs[3])))
 	require.False(t, errs[2] != nil && errs[3] != nil)
-	require.ErrorIs(t, errs[4], crash)
+	require.ErrorContains(t, errs[4], "crash, in a transaction")
 	require.NoError(t, errs[5])
 	require.Equal(t, 3, count(t, db, "t1"))
 }
@@ -82,4 +84,53 @@ func TestACallerWhoGoesAwayTakesNobodyWithIt(t *testing.T) {
 	require.NoError(t, errs[0])
 	require.NoError(t, errs[2])
 	require.GreaterOrEqual(t, count(t, db, "t1"), 2)
+}
+
+func TestAFullDiskHitsOnlyTheOneThatFillsIt(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
+	require.NoError(t, err)
+	limit(t, db)
+	errs := grouped(t, db, insert(1), fill, insert(2))
+	require.NoError(t, errs[0])
+	require.Equal(t, failure.Unavailable, failure.CodeOf(errs[1]), "%v", errs[1])
+	require.NoError(t, errs[2])
+	require.Equal(t, 2, count(t, db, "t1"))
+}
+
+func TestAWriteThatIsGivenUpWhileItWaitsIsNotDone(t *testing.T) {
+	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
+	require.NoError(t, err)
+	op := database.Op{Name: "INSERT", Table: "t1"}
+	held, release := make(chan struct{}), make(chan struct{})
+	first := make(chan error, 1)
+	go func() {
+		first <- db.Write(t.Context(), op, func(context.Context, database.Queries) error {
+			close(held)
+			<-release
+			return nil
+		})
+	}()
+	<-held
+	ctx, cancel := context.WithCancel(t.Context())
+	second := make(chan error, 1)
+	go func() { second <- db.WriteOne(ctx, op, insert(1)) }()
+	time.Sleep(20 * time.Millisecond) // that it waits cannot be seen; if it does not yet, it is refused just so
+	cancel()
+	close(release)
+	require.NoError(t, <-first)
+	require.ErrorIs(t, <-second, context.Canceled)
+	require.Zero(t, count(t, db, "t1"))
+}
+
+func TestWritesAfterTheEndAreRefusedAndNoneHangs(t *testing.T) {
+	signals, _ := telemetrytest.New(t)
+	db, err := database.Open(t.Context(), database.Config{Name: "test", DataDir: t.TempDir(), Migrations: release(1)}, signals)
+	require.NoError(t, err)
+	var writers sync.WaitGroup
+	for id := range 40 {
+		writers.Go(func() { _ = db.WriteOne(t.Context(), database.Op{}, insert(id)) })
+	}
+	require.NoError(t, db.Close())
+	writers.Wait()
+	require.Equal(t, failure.Unavailable, failure.CodeOf(db.WriteOne(t.Context(), database.Op{}, insert(99))))
 }

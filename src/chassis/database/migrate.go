@@ -51,13 +51,13 @@ func (db *DB) migrator(migrations fs.FS) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(dialect, db.writer, files, options...)
+	return goose.NewProvider(dialect, db.migrations, files, options...)
 }
 
 // admit refuses a binary of a version that the database admits no longer.
 func (db *DB) admit(ctx context.Context, version int64) error {
 	var lowest int64
-	if err := db.writer.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest); err != nil {
+	if err := db.migrations.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest); err != nil {
 		return fmt.Errorf("read the lowest version that the schema admits: %w", err)
 	}
 	if version < lowest {

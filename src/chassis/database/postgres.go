@@ -1,6 +1,7 @@
 package database
 
 import (
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -31,24 +32,32 @@ func openPostgres(address settings.URL) (*DB, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	for name, value := range map[string]string{
-		"application_name":                    "tandem",
-		"timezone":                            "UTC",
-		"statement_timeout":                   "5s",
-		"idle_in_transaction_session_timeout": "10s",
-	} {
-		if config.RuntimeParams[name] == "" {
-			config.RuntimeParams[name] = value
-		}
-	}
+	setDefaults(config.RuntimeParams, map[string]string{"application_name": "tandem", "timezone": "UTC"})
+	// A migration takes as long as it takes: its pool has no further bounds.
+	migrations, probe := stdlib.OpenDB(*config.Copy()), stdlib.OpenDB(*config.Copy())
+	setDefaults(config.RuntimeParams, map[string]string{
+		"statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s",
+	})
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections)
-	pool.SetConnMaxLifetime(connectionLives)
-	return &DB{reader: pool, writer: pool, system: postgresSystem, attributes: []attribute.KeyValue{
+	for _, p := range []*sql.DB{pool, probe} {
+		p.SetConnMaxLifetime(connectionLives)
+	}
+	probe.SetMaxOpenConns(1)
+	return &DB{reader: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem, attributes: []attribute.KeyValue{
 		attribute.String("db.system.name", postgresSystem),
 		attribute.String("db.namespace", config.Database),
 		attribute.String("server.address", config.Host),
 		attribute.Int("server.port", int(config.Port)),
 	}}, nil
+}
+
+// setDefaults sets what the URL has not set.
+func setDefaults(params, defaults map[string]string) {
+	for name, value := range defaults {
+		if params[name] == "" {
+			params[name] = value
+		}
+	}
 }

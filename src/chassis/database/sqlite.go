@@ -32,10 +32,17 @@ func openSQLite(dir, name string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	probe, err := openFile(path, url.Values{"_query_only": {"1"}})
+	if err != nil {
+		return nil, err
+	}
+	// Each time anew: an open connection would go on reading from its cache.
+	probe.SetMaxOpenConns(1)
+	probe.SetMaxIdleConns(-1)
 	readers := 2 + runtime.GOMAXPROCS(0)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	return &DB{reader: reader, writer: writer, group: newGroup(writer), file: path, system: sqliteSystem, attributes: []attribute.KeyValue{
+	return &DB{reader: reader, writer: writer, probe: probe, migrations: writer, group: newGroup(writer), file: path, system: sqliteSystem, attributes: []attribute.KeyValue{
 		attribute.String("db.system.name", sqliteSystem),
 		attribute.String("db.namespace", filepath.Base(path)),
 	}}, nil

@@ -61,8 +61,8 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 	return h
 }
 
-// WatchStore checks the service's own store, at most once a second, until the
-// context ends. Without it there is no readiness.
+// WatchStore checks the service's own store, now and then at most once a
+// second, until the context ends. Without it there is no readiness.
 func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) error) {
 	ask := func(ctx context.Context) string {
 		if ping(ctx) != nil {
@@ -71,6 +71,10 @@ func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) erro
 		return Healthy
 	}
 	c := watch(ctx, time.Second, ask, h.gauge("store"))
+	// The service has just reached its store; it should not begin as degraded.
+	first, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	c.result(first)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.store = c

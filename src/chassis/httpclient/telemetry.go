@@ -18,6 +18,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	signals "tandem/src/chassis/telemetry"
 )
 
 // telemetry makes the client span and the metrics of each try, by OpenTelemetry's
@@ -63,15 +65,9 @@ func newTelemetry(cfg Config, w *wire, breaker circuitbreaker.CircuitBreaker[any
 // register creates all metrics of a client.
 func (t *telemetry) register(in promauto.Factory, peer string, breaker circuitbreaker.CircuitBreaker[any], b *balancer) {
 	labels := prometheus.Labels{"server_address": peer}
-	t.durations = in.NewHistogramVec(prometheus.HistogramOpts{
-		Name:                            "http_client_request_duration_seconds",
-		Help:                            "Duration of each try of an HTTP request, body included.",
-		ConstLabels:                     prometheus.Labels{"server_address": peer, "http_request_method": http.MethodGet},
-		Buckets:                         []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10},
-		NativeHistogramBucketFactor:     1.1,
-		NativeHistogramMaxBucketNumber:  100,
-		NativeHistogramMinResetDuration: time.Hour,
-	}, []string{"url_template", "http_response_status_code", "error_type"})
+	duration := signals.DurationOpts("http_client_request_duration_seconds", "Duration of each try of an HTTP request, body included.")
+	duration.ConstLabels = prometheus.Labels{"server_address": peer, "http_request_method": http.MethodGet}
+	t.durations = in.NewHistogramVec(duration, []string{"url_template", "http_response_status_code", "error_type"})
 	t.retries = in.NewCounter(prometheus.CounterOpts{
 		Name: "http_client_retries_total", Help: "Tries beyond the first of a call.", ConstLabels: labels,
 	})
@@ -114,12 +110,7 @@ func (t *telemetry) end(span trace.Span, try try, o outcome, took time.Duration)
 		t.describe(span, try, o)
 	}
 	span.End()
-	observer := t.observer(series{try.route, o.status(), o.fault})
-	if sc := span.SpanContext(); sc.IsSampled() {
-		observer.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": sc.TraceID().String()})
-		return
-	}
-	observer.Observe(took.Seconds())
+	signals.Observe(t.observer(series{try.route, o.status(), o.fault}), took, span.SpanContext())
 }
 
 // describe sets the attributes and the status of a try's span.

@@ -48,7 +48,7 @@ func New(ctx context.Context, service string, config settings.Service, getenv fu
 	}
 	metrics := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: t.Registry})
 	h.Router.HandleQuiet("GET /health", h.Health.Get)
-	h.Router.HandleQuiet("GET /version", func(w http.ResponseWriter, _ *http.Request) error {
+	h.Router.Handle("GET /version", func(w http.ResponseWriter, _ *http.Request) error {
 		return web.JSON(w, http.StatusOK, info)
 	})
 	h.Router.HandleQuiet("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
@@ -70,7 +70,7 @@ func (h *Host) OnClose(f func() error) { h.closers = append(h.closers, f) }
 func (h *Host) Run(ctx context.Context, start func(context.Context) error) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(h.settings.Port)))
 	if err != nil {
-		return fmt.Errorf("listen on PORT %d: %w", h.settings.Port, err)
+		return errors.Join(fmt.Errorf("listen on port %d: %w", h.settings.Port, err), h.shutDown(ctx))
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -88,6 +88,7 @@ func (h *Host) serve(ctx context.Context, start func(context.Context) error) err
 	began := time.Now()
 	if err := start(ctx); err != nil {
 		if ctx.Err() != nil {
+			h.Telemetry.Log.Info("ended before it was ready", slog.String("error", err.Error()))
 			return ended(ctx)
 		}
 		return err

@@ -305,7 +305,7 @@ func TestAPortInUseGivesAClearError(t *testing.T) {
 		t.Error("started without a port")
 		return nil
 	})
-	require.ErrorContains(t, err, "listen on PORT "+strconv.Itoa(port))
+	require.ErrorContains(t, err, "listen on port "+strconv.Itoa(port))
 	require.ErrorContains(t, err, "address already in use")
 }
 

@@ -117,7 +117,7 @@ func parseString(text string, tag *kong.Tag) (any, error) {
 }
 
 func parseURL(text string, tag *kong.Tag) (any, error) {
-	if text == "" {
+	if text == "" && !tag.HasDefault {
 		return URL{}, nil
 	}
 	u, err := url.Parse(text)

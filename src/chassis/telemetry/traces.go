@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel"
@@ -22,6 +23,9 @@ import (
 // endpoint nothing is recorded; ids are made all the same, because logs and
 // problems carry them.
 func newTracerProvider(ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
+	if err := checkSampler(getenv); err != nil {
+		return nil, err
+	}
 	exporter, err := newExporter(ctx, getenv)
 	if err != nil {
 		return nil, err
@@ -78,4 +82,21 @@ func first(getenv func(string) string, names ...string) string {
 		}
 	}
 	return ""
+}
+
+// checkSampler refuses what the SDK would replace by a default
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
+func checkSampler(getenv func(string) string) error {
+	switch sampler := getenv("OTEL_TRACES_SAMPLER"); sampler {
+	case "", "always_on", "always_off", "parentbased_always_on", "parentbased_always_off":
+		return nil
+	case "traceidratio", "parentbased_traceidratio":
+		text := getenv("OTEL_TRACES_SAMPLER_ARG")
+		if ratio, err := strconv.ParseFloat(text, 64); text != "" && (err != nil || ratio < 0 || ratio > 1) {
+			return fmt.Errorf("OTEL_TRACES_SAMPLER_ARG=%q is not usable: give a number from 0 to 1", text)
+		}
+		return nil
+	default:
+		return fmt.Errorf("OTEL_TRACES_SAMPLER=%q is not usable: give always_on, always_off, traceidratio or one of them behind parentbased_", sampler)
+	}
 }

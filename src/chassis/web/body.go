@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,6 +17,9 @@ import (
 
 // MaxBody is the largest request body that is read, in bytes.
 const MaxBody = 1 << 20
+
+// bodyTimeout bounds how long a caller may take to send a body.
+const bodyTimeout = 3 * time.Second
 
 // Body is the JSON object of a request. Its members are read one by one, so
 // that every one of a wrong type is named in one answer; members nobody reads
@@ -32,7 +36,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, failure.New(failure.MediaType, "Send the body as Content-Type: application/json.")
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	text, err := readAll(w, r)
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -46,11 +50,22 @@ func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	return &b, nil
 }
 
+// readAll reads a body of bounded size within a bounded time: whoever sends it
+// byte by byte would keep a place from others.
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	connection := http.NewResponseController(w)
+	if err := connection.SetReadDeadline(time.Now().Add(bodyTimeout)); err == nil {
+		// What watches for the caller's leave reads on; the deadline is not for it.
+		defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+}
+
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure.New(failure.TooLarge, fmt.Sprintf("The body is larger than %d bytes.", MaxBody))
 	}
-	return failure.New(failure.Invalid, "The body ended before it was complete.").Because(err)
+	return failure.New(failure.Invalid, "The body did not arrive whole, or not in time.").Because(err)
 }
 
 func malformed(err error, text []byte) error {

@@ -80,7 +80,7 @@ func TestABodyThatEndsEarlyIs400(t *testing.T) {
 	_, err := web.ReadBody(httptest.NewRecorder(), r)
 	require.Equal(t, failure.Invalid, failure.CodeOf(err))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	require.ErrorContains(t, err, "ended before it was complete")
+	require.ErrorContains(t, err, "did not arrive whole")
 }
 
 type broken struct{}

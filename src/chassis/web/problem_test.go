@@ -206,18 +206,19 @@ func TestAnswersSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-func TestAPathIDIsAWholeNumber(t *testing.T) {
+func TestAPathIDIsAWholeNumberInItsOneForm(t *testing.T) {
+	unknown := func(id any) *failure.Error { return failure.New(failure.NotFound, "none").With("id", id) }
 	for text, want := range map[string]int64{"1": 1, "9223372036854775807": 9223372036854775807, "-1": -1} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.SetPathValue("id", text)
-		id, ok := web.PathID(r)
-		require.True(t, ok, text)
+		id, err := web.PathID(r, unknown)
+		require.NoError(t, err, text)
 		require.Equal(t, want, id)
 	}
-	for _, text := range []string{"", "x", "1.0", "1e3", "9223372036854775808", "0x1", " 1"} {
+	for _, text := range []string{"", "x", "1.0", "1e3", "9223372036854775808", "0x1", " 1", "+1", "01"} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.SetPathValue("id", text)
-		_, ok := web.PathID(r)
-		require.False(t, ok, text)
+		_, err := web.PathID(r, unknown)
+		require.Equal(t, unknown(text), err)
 	}
 }

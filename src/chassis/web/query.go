@@ -50,14 +50,14 @@ func (q *Query) ID(name string) int64 {
 	if !given {
 		return 0
 	}
-	id, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || id < 1 {
+	id, ok := parseID(value)
+	if !ok || id < 1 {
 		q.bad.Add(name, "must be a whole number from 1")
 	}
 	return id
 }
 
-// IDs reads a comma-separated list of at most max ids; nil where it is not
+// IDs reads a comma-separated list of at most that many ids; nil where it is not
 // given.
 func (q *Query) IDs(name string, most int) []int64 {
 	value, given := q.one(name)
@@ -67,8 +67,8 @@ func (q *Query) IDs(name string, most int) []int64 {
 	parts := strings.SplitN(value, ",", most+1)
 	ids := make([]int64, len(parts))
 	for i, part := range parts {
-		id, err := strconv.ParseInt(part, 10, 64)
-		if err != nil || id < 1 || i >= most {
+		id, ok := parseID(part)
+		if !ok || id < 1 || i >= most {
 			q.bad.Add(name, "must be at most "+strconv.Itoa(most)+" whole numbers from 1, separated by commas")
 			return nil
 		}
@@ -127,6 +127,15 @@ const cursorPrefix = "after:"
 // Cursor is the opaque text from which a list goes on behind that id.
 func Cursor(after int64) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + strconv.FormatInt(after, 10)))
+}
+
+// Page cuts what was found to a page of at most limit things, of which one more
+// has to be asked for, and returns the cursor of the next page where there is one.
+func Page[T any](found []T, limit int, id func(T) int64) (page []T, next string) {
+	if len(found) <= limit {
+		return found, ""
+	}
+	return found[:limit], Cursor(id(found[limit-1]))
 }
 
 func parseCursor(text string) (after int64, ok bool) {

@@ -69,7 +69,6 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.serveQuiet(x, r)
 	case rt.router.enter(r.Context()):
 		rt.serveTraced(x, r)
-		rt.router.leave()
 	default:
 		rt.refuse(x, r)
 	}
@@ -86,6 +85,7 @@ func (rt *route) serveQuiet(x *exchange, r *http.Request) {
 }
 
 func (rt *route) serveTraced(x *exchange, r *http.Request) {
+	defer rt.router.leave()
 	ctx, span := rt.startSpan(r, x)
 	rt.answer(x, r.WithContext(ctx))
 	rt.endSpan(span, x)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/health"
@@ -66,9 +67,11 @@ func (c *Client) Health(ctx context.Context) string {
 		return health.Unreachable
 	}
 	var report struct {
-		Status string `json:"status"`
+		Status  string `json:"status"`
+		Service string `json:"service"`
 	}
-	if response.Status != http.StatusOK || json.Unmarshal(response.Body, &report) != nil || report.Status != health.Healthy {
+	if response.Status != http.StatusOK || json.Unmarshal(response.Body, &report) != nil ||
+		report.Status != health.Healthy || report.Service != Service {
 		return health.Unhealthy
 	}
 	return health.Healthy
@@ -87,7 +90,10 @@ func (c *Client) get(ctx context.Context, route, path string, into any) error {
 		return nil
 	case failure.NotFound:
 		// A 404 of something else in between says nothing of the user.
-		if response.Header.Get("Content-Type") == "application/problem+json" {
+		var problem struct {
+			UserID *jsontext.Value `json:"user_id"`
+		}
+		if json.Unmarshal(response.Body, &problem) == nil && problem.UserID != nil {
 			return failure.New(failure.NotFound, "There is no such user.")
 		}
 	default:

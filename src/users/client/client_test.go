@@ -91,6 +91,7 @@ func TestWhatIsNoAnswerOfUsersIsUnavailable(t *testing.T) {
 		"defect":               stub(t, 500, "application/problem+json", `{}`),
 		"somebody else's 404":  stub(t, 404, "text/plain", "404 page not found"),
 		"refusal":              stub(t, 403, "application/json", `{}`),
+		"another service":      stub(t, 404, "application/problem+json", `{"error": "There is no such path."}`),
 		"no JSON":              stub(t, 200, "application/json", "<html>"),
 		"redirect to nowhere":  stub(t, 302, "text/plain", ""),
 		"nobody":               "http://127.0.0.1:1",
@@ -106,7 +107,7 @@ func TestWhatIsNoAnswerOfUsersIsUnavailable(t *testing.T) {
 
 func TestHealthTellsIllnessFromAbsence(t *testing.T) {
 	for want, url := range map[string]string{
-		health.Healthy:     stub(t, 200, "application/json", `{"status": "healthy"}`),
+		health.Healthy:     stub(t, 200, "application/json", `{"status": "healthy", "service": "users-service"}`),
 		health.Unhealthy:   stub(t, 200, "application/json", `{"status": "degraded"}`),
 		health.Unreachable: "http://127.0.0.1:1",
 	} {
