@@ -1,4 +1,4 @@
-// Command orders runs the orders service.
+// Command orders runs the orders service. "orders test" checks an installed release of it.
 package main
 
 import (
@@ -14,9 +14,20 @@ import (
 func main() { os.Exit(lifecycle.Main(run)) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	if len(args) > 0 && args[0] == "test" {
+		return test(ctx, args[1:], getenv, stdout)
+	}
 	var config orders.Config
 	if err := settings.Parse(orders.Program(), &config, args, getenv, stdout); err != nil {
 		return err
 	}
 	return orders.Run(ctx, config, getenv, stdout)
+}
+
+func test(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	var config orders.ReleaseConfig
+	if err := settings.Parse(orders.ReleaseProgram(), &config, args, getenv, stdout); err != nil {
+		return err
+	}
+	return orders.CheckRelease(ctx, config, stdout)
 }

@@ -1,4 +1,4 @@
-// Command users runs the users service.
+// Command users runs the users service. "users test" checks an installed release of it.
 package main
 
 import (
@@ -14,9 +14,20 @@ import (
 func main() { os.Exit(lifecycle.Main(run)) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	if len(args) > 0 && args[0] == "test" {
+		return test(ctx, args[1:], getenv, stdout)
+	}
 	var config users.Config
 	if err := settings.Parse(users.Program(), &config, args, getenv, stdout); err != nil {
 		return err
 	}
 	return users.Run(ctx, config, getenv, stdout)
+}
+
+func test(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+	var config users.ReleaseConfig
+	if err := settings.Parse(users.ReleaseProgram(), &config, args, getenv, stdout); err != nil {
+		return err
+	}
+	return users.CheckRelease(ctx, config, stdout)
 }

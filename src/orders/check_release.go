@@ -1,0 +1,155 @@
+package orders
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"tandem/src/chassis/decimal"
+	"tandem/src/chassis/releasetest"
+	"tandem/src/chassis/settings"
+	"tandem/src/users/client"
+)
+
+// unknownID is an id that no order and no user will ever have.
+const unknownID = 1 << 52
+
+// ReleaseConfig is what the release's test can be told.
+type ReleaseConfig struct {
+	releasetest.Options
+	URL      settings.URL `default:"http://127.0.0.1:5002" schemes:"http,https" like:"http://orders:5002" help:"Where the release answers."`
+	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the users service answers that the release asks."`
+}
+
+// ReleaseProgram describes the release's test to a person who asks for help.
+func ReleaseProgram() settings.Program {
+	return settings.Program{Name: "orders test", About: "Checks by calls alone whether a release of orders works, together with users."}
+}
+
+// releaseChecks are the checks of one run.
+type releaseChecks struct {
+	test       *releasetest.Test
+	api, users releasetest.API
+	user       client.User
+	key        string // Idempotency-Key of the order
+	order      orderAnswer
+}
+
+// releaseOrder is the body of POST /orders.
+type releaseOrder struct {
+	UserID   int64         `json:"user_id"`
+	Product  string        `json:"product"`
+	Quantity int64         `json:"quantity"`
+	Price    decimal.Cents `json:"price"`
+}
+
+// CheckRelease says whether the release at config.URL works.
+func CheckRelease(ctx context.Context, config ReleaseConfig, stdout io.Writer) error {
+	return releasetest.Run(ctx, stdout, config.Options, func(t *releasetest.Test) {
+		c := &releaseChecks{
+			test: t, api: releasetest.At(config.URL), users: releasetest.At(config.UsersURL),
+			user: client.NewTestUser(), key: "release-test-" + rand.Text(),
+		}
+		if !t.Await("users is healthy", c.users.Healthy(client.Service)) ||
+			!t.Await("orders is healthy and reaches users", c.api.Healthy(serviceName)) {
+			return
+		}
+		if t.Check("a user is created", c.createUser) && t.Check("an order is created for the user", c.create) {
+			t.Check("the order is read back", c.readBack)
+			t.Check("the order's details hold the user", c.readDetails)
+			t.Check("the same order again is the same order", c.repeat)
+		}
+		t.Check("an order for an unknown user is refused", c.refuseUnknownUser)
+		t.Check("an unknown order is not found", c.missUnknown)
+		t.Check("metrics are answered", c.api.HasMetrics(serviceName))
+	})
+}
+
+func (c *releaseChecks) createUser(ctx context.Context) error {
+	return client.CreateTestUser(ctx, c.test, c.users, c.user).Want(http.StatusCreated, &c.user)
+}
+
+func (c *releaseChecks) create(ctx context.Context) error {
+	var placed placedAnswer
+	answer := c.place(ctx, c.user.ID, c.key)
+	if err := answer.Want(http.StatusCreated, &placed); err != nil {
+		return err
+	}
+	c.order = placed.Order
+	if c.order.UserID != c.user.ID || placed.UserInfo.Email != c.user.Email {
+		return answer.Errorf("placed the order for another user")
+	}
+	return nil
+}
+
+// place asks for an order. One that comes into being, wanted or not, is
+// cancelled at the test's end.
+func (c *releaseChecks) place(ctx context.Context, userID int64, key string) releasetest.Answer {
+	answer := c.api.Do(ctx, releasetest.Call{
+		Method: http.MethodPost, Path: "/orders", Key: key,
+		Body: releaseOrder{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
+	})
+	var placed placedAnswer
+	if answer.Want(http.StatusCreated, &placed) == nil && placed.Order.ID != c.order.ID {
+		c.test.Made(fmt.Sprintf("order %d", placed.Order.ID), func(ctx context.Context) error { return c.cancel(ctx, placed.Order.ID) })
+	}
+	return answer
+}
+
+func (c *releaseChecks) cancel(ctx context.Context, id int64) error {
+	var order orderAnswer
+	err := c.api.Do(ctx, releasetest.Call{
+		Method: http.MethodPatch, Path: fmt.Sprintf("/orders/%d", id), Body: map[string]Status{"status": Cancelled},
+	}).Want(http.StatusOK, &order)
+	if err == nil && order.Status != Cancelled {
+		err = errors.New("the order is not cancelled")
+	}
+	return err
+}
+
+func (c *releaseChecks) readBack(ctx context.Context) error {
+	var read orderAnswer
+	answer := c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/orders/%d", c.order.ID)})
+	if err := answer.Want(http.StatusOK, &read); err != nil {
+		return err
+	}
+	if read != c.order {
+		return answer.Errorf("is not the order that was created")
+	}
+	return nil
+}
+
+func (c *releaseChecks) readDetails(ctx context.Context) error {
+	var details detailsAnswer
+	answer := c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/orders/%d/details", c.order.ID)})
+	if err := answer.Want(http.StatusOK, &details); err != nil {
+		return err
+	}
+	if details.Order != c.order || details.UserDetails == nil || *details.UserDetails != c.user {
+		return answer.Errorf("does not hold the order and its user")
+	}
+	return nil
+}
+
+func (c *releaseChecks) repeat(ctx context.Context) error {
+	var placed placedAnswer
+	answer := c.place(ctx, c.user.ID, c.key)
+	if err := answer.Want(http.StatusCreated, &placed); err != nil {
+		return err
+	}
+	if placed.Order != c.order {
+		return answer.Errorf("placed another order")
+	}
+	return nil
+}
+
+func (c *releaseChecks) refuseUnknownUser(ctx context.Context) error {
+	return c.place(ctx, unknownID, "").Want(http.StatusBadRequest, nil)
+}
+
+func (c *releaseChecks) missUnknown(ctx context.Context) error {
+	return c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
+}

@@ -1,0 +1,83 @@
+package users
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"tandem/src/chassis/releasetest"
+	"tandem/src/chassis/settings"
+	"tandem/src/users/client"
+)
+
+// unknownID is an id that no user will ever have.
+const unknownID = 1 << 52
+
+// ReleaseConfig is what the release's test can be told.
+type ReleaseConfig struct {
+	releasetest.Options
+	URL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the release answers."`
+}
+
+// ReleaseProgram describes the release's test to a person who asks for help.
+func ReleaseProgram() settings.Program {
+	return settings.Program{Name: "users test", About: "Checks by calls alone whether a release of users works."}
+}
+
+// releaseChecks are the checks of one run.
+type releaseChecks struct {
+	test *releasetest.Test
+	api  releasetest.API
+	user client.User
+}
+
+// CheckRelease says whether the release at config.URL works.
+func CheckRelease(ctx context.Context, config ReleaseConfig, stdout io.Writer) error {
+	return releasetest.Run(ctx, stdout, config.Options, func(t *releasetest.Test) {
+		c := &releaseChecks{t, releasetest.At(config.URL), client.NewTestUser()}
+		if !t.Await("users is healthy", c.api.Healthy(client.Service)) {
+			return
+		}
+		if t.Check("a user is created", c.create) {
+			t.Check("the user is read back", c.readBack)
+			t.Check("the same e-mail address is refused", c.refuseDuplicate)
+		}
+		t.Check("an unknown user is not found", c.missUnknown)
+		t.Check("metrics are answered", c.api.HasMetrics(client.Service))
+	})
+}
+
+func (c *releaseChecks) create(ctx context.Context) error {
+	wanted := c.user
+	answer := client.CreateTestUser(ctx, c.test, c.api, wanted)
+	if err := answer.Want(http.StatusCreated, &c.user); err != nil {
+		return err
+	}
+	if c.user.Name != wanted.Name || c.user.Email != wanted.Email || !c.user.Active {
+		return answer.Errorf("created another user than was asked for")
+	}
+	return nil
+}
+
+func (c *releaseChecks) readBack(ctx context.Context) error {
+	var read client.User
+	answer := c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/users/%d", c.user.ID)})
+	if err := answer.Want(http.StatusOK, &read); err != nil {
+		return err
+	}
+	if read != c.user {
+		return answer.Errorf("is not the user that was created")
+	}
+	return nil
+}
+
+func (c *releaseChecks) refuseDuplicate(ctx context.Context) error {
+	same := client.User{Name: c.user.Name, Email: strings.ToUpper(c.user.Email)}
+	return client.CreateTestUser(ctx, c.test, c.api, same).Want(http.StatusConflict, nil)
+}
+
+func (c *releaseChecks) missUnknown(ctx context.Context) error {
+	return c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
+}
