@@ -1,0 +1,49 @@
+{{/* What the library asks of each chart. */}}
+
+{{/* Port of the pods. */}}
+{{- define "service.port" -}}
+5002
+{{- end }}
+
+{{/* Where the API begins. */}}
+{{- define "service.path" -}}
+/orders
+{{- end }}
+
+{{/* Settings beyond those that every service has. */}}
+{{- define "service.config" -}}
+USERS_URL: {{ include "orders.usersURL" . }}
+{{- end }}
+
+{{/* Who may call, as NetworkPolicy peers. */}}
+{{- define "service.callers" -}}
+- podSelector: {}
+{{- end }}
+
+{{/* Whom it calls, as NetworkPolicy egress rules. */}}
+{{- define "service.callees" -}}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ include "orders.usersNamespace" . }}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: users
+  ports:
+    - port: 5001
+      protocol: TCP
+{{- end }}
+
+{{/* Arguments of `orders test` beyond its own address. */}}
+{{- define "service.testArguments" -}}
+- --users-url={{ include "orders.usersURL" . }}
+{{- end }}
+
+{{- define "orders.usersNamespace" -}}
+{{- .Values.users.namespace | default .Release.Namespace }}
+{{- end }}
+
+{{/* The dot at the end spares the search through the resolver's domains. */}}
+{{- define "orders.usersURL" -}}
+{{- .Values.users.url | default (printf "http://%s.%s.svc.%s.:5001" .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain) }}
+{{- end }}

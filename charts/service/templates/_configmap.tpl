@@ -1,0 +1,25 @@
+{{/* Every setting that is no secret, as the container's environment. */}}
+{{- define "service.configmap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" .) | nindent 2 }}
+data:
+  PORT: {{ include "service.port" . | quote }}
+  DATA_DIR: /data
+  LOG_LEVEL: {{ .Values.config.logLevel }}
+  MAX_IN_FLIGHT: {{ .Values.config.maxInFlight | quote }}
+  SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
+  DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
+  SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s
+  {{- with include "service.config" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- if .Values.telemetry.otlpEndpoint }}
+  OTEL_EXPORTER_OTLP_ENDPOINT: {{ .Values.telemetry.otlpEndpoint }}
+  OTEL_EXPORTER_OTLP_PROTOCOL: {{ .Values.telemetry.otlpProtocol }}
+  OTEL_TRACES_SAMPLER: parentbased_traceidratio
+  OTEL_TRACES_SAMPLER_ARG: {{ .Values.telemetry.samplingRatio | quote }}
+  {{- end }}
+{{- end }}

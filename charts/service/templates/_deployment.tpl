@@ -1,0 +1,173 @@
+{{- define "service.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" . "component" "server") | nindent 2 }}
+spec:
+  {{- if not .Values.autoscaling.enabled }}
+  replicas: {{ .Values.replicaCount }}
+  {{- end }}
+  minReadySeconds: {{ .Values.minReadySeconds }}
+  strategy:
+    {{- if .Values.database.existingSecret }}
+    type: RollingUpdate
+    rollingUpdate:
+      maxUnavailable: 0
+      maxSurge: 1
+    {{- else }}
+    # Two pods must not open the same SQLite file.
+    type: Recreate
+    {{- end }}
+  selector:
+    matchLabels:
+      {{- include "service.selectorLabels" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "service.labels" (dict "root" . "component" "server" "labels" .Values.podLabels) | nindent 8 }}
+      annotations:
+        checksum/config: {{ include "service.configmap" . | sha256sum }}
+        {{- if .Values.database.existingSecret }}
+        {{- with (lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret).metadata }}
+        # A changed Secret reaches the pods with the next upgrade. Its version, as a hash of a password could be guessed.
+        checksum/database: {{ .resourceVersion | quote }}
+        {{- end }}
+        {{- end }}
+        {{- with merge (dict) .Values.podAnnotations .Values.commonAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      {{- include "service.podSpec" . | nindent 6 }}
+      {{- with .Values.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      topologySpreadConstraints:
+        {{- include "service.spread" . | trim | nindent 8 }}
+      # Longer than the process takes at most: drain, shut down, flush traces (3 s).
+      terminationGracePeriodSeconds: {{ add .Values.config.drainDelaySeconds .Values.config.shutdownTimeoutSeconds 3 5 }}
+      containers:
+        - name: {{ .Chart.Name }}
+          image: {{ include "service.image" . }}
+          imagePullPolicy: {{ .Values.image.pullPolicy }}
+          ports:
+            - name: http
+              containerPort: {{ include "service.port" . }}
+              protocol: TCP
+          envFrom:
+            - configMapRef:
+                name: {{ include "service.fullname" . }}
+          {{- with include "service.env" . }}
+          env:
+            {{- trim . | nindent 12 }}
+          {{- end }}
+          startupProbe:
+            httpGet:
+              path: /health
+              port: http
+            {{- toYaml .Values.startupProbe | nindent 12 }}
+          livenessProbe:
+            httpGet:
+              path: /health
+              port: http
+            {{- toYaml .Values.livenessProbe | nindent 12 }}
+          readinessProbe:
+            httpGet:
+              path: /health?ready=1
+              port: http
+            {{- toYaml .Values.readinessProbe | nindent 12 }}
+          resources:
+            {{- toYaml .Values.resources | nindent 12 }}
+          securityContext:
+            {{- toYaml .Values.securityContext | nindent 12 }}
+          volumeMounts:
+            - name: tmp
+              mountPath: /tmp
+            {{- if not .Values.database.existingSecret }}
+            - name: data
+              mountPath: /data
+            {{- end }}
+            {{- with .Values.extraVolumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+      volumes:
+        # SQLite sorts what does not fit into memory here.
+        - name: tmp
+          emptyDir: {}
+        {{- if not .Values.database.existingSecret }}
+        - name: data
+          {{- if .Values.persistence.enabled }}
+          persistentVolumeClaim:
+            claimName: {{ .Values.persistence.existingClaim | default (include "service.fullname" .) }}
+          {{- else }}
+          emptyDir: {}
+          {{- end }}
+        {{- end }}
+        {{- with .Values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+{{- end }}
+
+{{- define "service.env" -}}
+{{- with .Values.resources.limits }}
+{{- with .memory }}
+- name: GOMEMLIMIT
+  value: {{ include "service.gomemlimit" . }}
+{{- end }}
+{{- end }}
+{{- if .Values.database.existingSecret }}
+- name: DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.database.existingSecret }}
+      key: {{ .Values.database.secretKey }}
+{{- end }}
+{{- if .Values.telemetry.otlpEndpoint }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Nine tenths of a quantity of memory, so that the garbage collector works harder before the kernel kills. */}}
+{{- define "service.gomemlimit" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 }}
+{{- $number := regexFind "^[0-9.]+" . }}
+{{- divf (mulf $number (get $units (trimPrefix $number .)) 0.9) 1048576 | floor }}MiB
+{{- end }}
+
+{{/*
+The default is strict over nodes. Nodes that admit no pod (the control plane, a drained or a lost node) do not count,
+and each revision is spread by itself, or pods that are about to go would weigh in.
+*/}}
+{{- define "service.spread" -}}
+{{- if .Values.topologySpreadConstraints }}
+{{- toYaml .Values.topologySpreadConstraints }}
+{{- else }}
+{{- range $key, $when := dict "kubernetes.io/hostname" "DoNotSchedule" "topology.kubernetes.io/zone" "ScheduleAnyway" }}
+- topologyKey: {{ $key }}
+  maxSkew: 1
+  whenUnsatisfiable: {{ $when }}
+  nodeTaintsPolicy: Honor
+  matchLabelKeys: [pod-template-hash]
+  labelSelector:
+    matchLabels:
+      {{- include "service.selectorLabels" $ | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,25 @@
+{{/* Only the API: /metrics and /health are for the cluster alone. */}}
+{{- define "service.httproute" -}}
+{{- if .Values.httpRoute.enabled -}}
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" . "annotations" .Values.httpRoute.annotations) | nindent 2 }}
+spec:
+  parentRefs:
+    {{- toYaml .Values.httpRoute.parentRefs | nindent 4 }}
+  {{- with .Values.httpRoute.hostnames }}
+  hostnames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    - matches:
+        - path:
+            type: PathPrefix
+            value: {{ include "service.path" . }}
+      backendRefs:
+        - name: {{ include "service.fullname" . }}
+          port: {{ .Values.service.port }}
+{{- end }}
+{{- end }}

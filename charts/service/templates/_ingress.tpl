@@ -1,0 +1,33 @@
+{{/* Only the API: /metrics and /health are for the cluster alone. */}}
+{{- define "service.ingress" -}}
+{{- if .Values.ingress.enabled -}}
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" . "annotations" .Values.ingress.annotations) | nindent 2 }}
+spec:
+  {{- with .Values.ingress.className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.ingress.tls }}
+  tls:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    {{- range .Values.ingress.hosts | default (list "") }}
+    - http:
+        paths:
+          - path: {{ include "service.path" $ }}
+            pathType: Prefix
+            backend:
+              service:
+                name: {{ include "service.fullname" $ }}
+                port:
+                  name: http
+      {{- with . }}
+      host: {{ . | quote }}
+      {{- end }}
+    {{- end }}
+{{- end }}
+{{- end }}

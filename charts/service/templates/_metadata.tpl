@@ -1,0 +1,46 @@
+{{/*
+Members of an object's metadata beside its name. Takes a dict: "root", and where the object has such, "component",
+"labels" and "annotations".
+*/}}
+{{- define "service.metadata" -}}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "service.labels" . | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+Labels as in https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/. They win over the user's,
+because Services, budgets and NetworkPolicies select by them.
+*/}}
+{{- define "service.labels" -}}
+{{- $labels := dict
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_")
+  "app.kubernetes.io/name" .root.Chart.Name
+  "app.kubernetes.io/instance" .root.Release.Name
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/part-of" "tandem"
+  "app.kubernetes.io/managed-by" .root.Release.Service
+}}
+{{- with .component }}
+{{- $_ := set $labels "app.kubernetes.io/component" . }}
+{{- end }}
+{{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml }}
+{{- end }}
+
+{{/* The pods that serve, which the release's test pods are not. Must never change: a Deployment's selector is immutable. */}}
+{{- define "service.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{/* The release's test pods. */}}
+{{- define "service.testSelectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}

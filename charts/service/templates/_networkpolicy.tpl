@@ -1,0 +1,80 @@
+{{/* Whatever is not named here is denied, in both directions. The kubelet's probes pass all the same. */}}
+{{- define "service.networkpolicy" -}}
+{{- if .Values.networkPolicy.enabled -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" .) | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "service.selectorLabels" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    - from:
+        {{- include "service.callers" . | nindent 8 }}
+        {{- with concat .Values.networkPolicy.allowFrom .Values.networkPolicy.metricsFrom }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      ports:
+        - port: {{ include "service.port" . }}
+          protocol: TCP
+  egress:
+    {{- include "service.egress" . | nindent 4 }}
+    {{- if .Values.database.existingSecret }}
+    - ports:
+        - port: {{ .Values.database.port }}
+          protocol: TCP
+    {{- end }}
+    {{- with .Values.telemetry.otlpEndpoint }}
+    - ports:
+        - port: {{ include "service.portOf" . }}
+          protocol: TCP
+    {{- end }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "service.fullname" . }}-test-api
+  {{- include "service.metadata" (dict "root" . "component" "test") | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "service.testSelectorLabels" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  egress:
+    - to:
+        - podSelector:
+            matchLabels:
+              {{- include "service.selectorLabels" . | nindent 14 }}
+      ports:
+        - port: {{ include "service.port" . }}
+          protocol: TCP
+    {{- include "service.egress" . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* Where the pods that serve and the test pods both go. */}}
+{{- define "service.egress" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dnsTo | nindent 4 }}
+  ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- with include "service.callees" . }}
+{{ . }}
+{{- end }}
+{{- with .Values.networkPolicy.allowTo }}
+- to:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* The port of a URL, or the one that its scheme implies. */}}
+{{- define "service.portOf" -}}
+{{- $url := urlParse . }}
+{{- trimPrefix ":" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}

@@ -1,0 +1,17 @@
+{{- define "service.persistentvolumeclaim" -}}
+{{- if and (not .Values.database.existingSecret) .Values.persistence.enabled (not .Values.persistence.existingClaim) -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" . "annotations" (merge (dict "helm.sh/resource-policy" "keep") .Values.persistence.annotations)) | nindent 2 }}
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- with .Values.persistence.storageClass }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .Values.persistence.size }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,10 @@
+{{- define "service.serviceaccount" -}}
+{{- if .Values.serviceAccount.create -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "service.serviceAccountName" . }}
+  {{- include "service.metadata" (dict "root" . "annotations" .Values.serviceAccount.annotations) | nindent 2 }}
+automountServiceAccountToken: false
+{{- end }}
+{{- end }}

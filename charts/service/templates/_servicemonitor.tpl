@@ -1,0 +1,18 @@
+{{- define "service.servicemonitor" -}}
+{{- if .Values.serviceMonitor.enabled -}}
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" . "labels" .Values.serviceMonitor.labels) | nindent 2 }}
+spec:
+  # The Service alone, not the headless one: each pod is scraped once.
+  selector:
+    matchLabels:
+      {{- include "service.selectorLabels" . | nindent 6 }}
+  endpoints:
+    - port: http
+      path: /metrics
+      interval: {{ .Values.serviceMonitor.interval }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,180 @@
+package charttest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/telemetry"
+)
+
+// https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+func TestEveryPodIsRestricted(t *testing.T) {
+	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+		for _, pod := range all.pods() {
+			require.Equal(t, true, pod.at("securityContext.runAsNonRoot"))
+			require.Greater(t, pod.at("securityContext.runAsUser"), 0)
+			require.Equal(t, "RuntimeDefault", pod.at("securityContext.seccompProfile.type"))
+			require.Nil(t, pod.at("initContainers"))
+			require.Len(t, pod.at("containers"), 1)
+			require.Equal(t, map[string]any{
+				"allowPrivilegeEscalation": false,
+				"readOnlyRootFilesystem":   true,
+				"capabilities":             map[string]any{"drop": []any{"ALL"}},
+			}, pod.at("containers.0.securityContext"))
+		}
+	})
+}
+
+func TestNoPodGetsATokenOrServiceLinks(t *testing.T) {
+	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+		account := all.one(t, "ServiceAccount")
+		require.Equal(t, false, account.at("automountServiceAccountToken"))
+		for _, pod := range all.pods() {
+			require.Equal(t, account.at("metadata.name"), pod.at("serviceAccountName"))
+			require.Equal(t, false, pod.at("automountServiceAccountToken"))
+			require.Equal(t, false, pod.at("enableServiceLinks"))
+		}
+	})
+}
+
+func TestProbesAskHealth(t *testing.T) {
+	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+		pod := podOf(all.one(t, "Deployment"))
+		for probe, path := range map[string]string{"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/health?ready=1"} {
+			require.Equal(t, map[string]any{"path": path, "port": "http"}, pod.at("containers.0."+probe+".httpGet"))
+		}
+		require.Equal(t, "http", pod.at("containers.0.ports.0.name"))
+	})
+}
+
+// The kubelet must not kill a process that still drains, finishes or flushes.
+func TestThePodMayTakeAsLongAsTheProcess(t *testing.T) {
+	for _, c := range bothCharts() {
+		for _, seconds := range [][2]int{{5, 15}, {0, 0}, {4, 600}} {
+			all := render(t, c, fmt.Sprintf("{config: {drainDelaySeconds: %d, shutdownTimeoutSeconds: %d}}", seconds[0], seconds[1]))
+			settings := all.one(t, "ConfigMap")
+			need := telemetry.FlushTimeout + duration(t, settings.at("data.DRAIN_DELAY")) + duration(t, settings.at("data.SHUTDOWN_TIMEOUT"))
+			grace := podOf(all.one(t, "Deployment")).at("terminationGracePeriodSeconds").(int)
+			require.Greater(t, time.Duration(grace)*time.Second, need)
+		}
+	}
+}
+
+// kube-proxy falls back on terminating pods that still count as ready.
+func TestReadinessOutlastsTheDrain(t *testing.T) {
+	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+		pod := podOf(all.one(t, "Deployment"))
+		window := pod.at("containers.0.readinessProbe.periodSeconds").(int) * pod.at("containers.0.readinessProbe.failureThreshold").(int)
+		require.Greater(t, time.Duration(window)*time.Second, duration(t, all.one(t, "ConfigMap").at("data.DRAIN_DELAY")))
+	})
+	for _, c := range bothCharts() {
+		require.Contains(t, refusal(t, c, "{config: {drainDelaySeconds: 6}}"),
+			"readinessProbe fails after 6 s, within config.drainDelaySeconds (6 s)")
+		render(t, c, "{config: {drainDelaySeconds: 6}, readinessProbe: {failureThreshold: 4}}")
+	}
+}
+
+func TestGoKnowsOfNineTenthsOfTheMemory(t *testing.T) {
+	for limit, want := range map[string]string{
+		"256Mi": "230MiB", "1Gi": "921MiB", "1.5Gi": "1382MiB", "500M": "429MiB", "262144Ki": "230MiB", "268435456": "230MiB", "1G": "858MiB", "262144k": "225MiB",
+	} {
+		got := env(podOf(render(t, usersChart, fmt.Sprintf("{resources: {limits: {memory: %q}}}", limit)).one(t, "Deployment")), "GOMEMLIMIT")
+		require.Equal(t, want, got, limit)
+	}
+	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+		pod := podOf(all.one(t, "Deployment"))
+		limit := mebibytes(t, pod.at("containers.0.resources.limits.memory"), "Mi")
+		require.LessOrEqual(t, mebibytes(t, env(pod, "GOMEMLIMIT"), "MiB")*10, limit*9)
+	})
+	require.Nil(t, env(podOf(render(t, usersChart, "{resources: {limits: null}}").one(t, "Deployment")), "GOMEMLIMIT"))
+}
+
+func TestAChangedSettingReplacesThePods(t *testing.T) {
+	for _, c := range bothCharts() {
+		checksum := func(values string) any {
+			return asMap(render(t, c, values).one(t, "Deployment").at("spec.template.metadata.annotations"))["checksum/config"]
+		}
+		require.NotEmpty(t, checksum(""))
+		require.Equal(t, checksum(""), checksum(""))
+		require.NotEqual(t, checksum(""), checksum("{config: {logLevel: debug}}"))
+	}
+}
+
+func TestTracesNameThePodTheyComeFrom(t *testing.T) {
+	for _, c := range bothCharts() {
+		all := render(t, c, `{telemetry: {otlpEndpoint: "http://collector:4318", samplingRatio: 0.5}}`)
+		pod := podOf(all.one(t, "Deployment"))
+		require.Equal(t, "k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)", env(pod, "OTEL_RESOURCE_ATTRIBUTES"))
+		require.Equal(t, map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}, env(pod, "POD_NAME"))
+		settings := all.one(t, "ConfigMap")
+		require.Equal(t, "http://collector:4318", settings.at("data.OTEL_EXPORTER_OTLP_ENDPOINT"))
+		require.Equal(t, "parentbased_traceidratio", settings.at("data.OTEL_TRACES_SAMPLER"))
+		require.Equal(t, "0.5", settings.at("data.OTEL_TRACES_SAMPLER_ARG"))
+
+		all = render(t, c, "")
+		require.Nil(t, all.one(t, "ConfigMap").at("data.OTEL_EXPORTER_OTLP_ENDPOINT"))
+		require.Nil(t, env(podOf(all.one(t, "Deployment")), "OTEL_RESOURCE_ATTRIBUTES"))
+	}
+}
+
+func TestTheImageIsNamedByTagOrDigest(t *testing.T) {
+	for _, c := range bothCharts() {
+		for values, want := range map[string]string{
+			"":                           "tandem/" + c.Name + ":0.1.0",
+			"{image: {tag: dev}}":        "tandem/" + c.Name + ":dev",
+			"{image: {repository: r/x}}": "r/x:0.1.0",
+			`{image: {tag: dev, digest: "sha256:` + digest + `"}}`: "tandem/" + c.Name + "@sha256:" + digest,
+		} {
+			for _, pod := range render(t, c, values).pods() {
+				require.Equal(t, want, pod.at("containers.0.image"))
+				require.Equal(t, "IfNotPresent", pod.at("containers.0.imagePullPolicy"))
+			}
+		}
+	}
+}
+
+func TestExtrasReachThePods(t *testing.T) {
+	for _, c := range bothCharts() {
+		all := render(t, c, valueSets["every extra"])
+		deployment := all.one(t, "Deployment")
+		pod := podOf(deployment)
+		require.Equal(t, "200", env(pod, "GOGC"))
+		require.NotNil(t, volume(pod, "extra"))
+		require.Contains(t, pod.at("containers.0.volumeMounts"), map[string]any{"name": "extra", "mountPath": "/extra"})
+		require.Equal(t, "api", deployment.at("spec.template.metadata.labels.tier"))
+		require.Equal(t, "pod", deployment.at("spec.template.metadata.annotations.note"))
+		require.Equal(t, "rack", pod.at("topologySpreadConstraints.0.topologyKey"))
+		require.NotNil(t, pod.at("affinity.nodeAffinity"))
+		for _, pod := range all.pods() {
+			require.Equal(t, "ssd", pod.at("nodeSelector.disk"))
+			require.Equal(t, "dedicated", pod.at("tolerations.0.key"))
+			require.Equal(t, "high", pod.at("priorityClassName"))
+			require.Equal(t, "registry", pod.at("imagePullSecrets.0.name"))
+		}
+		for _, o := range all {
+			require.Equal(t, "shop", o.at("metadata.labels.team"), o["kind"])
+			require.Equal(t, "shop", o.at("metadata.annotations.contact"), o["kind"])
+		}
+	}
+}
+
+func duration(t *testing.T, text any) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text.(string))
+	require.NoError(t, err)
+	return d
+}
+
+func mebibytes(t *testing.T, quantity any, unit string) int {
+	t.Helper()
+	number, ok := strings.CutSuffix(quantity.(string), unit)
+	require.True(t, ok, "%v is not in %s", quantity, unit)
+	n, err := strconv.Atoi(number)
+	require.NoError(t, err)
+	return n
+}

@@ -1,0 +1,68 @@
+package charttest
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTyposAndWrongTypesAreRefused(t *testing.T) {
+	tests := map[string]struct{ values, complaint string }{
+		"unknown at the top":        {"{replicas: 2}", "additional properties 'replicas' not allowed"},
+		"unknown below":             {"{image: {tagg: x}}", "at '/image': additional properties 'tagg' not allowed"},
+		"unknown under service":     {"{service: {prot: 1}}", "at '/service': additional properties 'prot' not allowed"},
+		"unknown resource":          {"{resources: {limits: {memroy: 1Gi}}}", "at '/resources/limits': additional properties 'memroy' not allowed"},
+		"unknown probe field":       {"{readinessProbe: {path: /}}", "at '/readinessProbe': additional properties 'path' not allowed"},
+		"unknown in a list":         {"{networkPolicy: {allowFrom: [{podSelecter: {}}]}}", "additional properties 'podSelecter' not allowed"},
+		"text for a number":         {`{replicaCount: "2"}`, "at '/replicaCount': got string, want integer"},
+		"text for a switch":         {`{ingress: {enabled: "yes"}}`, "at '/ingress/enabled': got string, want boolean"},
+		"number for a text":         {"{image: {tag: 1.0}}", "at '/image/tag': got number, want string"},
+		"fraction":                  {"{replicaCount: 1.5}", "at '/replicaCount': got number, want integer"},
+		"below the least":           {"{replicaCount: -1}", "at '/replicaCount': minimum"},
+		"not a choice":              {"{config: {logLevel: loud}}", "at '/config/logLevel': value must be one of"},
+		"not a digest":              {"{image: {digest: latest}}", "at '/image/digest'"},
+		"not a quantity":            {"{resources: {limits: {memory: much}}}", "at '/resources/limits/memory'"},
+		"share beyond one":          {"{telemetry: {samplingRatio: 2}}", "at '/telemetry/samplingRatio'"},
+		"one pod to scale from":     {"{autoscaling: {minReplicas: 1}}", "at '/autoscaling/minReplicas'"},
+		"label that is not text":    {"{podLabels: {tier: 1}}", "at '/podLabels/tier'"},
+		"route without a Gateway":   {"{httpRoute: {enabled: true}}", "httpRoute.parentRefs names no Gateway"},
+		"most pods below the least": {"{database: {existingSecret: db}, autoscaling: {enabled: true, minReplicas: 6}}", "autoscaling.minReplicas exceeds autoscaling.maxReplicas"},
+	}
+	for _, c := range bothCharts() {
+		for name, tt := range tests {
+			t.Run(c.Name+" "+name, func(t *testing.T) {
+				require.Contains(t, refusal(t, c, tt.values), tt.complaint)
+			})
+		}
+	}
+}
+
+// open are the values that are Kubernetes' own objects; the API server checks
+// their members.
+var open = map[string]bool{"podSecurityContext": true, "securityContext": true}
+
+func TestSchemaRefusesUnknownMembersEverywhere(t *testing.T) {
+	for _, c := range bothCharts() {
+		text, err := os.ReadFile(filepath.Join("../../charts", c.Name, "values.schema.json"))
+		require.NoError(t, err)
+		var schema map[string]any
+		require.NoError(t, json.Unmarshal(text, &schema))
+		requireClosed(t, c.Name, schema)
+	}
+}
+
+func requireClosed(t *testing.T, path string, schema map[string]any) {
+	t.Helper()
+	properties, _ := schema["properties"].(map[string]any)
+	if len(properties) > 0 {
+		require.Equal(t, false, schema["additionalProperties"], path)
+	}
+	for name, member := range properties {
+		if !open[name] {
+			requireClosed(t, path+"."+name, member.(map[string]any))
+		}
+	}
+}
