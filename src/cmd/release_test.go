@@ -19,8 +19,11 @@ func TestEachProgramTestsAReleaseOfItself(t *testing.T) {
 }
 
 func TestATestOfAReleaseThatIsAwaySaysSoAndExitsWithOne(t *testing.T) {
-	for _, program := range []string{"users", "orders"} {
-		p := start(t, exec.Command(filepath.Join(bin, program), "test", "--patience=0s", "--url=http://127.0.0.1:1"))
+	const nobody = "http://127.0.0.1:1"
+	for program, flags := range map[string][]string{
+		"users": {"--url=" + nobody}, "orders": {"--url=" + nobody, "--users-url=" + nobody},
+	} {
+		p := start(t, exec.Command(filepath.Join(bin, program), append([]string{"test", "--patience=0s"}, flags...)...))
 		require.Equal(t, 1, p.exit(t))
 		require.Contains(t, p.log.String(), "FAIL users is healthy")
 		require.Contains(t, p.stderr.String(), "the release does not work: users is healthy")

@@ -29,7 +29,7 @@ type Common struct {
 	SeedDemoData    bool          `default:"false" help:"Put the demo's rows into an empty store."`
 	DrainDelay      time.Duration `default:"0s" min:"0s" max:"10m" help:"Time to go on serving after SIGTERM, until every client has learned that this process leaves."`
 	ShutdownTimeout time.Duration `default:"15s" min:"0s" max:"10m" help:"Time that requests in flight have to finish after DRAIN_DELAY."`
-	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service serves at once; more are answered 503."`
+	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service serves at once; four times as many wait 200 ms for a place, more are answered 503."`
 	LogLevel        string        `default:"info" oneof:"debug,info,warn,error" help:"Least severe level that is logged."`
 
 	// Effective lists every setting as it was parsed, secrets masked.

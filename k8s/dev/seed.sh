@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Creates a user and an order of theirs through the port-forwarded services.
+set -euo pipefail
+post() { curl --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$2" "http://localhost:$1"; }
+
+name=dev-$(date +%s)
+user=$(post 5001/users "{\"name\": \"$name\", \"email\": \"$name@example.com\"}")
+echo "$user"
+id=${user#*'"id":'}
+post 5002/orders "{\"user_id\": ${id%%,*}, \"product\": \"Notebook\", \"quantity\": 2, \"price\": 4.50}"

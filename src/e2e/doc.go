@@ -1,0 +1,4 @@
+// Package e2e holds the tests that run on a real Kubernetes cluster, by the
+// commands that a person types: kind, docker, kubectl, helm and curl. They need
+// the build tag e2e; `make e2e` runs them.
+package e2e

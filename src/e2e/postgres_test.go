@@ -1,0 +1,202 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPostgreSQLWithTwoReplicas installs both charts with two pods each.
+func TestPostgreSQLWithTwoReplicas(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t, "postgres")
+	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })
+	must(t, "users and orders install with two pods each, and are ready", func() error {
+		flags := []string{"--set=replicaCount=2", "--set=config.seedDemoData=true"}
+		return inOrder(
+			func() error {
+				return n.install("users", "users", append(flags, "--set=database.existingSecret=users-database")...)
+			},
+			func() error {
+				return n.install("orders", "orders", append(flags, "--set=database.existingSecret=orders-database")...)
+			})
+	})
+	check(t, "the two pods of each are on distinct nodes", func() error {
+		return errors.Join(n.onDistinctNodes("users"), n.onDistinctNodes("orders"))
+	})
+	check(t, "the pods have no token, a numeric user and a read-only root", n.allLocked)
+	check(t, "an eviction may take one pod of each, and not the second", func() error {
+		return errors.Join(n.admitsOneEviction("users"), n.admitsOneEviction("orders"))
+	})
+	check(t, "the README's curl lines answer through forwarded ports", n.readme)
+	check(t, "the Helm tests pass", func() error { return n.testsPass("users", "orders") })
+	balancing(t, n)
+	otherNamespace(t, n)
+	network(t, n)
+}
+
+func (n namespace) onDistinctNodes(release string) error {
+	pods, err := n.pods(release)
+	if err == nil && (len(pods) != 2 || pods[0].Spec.NodeName == pods[1].Spec.NodeName) {
+		err = fmt.Errorf("the pods of %s: %+v", release, pods)
+	}
+	return err
+}
+
+// admitsOneEviction reads from the disruption budget how many pods may go.
+func (n namespace) admitsOneEviction(release string) error {
+	allowed := n.kubectl("get", "poddisruptionbudget", release, "--output=jsonpath={.status.disruptionsAllowed}")
+	if allowed.err == nil && allowed.text != "1" {
+		return fmt.Errorf("%s may lose %s pods", release, allowed.text)
+	}
+	return allowed.err
+}
+
+// readme runs the README's curl lines against forwarded ports.
+func (n namespace) readme() error {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		return err
+	}
+	lines := regexp.MustCompile(`(?m)^curl (.*localhost:500[12].*)$`).FindAllStringSubmatch(string(text), -1)
+	if len(lines) == 0 {
+		return errors.New("the README has no curl line")
+	}
+	return n.through("users", func(users service) error {
+		return n.through("orders", func(orders service) error {
+			addresses := strings.NewReplacer("http://localhost:5001", users.url, "http://localhost:5002", orders.url)
+			var failed error
+			for _, line := range lines {
+				failed = errors.Join(failed, run("bash", "-c", "curl --silent --show-error --fail "+addresses.Replace(line[1])).err)
+			}
+			return failed
+		})
+	})
+}
+
+// balancing calls orders many times and looks at which pods of users that fell
+// upon, and how often they had to be looked up.
+func balancing(t *testing.T, n namespace) {
+	const calls = 400
+	var queries int
+	served := map[string]int{}
+	must(t, "orders answers "+strconv.Itoa(calls)+" calls with details from users", func() error {
+		orders, err := n.pods("orders")
+		if err != nil {
+			return err
+		}
+		s, err := n.shellIn(orders[0].Metadata.Name)
+		if err != nil {
+			return err
+		}
+		before, err := n.usersServed()
+		if err != nil {
+			return err
+		}
+		queries, err = s.datagramsDuring(func() error { return n.manyDetails(orders[0].Metadata.Name, calls) })
+		if err != nil {
+			return err
+		}
+		after, err := n.usersServed()
+		for pod, count := range after {
+			served[pod] = count - before[pod]
+		}
+		return err
+	})
+	fmt.Printf("              %d calls: %d DNS queries, %.3f a call; users' pods served %v\n", calls, queries, float64(queries)/calls, served)
+	check(t, "a call costs less than a tenth of a DNS query", func() error {
+		if queries*10 >= calls {
+			return fmt.Errorf("%d queries", queries)
+		}
+		return nil
+	})
+	check(t, "both pods of users have their share of the calls", func() error {
+		for pod, count := range served {
+			if count < calls/10 {
+				return fmt.Errorf("%s served %d", pod, count)
+			}
+		}
+		return nil
+	})
+}
+
+// manyDetails calls one pod of orders, many calls at once: whoever has one call
+// at a time keeps to the quickest pod of users.
+func (n namespace) manyDetails(pod string, calls int) error {
+	const atATime = 20
+	orders, err := n.forward("pod/"+pod, "5002")
+	if err != nil {
+		return err
+	}
+	defer orders.stop()
+	caller := func() error {
+		for range calls / atATime {
+			answer, err := orders.call("GET", "/orders/1/details", "", 200)
+			if err == nil && answer["communication_status"] != "success" {
+				err = fmt.Errorf("%v", answer)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return atOnce(slices.Repeat([]func() error{caller}, atATime)...)
+}
+
+// getsOfOneUser is the line of a pod's metrics that counts them.
+var getsOfOneUser = regexp.MustCompile(`(?m)^http_server_request_duration_seconds_count\{.*http_response_status_code="200",http_route="/users/\{id\}".*\} (\d+)$`)
+
+// usersServed is how many users each pod of users has answered with.
+func (n namespace) usersServed() (map[string]int, error) {
+	pods, err := n.pods("users")
+	if err != nil {
+		return nil, err
+	}
+	served := map[string]int{}
+	for _, p := range pods {
+		s := shell{n, p.Metadata.Name, "probe"}
+		if s.do("true").err != nil {
+			if s, err = n.shellIn(p.Metadata.Name); err != nil {
+				return nil, err
+			}
+		}
+		metrics := s.do("wget -q -O - http://127.0.0.1:5001/metrics")
+		if metrics.err != nil {
+			return nil, metrics.err
+		}
+		served[p.Metadata.Name] = 0
+		if found := getsOfOneUser.FindStringSubmatch(metrics.text); found != nil {
+			served[p.Metadata.Name], _ = strconv.Atoi(found[1])
+		}
+	}
+	return served, nil
+}
+
+// otherNamespace runs orders in another namespace than users.
+func otherNamespace(t *testing.T, n namespace) {
+	other := newNamespace(t, "other")
+	must(t, "orders installs in another namespace than users", func() error {
+		return other.install("orders", "orders", "--set=users.namespace="+string(n))
+	})
+	check(t, "its Helm test fails, as users does not let it in", func() error {
+		return other.testFails("orders", "FAIL users is healthy")
+	})
+	check(t, "its Helm test passes once users lets that namespace in", func() error {
+		peers := `[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "` + string(other) + `"}}}]`
+		return inOrder(
+			func() error { return n.upgrade("users", "users", "--set-json=networkPolicy.allowFrom="+peers) },
+			func() error {
+				return eventually(time.Minute, func() error { return other.testsPass("orders") })
+			})
+	})
+}
