@@ -264,7 +264,7 @@ func postJSON(path, body string) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
-// generate is the helper that reads a load from its input, runs it and prints
+// generate is the part that reads a load from its input, runs it and prints
 // the result: a generator in a process of its own.
 func generate(ctx context.Context, _ func(string) string, stdout io.Writer) error {
 	var l load

@@ -28,8 +28,8 @@ var errMissed = errors.New("a bound is missed")
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) == 1 {
-		if helper, ok := helpers()[args[0]]; ok {
-			return profiled(getenv("PROFILE"), func() error { return helper(ctx, getenv, stdout) })
+		if part, ok := parts()[args[0]]; ok {
+			return profiled(getenv("PROFILE"), func() error { return part(ctx, getenv, stdout) })
 		}
 	}
 	o, err := parse(args, stdout)
@@ -39,11 +39,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	return measure(ctx, o, stdout)
 }
 
-// helper is what this program does when it starts itself.
-type helper func(ctx context.Context, getenv func(string) string, stdout io.Writer) error
+// part is what this program does when it starts itself.
+type part func(ctx context.Context, getenv func(string) string, stdout io.Writer) error
 
-func helpers() map[string]helper {
-	return map[string]helper{
+func parts() map[string]part {
+	return map[string]part{
 		"bare-users":  bareUsers,
 		"bare-orders": bareOrders,
 		"users":       realUsers,

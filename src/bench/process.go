@@ -134,13 +134,13 @@ func (l *lab) released(usersAt, ordersAt place) program {
 	}
 }
 
-// self is the command that starts a helper of this program.
-func self(helper string) []string {
+// self is the command that starts a part of this program.
+func self(part string) []string {
 	path, err := os.Executable()
 	if err != nil {
 		path = os.Args[0]
 	}
-	return []string{path, helper}
+	return []string{path, part}
 }
 
 // pair is both services, running.

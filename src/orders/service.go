@@ -75,6 +75,7 @@ func start(ctx context.Context, config Config, host *lifecycle.Host, users *clie
 	}
 	Routes(host.Router, store, users)
 	go purgeKeys(ctx, store, host.Telemetry.Log)
+	host.Telemetry.Log.Info("waiting for users to answer once", slog.String("at_most", firstUsersAnswer.String()))
 	awaiting, cancel := context.WithTimeout(ctx, firstUsersAnswer)
 	defer cancel()
 	host.Health.Await(awaiting, client.Service)

@@ -93,6 +93,9 @@ func (h *Host) serve(ctx context.Context, start func(context.Context) error) err
 		}
 		return err
 	}
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
 	h.Router.Open()
 	h.Health.Ready()
 	h.Telemetry.Log.Info("ready", slog.Int64("duration_ms", time.Since(began).Milliseconds()))

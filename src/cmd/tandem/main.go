@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -34,6 +35,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	if err := settings.Parse(program, &c, args, getenv, stdout); err != nil {
 		return err
 	}
+	if err := c.check(getenv); err != nil {
+		return err
+	}
 	fmt.Fprintf(stdout, greeting, c.UsersPort, c.OrdersPort, c.OrdersPort, c.OrdersPort)
 	both, ctx := errgroup.WithContext(ctx)
 	usersConfig := users.Config{Service: settings.Service{Common: c.Common, Port: c.UsersPort}}
@@ -47,13 +51,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	return both.Wait()
 }
 
+// check refuses what a person would otherwise find ignored.
+func (c config) check(getenv func(string) string) error {
+	if getenv("DATABASE_URL") != "" {
+		return errors.New("DATABASE_URL is set, but tandem keeps its data in embedded stores: unset it, or run bin/users and bin/orders")
+	}
+	if c.UsersPort == c.OrdersPort {
+		return fmt.Errorf("USERS_PORT and ORDERS_PORT are both %d: give each service its own port", c.UsersPort)
+	}
+	return nil
+}
+
 const greeting = `
 Two services are starting. Try:
 
   curl http://localhost:%d/users
   curl http://localhost:%d/orders/1/details
   curl http://localhost:%d/orders/stats
-  curl http://localhost:%d/orders -H 'Content-Type: application/json' -d '{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 899.99}'
+  curl http://localhost:%d/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first' -d '{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 899.99}'
 
 Ctrl-C ends both.
 
