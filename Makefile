@@ -89,7 +89,7 @@ cluster-delete: ## Delete the kind cluster
 
 .PHONY: e2e
 e2e: ## Prove images and charts on the kind cluster, which is made if it is not there
-	cd src/e2e && KIND='$(KIND)' go test -tags e2e -count=1 -v -timeout 25m .
+	cd src/e2e && KIND='$(KIND)' go test -tags e2e -count=1 -timeout 20m
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -121,7 +121,8 @@ func (b *balancer) replace(ips []netip.Addr, err error) {
 		err = errors.New("empty answer")
 	}
 	next := &addressSet{err: err}
-	for _, ip := range ips {
+	// DNS servers rotate their answers, which changes nothing.
+	for _, ip := range slices.SortedFunc(slices.Values(ips), netip.Addr.Compare) {
 		next.add(netip.AddrPortFrom(ip.Unmap(), b.source.port), old)
 	}
 	b.set.Store(next)

@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -143,10 +144,23 @@ func TestReplaceKeepsWhatIsKnownOfAnAddress(t *testing.T) {
 	first := b.set.Load().addresses[0]
 	b.replace([]netip.Addr{netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("::ffff:10.0.0.1"), netip.MustParseAddr("10.0.0.1")}, nil)
 	require.Len(t, b.set.Load().addresses, 2)
-	assert.Same(t, first, b.set.Load().addresses[1])
+	assert.Same(t, first, b.set.Load().addresses[0], "sorted")
 	b.replace([]netip.Addr{netip.MustParseAddr("10.0.0.3")}, nil)
 	b.replace([]netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil)
 	assert.NotSame(t, first, b.set.Load().addresses[0], "a new pod may have an old address")
 	b.replace(nil, nil)
 	assert.Empty(t, b.set.Load().addresses)
+}
+
+func TestARotatedAnswerIsNoChange(t *testing.T) {
+	var logged bytes.Buffer
+	n := namesOf("127.0.0.2", "127.0.0.3")
+	b := testBalancer("127.0.0.2", "127.0.0.3")
+	b.log = slog.New(slog.NewTextHandler(&logged, nil))
+	n.set(nil, "127.0.0.3", "127.0.0.2")
+	b.replace(n.ips, nil)
+	assert.Empty(t, logged.String())
+	n.set(nil, "127.0.0.3")
+	b.replace(n.ips, nil)
+	assert.Contains(t, logged.String(), "addresses changed")
 }
