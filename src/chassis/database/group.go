@@ -146,7 +146,7 @@ func (g *group) transact(members []*member) error {
 // transaction itself, after which nothing of it can be kept.
 func (m *member) run(ctx context.Context, tx *sql.Tx) error {
 	if m.err = m.ctx.Err(); m.err != nil {
-		return nil // given up while it waited
+		return nil //nolint:nilerr // given up while it waited, which concerns nobody else
 	}
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT member"); err != nil {
 		return fmt.Errorf("begin a transaction of a group: %w", err)
