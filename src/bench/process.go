@@ -217,7 +217,7 @@ type process struct {
 // /dev/null: it has been formatted and written then, and where lines go from
 // there is not the service's affair.
 func launch(ctx context.Context, on processors, command, env []string) (*process, error) {
-	port, err := freePort()
+	port, err := postgrestest.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -280,16 +280,6 @@ func healthy(ctx context.Context, address string) error {
 		return fmt.Errorf("answered %d", response.StatusCode)
 	}
 	return nil
-}
-
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, err
 }
 
 // processors is a list as taskset takes it; empty means all.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/database/postgrestest"
 )
 
 const user = `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`
@@ -190,10 +192,7 @@ func TestBothServicesOfTandemEndByOneSignal(t *testing.T) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	port, err := postgrestest.FreePort()
 	require.NoError(t, err)
 	return port
 }

@@ -112,7 +112,7 @@ func Start(bin, dir string, options ...string) (*url.URL, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,9 @@ func await(address string) error {
 	return err
 }
 
-func freePort() (string, error) {
+// FreePort returns a TCP port of loopback that nobody listens on at the moment,
+// for a program that must be told its port.
+func FreePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
