@@ -51,15 +51,29 @@ func readNewOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Request, er
 // place creates the order, or returns the answer that a request with the same
 // key was given before, then without asking users.
 func place(ctx context.Context, store *Store, users *client.Client, order NewOrder, request Request) (*Answer, error) {
-	if request.Key != "" {
-		if answer, err := store.Replay(ctx, request); answer != nil || err != nil {
-			return answer, err
-		}
+	if answer, err := earlier(ctx, store, request); answer != nil || err != nil {
+		return answer, err
 	}
 	user, err := orderingUser(ctx, users, order.UserID)
 	if err != nil {
+		// Meanwhile another request with the key may have found its user.
+		if answer, _ := earlier(ctx, store, request); answer != nil {
+			return answer, nil
+		}
 		return nil, err
 	}
+	return create(ctx, store, user, order, request)
+}
+
+// earlier is the answer that the request's key was given, if any.
+func earlier(ctx context.Context, store *Store, request Request) (*Answer, error) {
+	if request.Key == "" {
+		return nil, nil
+	}
+	return store.Replay(ctx, request)
+}
+
+func create(ctx context.Context, store *Store, user client.User, order NewOrder, request Request) (*Answer, error) {
 	encode := func(created Order) ([]byte, error) {
 		return json.Marshal(placedAnswer{
 			Order: wire(created), UserInfo: userInfo{Name: user.Name, Email: user.Email}, Communication: communicationSucceeded,

@@ -141,14 +141,43 @@ func TestOfManyRequestsWithOneKeyAtOnceOneCreates(t *testing.T) {
 	})
 }
 
+func TestARequestWhoseUserFailsGetsTheAnswerOfAnotherWithItsKey(t *testing.T) {
+	const slow = "0af7651916cd43dd8448eb211c80319c" // trace id of the request that fails
+	asked, placed := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Traceparent"), slow) {
+			once.Do(func() { close(asked) })
+			<-placed
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		answerUser(w)
+	}))
+	failing := make(chan servicetest.Answer, 1)
+	go func() {
+		failing <- api.Post(t, "/orders", laptop, "Idempotency-Key", "k", "Traceparent", "00-"+slow+"-b7ad6b7169203331-01")
+	}()
+	<-asked
+	first := api.Post(t, "/orders", laptop, "Idempotency-Key", "k").Require(t, 201)
+	close(placed)
+	second := (<-failing).Require(t, 201)
+	require.Equal(t, "true", second.Header.Get("Idempotency-Replayed"))
+	require.Equal(t, first.Text, second.Text)
+}
+
+func answerUser(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprint(w, `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z", "status": "healthy"}`)
+}
+
 func TestAnOrderIsNeverSentTwiceToFindItsUser(t *testing.T) {
 	var posts atomic.Int64
 	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			posts.Add(1)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z", "status": "healthy"}`)
+		answerUser(w)
 	}))
 	api.Post(t, "/orders", laptop).Require(t, 201)
 	require.Zero(t, posts.Load())
