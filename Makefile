@@ -15,10 +15,12 @@ GOLANGCI_LINT := bin/golangci-lint-v2.15.0
 GOVULNCHECK   := bin/govulncheck-v1.9.0
 KUBECONFORM   := bin/kubeconform-v0.8.0
 KUBE_SCORE    := bin/kube-score-v1.20.0
+ACTIONLINT    := bin/actionlint-v1.7.12
 
 # Images carry the charts' appVersion. KIND_NODE_IMAGE empty: kind's own default.
 IMAGE_TAG       := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}/\1/p' charts/users/Chart.yaml)
 KIND_NODE_IMAGE ?=
+DOCKER_BUILD_FLAGS ?=
 KIND            := go tool kind
 CLUSTER         := tandem
 
@@ -51,9 +53,11 @@ postgres-available:
 	@go run ./src/chassis/database/postgrestest/available
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) ## Check style, structure and known vulnerabilities
+lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT) ## Check style, structure and known vulnerabilities
 	go mod tidy -diff
-	$(GOLANGCI_LINT) run ./src/...
+	$(GOLANGCI_LINT) run ./src/... ./k8s/...
+	cd src/e2e && $(CURDIR)/$(GOLANGCI_LINT) run --build-tags e2e
+	$(ACTIONLINT)
 	@out=$$($(GOVULNCHECK) ./src/... 2>&1) || { echo "$$out"; grep -q 'fetching vulnerabilities' <<<"$$out" && echo "Vulnerabilities were not checked: their database could not be reached."; }
 
 .PHONY: fuzz
@@ -72,13 +76,15 @@ charts: ## Make values, schemas and READMEs of the charts anew from charts/servi
 images: image-users image-orders ## Build the images tandem/users and tandem/orders
 
 image-%:
-	docker build --file Dockerfile.$* --tag tandem/$*:$(IMAGE_TAG) \
+	docker build $(DOCKER_BUILD_FLAGS) --file Dockerfile.$* --tag tandem/$*:$(IMAGE_TAG) \
 		--build-arg VERSION=$(IMAGE_TAG) --build-arg COMMIT=$(COMMIT) --build-arg DATE=$(DATE) .
 
 .PHONY: cluster
 cluster: images ## Create the kind cluster, if it is not there, and load the images
-	$(KIND) get clusters | grep -qx $(CLUSTER) || \
+	@$(KIND) get clusters | grep -qx $(CLUSTER) || \
 		$(KIND) create cluster --config k8s/kind.yaml $(if $(KIND_NODE_IMAGE),--image $(KIND_NODE_IMAGE))
+	@kubectl --context kind-$(CLUSTER) get --raw /readyz --request-timeout 30s >/dev/null || \
+		{ echo "The cluster $(CLUSTER) is there but does not answer: make cluster-delete, and try again."; exit 1; }
 	kubectl --context kind-$(CLUSTER) wait --for=condition=Ready node --all --timeout=3m
 	kubectl --context kind-$(CLUSTER) apply -f k8s/namespace.yaml
 	$(KIND) load docker-image --name $(CLUSTER) tandem/users:$(IMAGE_TAG) tandem/orders:$(IMAGE_TAG)
@@ -88,8 +94,8 @@ cluster-delete: ## Delete the kind cluster
 	$(KIND) delete cluster --name $(CLUSTER)
 
 .PHONY: e2e
-e2e: ## Prove images and charts on the kind cluster, which is made if it is not there
-	cd src/e2e && KIND='$(KIND)' go test -tags e2e -count=1 -timeout 20m
+e2e: cluster ## Prove images and charts on the kind cluster, which is made if it is not there
+	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m
 
 .PHONY: clean
 clean: ## Remove what was built
@@ -98,6 +104,10 @@ clean: ## Remove what was built
 bin/golangci-lint-%:
 	GOBIN=$(CURDIR)/bin/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
 	mv bin/tools/golangci-lint $@
+
+bin/actionlint-%:
+	GOBIN=$(CURDIR)/bin/tools go install github.com/rhysd/actionlint/cmd/actionlint@$*
+	mv bin/tools/actionlint $@
 
 bin/kubeconform-%:
 	GOBIN=$(CURDIR)/bin/tools go install github.com/yannh/kubeconform/cmd/kubeconform@$*

@@ -31,8 +31,8 @@ func read(t *testing.T, name string) string {
 }
 
 // TestEveryCommandOfTheREADMEWorks runs "make run" and the curl lines against
-// it, on free ports. The other make targets are CI's to run, and those
-// that need a cluster are for whoever has one.
+// it, on free ports. The rest is CI's to run: make targets, and what needs a
+// cluster.
 func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 	usersPort, ordersPort := freePort(t), freePort(t)
 	ports := strings.NewReplacer("localhost:5001", "localhost:"+usersPort, "localhost:5002", "localhost:"+ordersPort)
@@ -43,8 +43,13 @@ func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 		case strings.HasPrefix(command, "curl "):
 			out, err := exec.Command("sh", "-c", "exec "+strings.Replace(ports.Replace(command), "curl ", "curl -sS --fail-with-body ", 1)).CombinedOutput()
 			require.NoError(t, err, "%s: %s", command, out)
-		case regexp.MustCompile("^(helm|kubectl|tilt) |^make (cluster|e2e)$").MatchString(command):
-			// These need a cluster; src/e2e, which makes one, does what they do.
+		case regexp.MustCompile("^helm (install|test|upgrade --install) |^kubectl port-forward ").MatchString(command):
+			// src/e2e, which has a cluster, takes the lines out of the README.
+			require.Contains(t, read(t, ".ci/run"), "\nmake e2e\n")
+		case command == "make cluster":
+			require.Contains(t, read(t, "Makefile"), "\ne2e: cluster ")
+		case command == "tilt up":
+			require.Contains(t, read(t, ".ci/run"), "\ntilt ci\n")
 		case strings.HasPrefix(command, "make "):
 			require.Contains(t, read(t, ".ci/run"), "\n"+command, "CI does not run it")
 		case strings.HasPrefix(command, "DATA_DIR="):
@@ -102,6 +107,16 @@ func TestTheREADMENamesEverySettingWithItsDefault(t *testing.T) {
 			row := regexp.MustCompile("(?m)^\\| [^|]*`" + match[1] + "`.*$").FindString(readme)
 			require.NotEmpty(t, row, "the README's table does not name %s", match[1])
 			require.Contains(t, row, match[2], "the README's row of %s has another default", match[1])
+		}
+	}
+}
+
+func TestTheWorkflowRunsWhatCIRuns(t *testing.T) {
+	lines := regexp.MustCompile(`(?m)^(make|tilt) .*$`).FindAllString(read(t, ".ci/run"), -1)
+	require.NotEmpty(t, lines)
+	for _, line := range lines {
+		if line != "make cluster-delete" { // a runner is new
+			require.Contains(t, read(t, ".github/workflows/ci.yaml"), "run: "+line+"\n")
 		}
 	}
 }

@@ -19,10 +19,8 @@ const untilLivenessFails = 40 * time.Second
 func TestDefaultInstall(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, "default")
-	must(t, "users and orders install without any value, and are ready", func() error {
-		return inOrder(
-			func() error { return n.install("users", "users") },
-			func() error { return n.install("orders", "orders") })
+	must(t, "users and orders install by the README's lines, without any value, and are ready", func() error {
+		return n.readmeHelm("helm install", "--wait", "--timeout=3m")
 	})
 	check(t, "the pods have no token, a numeric user and a read-only root", n.allLocked)
 	check(t, "the namespace would refuse a pod that is not so", func() error {
@@ -35,7 +33,7 @@ func TestDefaultInstall(t *testing.T) {
 		}
 		return budgets.err
 	})
-	check(t, "the Helm tests pass", func() error { return n.testsPass("users", "orders") })
+	check(t, "the README's Helm tests pass", func() error { return n.readmeHelm("helm test") })
 	check(t, "the Helm tests pass again, and leave no pod", func() error {
 		return inOrder(func() error { return n.testsPass("users", "orders") }, n.noTestPods)
 	})

@@ -5,12 +5,9 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,14 +18,13 @@ func TestPostgreSQLWithTwoReplicas(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, "postgres")
 	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })
-	must(t, "users and orders install with two pods each, and are ready", func() error {
-		flags := []string{"--set=replicaCount=2", "--set=config.seedDemoData=true"}
+	must(t, "users installs by the README's line for PostgreSQL, and orders, with two ready pods each", func() error {
 		return inOrder(
 			func() error {
-				return n.install("users", "users", append(flags, "--set=database.existingSecret=users-database")...)
+				return n.readmeHelm("helm upgrade --install", "--set=config.seedDemoData=true", "--wait", "--timeout=3m")
 			},
 			func() error {
-				return n.install("orders", "orders", append(flags, "--set=database.existingSecret=orders-database")...)
+				return n.install("orders", "orders", "--set=replicaCount=2", "--set=config.seedDemoData=true", "--set=database.existingSecret=orders-database")
 			})
 	})
 	check(t, "the two pods of each are on distinct nodes", func() error {
@@ -38,7 +34,7 @@ func TestPostgreSQLWithTwoReplicas(t *testing.T) {
 	check(t, "an eviction may take one pod of each, and not the second", func() error {
 		return errors.Join(n.admitsOneEviction("users"), n.admitsOneEviction("orders"))
 	})
-	check(t, "the README's curl lines answer through forwarded ports", n.readme)
+	check(t, "the README's curl lines answer through forwarded ports", n.readmeCurl)
 	check(t, "the Helm tests pass", func() error { return n.testsPass("users", "orders") })
 	balancing(t, n)
 	otherNamespace(t, n)
@@ -60,28 +56,6 @@ func (n namespace) admitsOneEviction(release string) error {
 		return fmt.Errorf("%s may lose %s pods", release, allowed.text)
 	}
 	return allowed.err
-}
-
-// readme runs the README's curl lines against forwarded ports.
-func (n namespace) readme() error {
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		return err
-	}
-	lines := regexp.MustCompile(`(?m)^curl (.*localhost:500[12].*)$`).FindAllStringSubmatch(string(text), -1)
-	if len(lines) == 0 {
-		return errors.New("the README has no curl line")
-	}
-	return n.through("users", func(users service) error {
-		return n.through("orders", func(orders service) error {
-			addresses := strings.NewReplacer("http://localhost:5001", users.url, "http://localhost:5002", orders.url)
-			var failed error
-			for _, line := range lines {
-				failed = errors.Join(failed, run("bash", "-c", "curl --silent --show-error --fail "+addresses.Replace(line[1])).err)
-			}
-			return failed
-		})
-	})
 }
 
 // balancing calls orders many times and looks at which pods of users that fell
