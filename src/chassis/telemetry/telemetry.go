@@ -41,15 +41,20 @@ func New(ctx context.Context, info build.Info, level string, getenv func(string)
 	if err != nil {
 		return nil, err
 	}
-	provider, err := newTracerProvider(ctx, info, getenv, log)
+	registry := newRegistry(info)
+	propagator, err := newPropagator(getenv)
+	if err != nil {
+		return nil, fmt.Errorf("set up tracing from the OTEL_ variables: %w", err)
+	}
+	provider, err := newTracerProvider(ctx, info, getenv, log, registry)
 	if err != nil {
 		return nil, fmt.Errorf("set up tracing from the OTEL_ variables: %w", err)
 	}
 	return &Telemetry{
 		Log:        log.With(slog.String("service.name", info.Service)),
-		Registry:   newRegistry(info),
+		Registry:   registry,
 		Tracer:     provider.Tracer("tandem", trace.WithInstrumentationVersion(info.Version)),
-		Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
+		Propagator: propagator,
 		provider:   provider,
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -251,6 +252,14 @@ func TestABadVariableGivesASentence(t *testing.T) {
 			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"},
 			prefix + `OTEL_EXPORTER_OTLP_PROTOCOL="http/json" is not usable: give http/protobuf or grpc`,
 		},
+		"unknown propagator": {
+			map[string]string{"OTEL_PROPAGATORS": "tracecontext,b3"},
+			prefix + `OTEL_PROPAGATORS="tracecontext,b3" is not usable: give tracecontext, baggage, both with a comma, or none`,
+		},
+		"queue of no size": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_BSP_MAX_QUEUE_SIZE": "none"},
+			prefix + `OTEL_BSP_MAX_QUEUE_SIZE="none" is not usable: give a number of spans`,
+		},
 		"endpoint without a scheme": {
 			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
 			prefix + `OTEL_EXPORTER_OTLP_ENDPOINT is not usable: give a URL like http://collector:4318`,
@@ -274,6 +283,49 @@ func TestABadVariableGivesASentence(t *testing.T) {
 		_, err := telemetry.New(t.Context(), build.For("x"), "loud", func(string) string { return "" }, io.Discard)
 		require.ErrorContains(t, err, "log level")
 	})
+}
+
+func TestASpanForWhichThereIsNoRoomIsDroppedAndCounted(t *testing.T) {
+	const most, ended = 10, 25
+	release := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hanging.Close()
+	signals, err := with(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": hanging.URL, "OTEL_BSP_MAX_QUEUE_SIZE": strconv.Itoa(most)}, io.Discard)
+	require.NoError(t, err)
+	for range ended {
+		_, span := signals.Tracer.Start(t.Context(), "work")
+		span.End()
+	}
+	counted := func(name, errorType string) float64 {
+		families, err := signals.Registry.Gather()
+		require.NoError(t, err)
+		for _, family := range families {
+			for _, metric := range family.GetMetric() {
+				if family.GetName() == name && metric.GetLabel()[0].GetValue() == errorType {
+					return metric.GetCounter().GetValue()
+				}
+			}
+		}
+		return 0
+	}
+	require.EqualValues(t, most, counted("otel_sdk_processor_span_processed_total", ""))
+	require.EqualValues(t, ended-most, counted("otel_sdk_processor_span_processed_total", "queue_full"))
+	close(release)
+	require.NoError(t, signals.Flush(t.Context()))
+	require.EqualValues(t, most, counted("otel_sdk_exporter_span_exported_total", ""))
+	problems, err := testutil.GatherAndLint(signals.Registry, "otel_sdk_processor_span_processed_total", "otel_sdk_exporter_span_exported_total")
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+func TestThePropagatorsAreThoseOfTheEnvironment(t *testing.T) {
+	for names, want := range map[string][]string{
+		"baggage": {"baggage"}, "none": {}, "tracecontext, baggage": {"traceparent", "tracestate", "baggage"},
+	} {
+		signals, err := with(t, map[string]string{"OTEL_PROPAGATORS": names}, io.Discard)
+		require.NoError(t, err)
+		require.ElementsMatch(t, want, signals.Propagator.Fields(), names)
+	}
 }
 
 func TestGrpcIsSpokenWhereAskedFor(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -22,7 +23,7 @@ import (
 // newTracerProvider exports what OTEL_TRACES_SAMPLER keeps. Without an
 // endpoint nothing is recorded; ids are made all the same, because logs and
 // problems carry them.
-func newTracerProvider(ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger) (*sdktrace.TracerProvider, error) {
+func newTracerProvider(ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger, registry prometheus.Registerer) (*sdktrace.TracerProvider, error) {
 	if err := checkSampler(getenv); err != nil {
 		return nil, err
 	}
@@ -44,7 +45,11 @@ func newTracerProvider(ctx context.Context, info build.Info, getenv func(string)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		log.Warn("traces were not exported", slog.String("error", err.Error()))
 	}))
-	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about)), nil
+	spans, err := newQueue(exporter, getenv, registry)
+	if err != nil {
+		return nil, err
+	}
+	return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans), sdktrace.WithResource(about)), nil
 }
 
 // newExporter follows the specification's variables
