@@ -57,7 +57,9 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 			Name: "dependency_up", Help: "Whether the last check of a dependency found it healthy.",
 		}, []string{"dependency"}),
 	}
-	registry.MustRegister(h.dependencyUp)
+	registry.MustRegister(h.dependencyUp, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "service_ready", Help: "Whether GET /health?ready=1 answers 200.",
+	}, h.readiness))
 	return h
 }
 
@@ -132,6 +134,16 @@ func (h *Health) notReady(ctx context.Context) string {
 	default:
 		return ""
 	}
+}
+
+// readiness is what notReady says, for the metric, without waiting for a check.
+func (h *Health) readiness() float64 {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if h.notReady(ended) != "" {
+		return 0
+	}
+	return 1
 }
 
 func (h *Health) report(ctx context.Context) report {

@@ -60,6 +60,13 @@ func (s *service) requireReady(t *testing.T) {
 	t.Helper()
 	status, members := s.ask(t, "GET", "/health?ready=1")
 	require.Equal(t, http.StatusOK, status, "%v", members)
+	s.requireGauge(t, 1)
+}
+
+func (s *service) requireGauge(t *testing.T, ready int) {
+	t.Helper()
+	want := fmt.Sprintf("# HELP service_ready Whether GET /health?ready=1 answers 200.\n# TYPE service_ready gauge\nservice_ready %d\n", ready)
+	require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(want), "service_ready"))
 }
 
 // requireNotReady checks that the service is not ready for that reason, and
@@ -70,6 +77,7 @@ func (s *service) requireNotReady(t *testing.T, why string) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, why, members["error"])
 	require.EqualValues(t, http.StatusServiceUnavailable, members["status"], "a problem")
+	s.requireGauge(t, 0)
 	status, _ = s.ask(t, "GET", "/health")
 	require.Equal(t, http.StatusOK, status)
 }
