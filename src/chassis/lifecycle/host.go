@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tandem/src/chassis/build"
+	"tandem/src/chassis/fault"
 	"tandem/src/chassis/health"
 	"tandem/src/chassis/settings"
 	"tandem/src/chassis/telemetry"
@@ -68,12 +69,12 @@ func (h *Host) OnClose(f func() error) { h.closers = append(h.closers, f) }
 // The error is that of the listener, of start, or of a shutdown that had to
 // cut requests.
 func (h *Host) Run(ctx context.Context, start func(context.Context) error) error {
-	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(h.settings.Port)))
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen on port %d: %w", h.settings.Port, err), h.shutDown(ctx))
-	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	listener, err := h.listen(ctx)
+	if err != nil {
+		return errors.Join(err, h.shutDown(context.WithoutCancel(ctx)))
+	}
 	go func() {
 		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serve: %w", err))
@@ -81,6 +82,27 @@ func (h *Host) Run(ctx context.Context, start func(context.Context) error) error
 	}()
 	h.Telemetry.Log.Info("listening", slog.String("address", listener.Addr().String()))
 	return errors.Join(h.serve(ctx, start), h.shutDown(context.WithoutCancel(ctx)))
+}
+
+func (h *Host) listen(ctx context.Context) (net.Listener, error) {
+	if err := h.openFaults(ctx); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(h.settings.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("listen on port %d: %w", h.settings.Port, err)
+	}
+	return listener, nil
+}
+
+// openFaults lets tests switch faults on, if the settings do.
+func (h *Host) openFaults(ctx context.Context) error {
+	if h.settings.FaultPort == 0 {
+		return nil
+	}
+	faults := new(fault.Switch)
+	h.Router.Inject(faults.Strike)
+	return faults.Listen(ctx, h.settings.FaultPort, h.Telemetry.Log)
 }
 
 // serve starts the service and blocks until it has to leave.

@@ -117,12 +117,21 @@ func (rt *route) identify(r *http.Request) context.Context {
 
 func (rt *route) answer(x *exchange, r *http.Request) {
 	defer rt.recoverPanic(x, r)
-	if err := rt.handler(x, r); err != nil {
+	if err := rt.handle(x, r); err != nil {
 		rt.fail(x, r, shown(r.Context(), err))
 	}
 	if x.status == 0 {
 		x.status = http.StatusOK // as net/http answers by itself
 	}
+}
+
+func (rt *route) handle(x *exchange, r *http.Request) error {
+	if fault := rt.router.fault; fault != nil && !rt.quiet {
+		if err := fault(r.Context()); err != nil {
+			return err
+		}
+	}
+	return rt.handler(x, r)
 }
 
 func (rt *route) recoverPanic(x *exchange, r *http.Request) {

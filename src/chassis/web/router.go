@@ -45,6 +45,7 @@ type Router struct {
 	waiting    chan struct{} // one for each that waits for a place
 	unmatched  *route
 	patterns   []string
+	fault      func(context.Context) error
 	open       atomic.Bool
 	draining   atomic.Bool
 }
@@ -83,6 +84,10 @@ func (rt *Router) Patterns() []string { return rt.patterns }
 
 // Open says that every route has been registered.
 func (rt *Router) Open() { rt.open.Store(true) }
+
+// Inject lets something happen to each request before its handler, but not to
+// those of probes and scrapers. An error is answered as the handler's would be.
+func (rt *Router) Inject(fault func(context.Context) error) { rt.fault = fault }
 
 // Drain asks every client, with its next answer, to come back on another
 // connection. Idle connections are not cut, unlike by SetKeepAlivesEnabled.
