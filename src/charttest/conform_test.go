@@ -96,6 +96,7 @@ func writeSchemas(t *testing.T) string {
 	for _, file := range []string{
 		filepath.Join(modules[1], "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
 		filepath.Join(modules[2], "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"),
+		filepath.Join(modules[2], "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
 	} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)

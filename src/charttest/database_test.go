@@ -13,7 +13,7 @@ func TestWithoutValuesASingleOwnerKeepsSQLiteOnAClaim(t *testing.T) {
 		pod := podOf(deployment)
 		require.Equal(t, 1, deployment.at("spec.replicas"))
 		require.Equal(t, "Recreate", deployment.at("spec.strategy.type"))
-		require.Equal(t, "/data", all.one(t, "ConfigMap").at("data.DATA_DIR"))
+		require.Equal(t, "/data", all.settings(t).at("data.DATA_DIR"))
 		require.Contains(t, pod.at("containers.0.volumeMounts"), map[string]any{"name": "data", "mountPath": "/data"})
 		claim := all.one(t, "PersistentVolumeClaim")
 		require.Equal(t, claim.at("metadata.name"), volume(pod, "data").at("persistentVolumeClaim.claimName"))

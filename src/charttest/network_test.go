@@ -157,7 +157,7 @@ func TestOrdersFindsUsers(t *testing.T) {
 		`{users: {url: "https://u.test"}}`: "https://u.test",
 	} {
 		all := render(t, ordersChart, values)
-		require.Equal(t, want, all.one(t, "ConfigMap").at("data.USERS_URL"))
+		require.Equal(t, want, all.settings(t).at("data.USERS_URL"))
 		require.Contains(t, all.one(t, "Pod").at("spec.containers.0.args"), "--users-url="+want)
 	}
 }

@@ -57,7 +57,7 @@ func TestThePodMayTakeAsLongAsTheProcess(t *testing.T) {
 	for _, c := range bothCharts() {
 		for _, seconds := range [][2]int{{5, 15}, {0, 0}, {4, 600}} {
 			all := render(t, c, fmt.Sprintf("{config: {drainDelaySeconds: %d, shutdownTimeoutSeconds: %d}}", seconds[0], seconds[1]))
-			settings := all.one(t, "ConfigMap")
+			settings := all.settings(t)
 			need := telemetry.FlushTimeout + duration(t, settings.at("data.DRAIN_DELAY")) + duration(t, settings.at("data.SHUTDOWN_TIMEOUT"))
 			grace := podOf(all.one(t, "Deployment")).at("terminationGracePeriodSeconds").(int)
 			require.Greater(t, time.Duration(grace)*time.Second, need)
@@ -70,7 +70,7 @@ func TestReadinessOutlastsTheDrain(t *testing.T) {
 	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
 		pod := podOf(all.one(t, "Deployment"))
 		window := pod.at("containers.0.readinessProbe.periodSeconds").(int) * pod.at("containers.0.readinessProbe.failureThreshold").(int)
-		require.Greater(t, time.Duration(window)*time.Second, duration(t, all.one(t, "ConfigMap").at("data.DRAIN_DELAY")))
+		require.Greater(t, time.Duration(window)*time.Second, duration(t, all.settings(t).at("data.DRAIN_DELAY")))
 	})
 	for _, c := range bothCharts() {
 		require.Contains(t, refusal(t, c, "{config: {drainDelaySeconds: 6}}"),
@@ -111,13 +111,13 @@ func TestTracesNameThePodTheyComeFrom(t *testing.T) {
 		pod := podOf(all.one(t, "Deployment"))
 		require.Equal(t, "k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)", env(pod, "OTEL_RESOURCE_ATTRIBUTES"))
 		require.Equal(t, map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}, env(pod, "POD_NAME"))
-		settings := all.one(t, "ConfigMap")
+		settings := all.settings(t)
 		require.Equal(t, "http://collector:4318", settings.at("data.OTEL_EXPORTER_OTLP_ENDPOINT"))
 		require.Equal(t, "parentbased_traceidratio", settings.at("data.OTEL_TRACES_SAMPLER"))
 		require.Equal(t, "0.5", settings.at("data.OTEL_TRACES_SAMPLER_ARG"))
 
 		all = render(t, c, "")
-		require.Nil(t, all.one(t, "ConfigMap").at("data.OTEL_EXPORTER_OTLP_ENDPOINT"))
+		require.Nil(t, all.settings(t).at("data.OTEL_EXPORTER_OTLP_ENDPOINT"))
 		require.Nil(t, env(podOf(all.one(t, "Deployment")), "OTEL_RESOURCE_ATTRIBUTES"))
 	}
 }

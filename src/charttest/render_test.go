@@ -27,10 +27,11 @@ var valueSets = map[string]string{
 	"postgres": "{database: {existingSecret: db}, replicaCount: 3}",
 	"autoscaled": `{database: {existingSecret: db},
 		autoscaling: {enabled: true, behavior: {scaleDown: {stabilizationWindowSeconds: 10}}}}`,
-	"exposed": `{serviceMonitor: {enabled: true, labels: {release: prometheus}},
+	"exposed": `{serviceMonitor: {enabled: true, labels: {release: prometheus}}, dashboards: {enabled: true},
+		prometheusRule: {enabled: true, labels: {release: prometheus}},
 		ingress: {enabled: true, hosts: [a.example.com, b.example.com], tls: [{secretName: tls, hosts: [a.example.com]}]},
 		httpRoute: {enabled: true, parentRefs: [{name: gateway, namespace: gateways}], hostnames: [a.example.com]}}`,
-	"every extra": `{fullnameOverride: other, clusterDomain: example.test, minReadySeconds: 0,
+	"every extra": `{prometheusRule: {enabled: true, kind: ConfigMap}, faults: {enabled: true}, fullnameOverride: other, clusterDomain: example.test, minReadySeconds: 0,
 		image: {digest: "sha256:` + digest + `"}, imagePullSecrets: [{name: registry}],
 		telemetry: {otlpEndpoint: "http://collector:4318"}, persistence: {enabled: false},
 		nodeSelector: {disk: ssd}, tolerations: [{key: dedicated, operator: Exists}], priorityClassName: high,
@@ -167,6 +168,12 @@ func (all objects) one(t *testing.T, kind string, name ...string) object {
 		return nil
 	}
 	return found[0]
+}
+
+// settings is the ConfigMap that the container's environment comes from.
+func (all objects) settings(t *testing.T) object {
+	t.Helper()
+	return all.one(t, "ConfigMap", text(all.one(t, "Deployment").at("metadata.name")))
 }
 
 // at follows a path such as "spec.ports.0.port"; nil where it leads nowhere.

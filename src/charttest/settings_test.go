@@ -27,7 +27,7 @@ func TestTheBinariesKnowTheirSettings(t *testing.T) {
 		},
 	}
 	forEverySetup(t, func(t *testing.T, c chart, all objects) {
-		variables := asMap(all.one(t, "ConfigMap")["data"])
+		variables := asMap(all.settings(t)["data"])
 		read := map[string]bool{}
 		port, err := parse[c.Name](func(name string) string {
 			read[name] = true

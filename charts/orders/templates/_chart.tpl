@@ -47,3 +47,10 @@ USERS_URL: {{ include "orders.usersURL" . }}
 {{- define "orders.usersURL" -}}
 {{- .Values.users.url | default (printf "http://%s.%s.svc.%s.:5001" .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain) }}
 {{- end }}
+
+{{/* Alerts beyond those that every service has. */}}
+{{- define "service.ownAlerts" -}}
+{{ include "service.alert" (dict "root" . "alert" "TandemCircuitBreakerOpen" "severity" "page" "for" 120
+  "expr" (printf "max_over_time(circuit_breaker_state{%s}[%s]) == 2" (include "service.series" .) (include "service.time" (list . 120)))
+  "summary" "{{ $labels.pod }} has stopped calling {{ $labels.server_address }}, which fails.") }}
+{{- end }}

@@ -13,6 +13,9 @@ data:
   SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
   DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
   SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s
+  {{- if .Values.faults.enabled }}
+  FAULT_PORT: "5099"
+  {{- end }}
   {{- with include "service.config" . }}
   {{- . | nindent 2 }}
   {{- end }}

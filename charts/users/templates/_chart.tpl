@@ -31,3 +31,7 @@
 {{/* Arguments of `users test` beyond its own address. */}}
 {{- define "service.testArguments" -}}
 {{- end }}
+
+{{/* Alerts beyond those that every service has. */}}
+{{- define "service.ownAlerts" -}}
+{{- end }}

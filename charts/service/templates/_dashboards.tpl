@@ -1,0 +1,18 @@
+{{/* Dashboards for the sidecar of Grafana's chart, each made for this release's series. */}}
+{{- define "service.dashboards" -}}
+{{- if .Values.dashboards.enabled -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "service.fullname" . }}-dashboards
+  {{- include "service.metadata" (dict "root" . "labels" (dict .Values.dashboards.label "1")) | nindent 2 }}
+data:
+  {{- $root := . }}
+  {{- range $files := list .Files .Subcharts.service.Files }}
+  {{- range $path, $json := $files.Glob "dashboards/*.json" }}
+  {{ include "service.fullname" $root }}-{{ base $path }}: |
+    {{- $json | toString | replace "@release@" (include "service.fullname" $root) | replace "@namespace@" $root.Release.Namespace | replace "@path@" (include "service.path" $root) | nindent 4 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,149 @@
+{{/* Recording rules and alerts, for the operator or for a Prometheus that mounts them. */}}
+{{- define "service.prometheusrule" -}}
+{{- if .Values.prometheusRule.enabled -}}
+{{- if eq .Values.prometheusRule.kind "ConfigMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "service.fullname" . }}-rules
+  {{- include "service.metadata" (dict "root" . "labels" .Values.prometheusRule.labels) | nindent 2 }}
+data:
+  rules.yaml: |
+    {{- include "service.rules" . | nindent 4 }}
+{{- else -}}
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: {{ include "service.fullname" . }}
+  {{- include "service.metadata" (dict "root" . "labels" .Values.prometheusRule.labels) | nindent 2 }}
+spec:
+  {{- include "service.rules" . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "service.rules" -}}
+groups:
+  - name: {{ include "service.fullname" . }}-slo
+    rules:
+      {{- include "service.sliRules" . | trim | nindent 6 }}
+      {{- include "service.burnAlerts" . | trim | nindent 6 }}
+  - name: {{ include "service.fullname" . }}
+    rules:
+      {{- include "service.alerts" . | trim | nindent 6 }}
+{{- end }}
+
+{{/* The release's own series, by the labels that the Prometheus operator gives those of a Service. */}}
+{{- define "service.series" -}}
+namespace="{{ .Release.Namespace }}",job="{{ include "service.fullname" . }}"
+{{- end }}
+
+{{/* Requests of the API, without probes and scrapes. */}}
+{{- define "service.requests" -}}
+{{ include "service.series" . }},http_route=~"{{ include "service.path" . }}.*"
+{{- end }}
+
+{{/* A time span in seconds, scaled, as Prometheus writes it. Takes a list: root, seconds. */}}
+{{- define "service.time" -}}
+{{- $seconds := mulf (index . 1) (index . 0).Values.prometheusRule.timeScale | ceil | int }}
+{{- if and (ge $seconds 3600) (eq (mod $seconds 3600) 0) }}{{ div $seconds 3600 }}h
+{{- else if and (ge $seconds 60) (eq (mod $seconds 60) 0) }}{{ div $seconds 60 }}m
+{{- else }}{{ $seconds }}s{{ end }}
+{{- end }}
+
+{{/*
+Share of bad requests, by service level objective, over every window that the alerts compare. The names of the windows
+are those of the scale 1.
+*/}}
+{{- define "service.sliRules" -}}
+{{- $requests := include "service.requests" . }}
+{{- $root := . }}
+{{- range $slo, $objective := dict "availability" .Values.slo.availabilityPercent "latency" .Values.slo.latencyPercent }}
+- record: slo:objective:ratio
+  labels: {{ include "service.ruleLabels" $root }}, slo: {{ $slo }}}
+  expr: vector({{ divf $objective 100 }})
+{{- end }}
+{{- range list (list "5m" 300) (list "30m" 1800) (list "1h" 3600) (list "2h" 7200) (list "6h" 21600) (list "1d" 86400) (list "3d" 259200) }}
+{{- $window := include "service.time" (list $root (index . 1)) }}
+- record: slo:sli_error:ratio_rate{{ index . 0 }}
+  labels: {{ include "service.ruleLabels" $root }}, slo: availability}
+  expr: |-
+    (sum(rate(http_server_request_duration_seconds_count{ {{- $requests }},http_response_status_code=~"5.."}[{{ $window }}])) or vector(0))
+      / sum(rate(http_server_request_duration_seconds_count{ {{- $requests }}}[{{ $window }}]))
+- record: slo:sli_error:ratio_rate{{ index . 0 }}
+  labels: {{ include "service.ruleLabels" $root }}, slo: latency}
+  expr: |-
+    1 - sum(rate(http_server_request_duration_seconds_bucket{ {{- $requests }},le="{{ $root.Values.slo.latencySeconds }}"}[{{ $window }}]))
+      / sum(rate(http_server_request_duration_seconds_count{ {{- $requests }}}[{{ $window }}]))
+{{- end }}
+{{- end }}
+
+{{- define "service.ruleLabels" -}}
+{namespace: {{ .Release.Namespace }}, service: {{ include "service.fullname" . }}
+{{- end }}
+
+{{/*
+Multi-window, multi-burn-rate alerts (https://sre.google/workbook/alerting-on-slos/): the long window says that it
+matters, the short one that it goes on.
+*/}}
+{{- define "service.burnAlerts" -}}
+{{- $root := . }}
+{{- $fast := list (list "5m" "1h" 14.4) (list "30m" "6h" 6.0) }}
+{{- $slow := list (list "2h" "1d" 3.0) (list "6h" "3d" 1.0) }}
+{{- range $slo, $objective := dict "availability" .Values.slo.availabilityPercent "latency" .Values.slo.latencyPercent }}
+{{- range $speed, $windows := dict "Fast" $fast "Slow" $slow }}
+{{- $alert := printf "Tandem%sBudgetBurns%s" (title $slo) $speed }}
+- alert: {{ $alert }}
+  expr: |-
+    {{- range $i, $w := $windows }}
+    {{ if $i }}or {{ end }}(
+      slo:sli_error:ratio_rate{{ index $w 0 }}{{ include "service.sli" (list $root $slo) }} > {{ mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
+      and slo:sli_error:ratio_rate{{ index $w 1 }}{{ include "service.sli" (list $root $slo) }} > {{ mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
+    )
+    {{- end }}
+  for: {{ include "service.time" (list $root (ternary 120 900 (eq $speed "Fast"))) }}
+  labels: {severity: {{ ternary "page" "ticket" (eq $speed "Fast") }}}
+  annotations:
+    summary: {{ include "service.fullname" $root }} spends its {{ $slo }} budget {{ ternary "so fast that it is gone in days" "faster than it comes back" (eq $speed "Fast") }}.
+    runbook_url: {{ $root.Values.prometheusRule.runbookURL }}#{{ lower $alert }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "service.sli" -}}
+{namespace="{{ (index . 0).Release.Namespace }}",service="{{ include "service.fullname" (index . 0) }}",slo="{{ index . 1 }}"}
+{{- end }}
+
+{{/* One alert. Takes a dict: root, alert, expr, for (seconds), severity, summary. */}}
+{{- define "service.alert" -}}
+- alert: {{ .alert }}
+  expr: |-
+    {{ .expr }}
+  for: {{ include "service.time" (list .root .for) }}
+  labels: {severity: {{ .severity }}, namespace: {{ .root.Release.Namespace }}, service: {{ include "service.fullname" .root }}}
+  annotations:
+    summary: {{ .summary | quote }}
+    runbook_url: {{ .root.Values.prometheusRule.runbookURL }}#{{ lower .alert }}
+{{- end }}
+
+{{/* What the objectives do not tell, or tell too late. */}}
+{{- define "service.alerts" -}}
+{{- $series := include "service.series" . }}
+{{- $name := include "service.fullname" . }}
+{{ include "service.alert" (dict "root" . "alert" "TandemServiceAbsent" "severity" "page" "for" 300
+  "expr" (printf "absent(up{%s} == 1)" $series)
+  "summary" (printf "No pod of %s can be scraped." $name)) }}
+{{ include "service.alert" (dict "root" . "alert" "TandemDependencyDown" "severity" "page" "for" 120
+  "expr" (printf "dependency_up{%s} == 0" $series)
+  "summary" "{{ $labels.pod }} does not reach {{ $labels.dependency }}.") }}
+{{ include "service.alert" (dict "root" . "alert" "TandemReadinessFlaps" "severity" "ticket" "for" 0
+  "expr" (printf "changes(service_ready{%s}[%s]) > 4" $series (include "service.time" (list . 900)))
+  "summary" "{{ $labels.pod }} becomes ready and unready again and again.") }}
+{{ include "service.alert" (dict "root" . "alert" "TandemRestartLoop" "severity" "page" "for" 0
+  "expr" (printf "changes(process_start_time_seconds{%s}[%s]) > 2" $series (include "service.time" (list . 900)))
+  "summary" "{{ $labels.pod }} is started again and again.") }}
+{{ include "service.alert" (dict "root" . "alert" "TandemTracesLost" "severity" "ticket" "for" 600
+  "expr" (printf "sum by (pod, error_type) (rate({__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}[%s])) > 0" $series (include "service.time" (list . 300)))
+  "summary" "{{ $labels.pod }} loses traces: {{ $labels.error_type }}.") }}
+{{ include "service.ownAlerts" . }}
+{{- end }}

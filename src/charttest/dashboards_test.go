@@ -1,0 +1,32 @@
+package charttest
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// src/e2e runs the queries.
+func TestEachReleaseHasDashboardsOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range bothCharts() {
+		want := map[string]int{"users": 1, "orders": 2}[c.Name]
+		for _, release := range []string{c.Name, "shop"} {
+			all := renderRelease(t, c, release, "{dashboards: {enabled: true, label: board}}")
+			name := text(all.one(t, "Deployment").at("metadata.name"))
+			dashboards := all.one(t, "ConfigMap", name+"-dashboards")
+			require.Equal(t, "1", dashboards.at("metadata.labels.board"))
+			files := asMap(dashboards["data"])
+			require.Len(t, files, want)
+			for file, content := range files {
+				var dashboard struct{ UID, Title string }
+				require.NoError(t, json.Unmarshal([]byte(text(content)), &dashboard), file)
+				require.NotContains(t, content, "@", "a placeholder was left")
+				require.Contains(t, content, `namespace=\"shop\",job=\"`+name+`\"`)
+				require.False(t, seen[dashboard.UID], dashboard.UID)
+				seen[dashboard.UID] = true
+			}
+		}
+	}
+}
