@@ -18,14 +18,16 @@ const (
 // details compares the details call through both services, all telemetry on,
 // with the same handlers on bare net/http.
 func details(ctx context.Context, l *lab) ([]row, error) {
-	data, err := l.detailsData(ctx)
-	if err != nil {
-		return nil, err
-	}
 	exported := l.collector.batches.Load()
 	var pairs []*pair
 	var sides []side
-	for _, program := range l.detailsPrograms(data) {
+	for _, program := range l.detailsPrograms() {
+		// Of its own: one process at a time has a SQLite file open.
+		data, err := l.detailsData(ctx)
+		if err != nil {
+			return nil, err
+		}
+		program.usersAt, program.ordersAt = data, data
 		pair, err := program.start(ctx)
 		if err != nil {
 			return nil, err
@@ -49,9 +51,9 @@ func details(ctx context.Context, l *lab) ([]row, error) {
 
 // detailsPrograms are the bare services, the real ones with all telemetry on,
 // and the real ones without an endpoint for traces.
-func (l *lab) detailsPrograms(data place) []program {
-	bare := program{users: self("bare-users"), orders: self("bare-orders"), usersAt: data, ordersAt: data}
-	complete, untraced := l.released(data, data), l.released(data, data)
+func (l *lab) detailsPrograms() []program {
+	bare := program{users: self("bare-users"), orders: self("bare-orders")}
+	complete, untraced := l.released(place{}, place{}), l.released(place{}, place{})
 	untraced.env = nil
 	if l.profiles == "" {
 		return []program{bare, complete, untraced}

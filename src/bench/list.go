@@ -21,17 +21,14 @@ const (
 
 // list compares lists and statistics of a large store with those of a small one.
 func list(ctx context.Context, l *lab, kind string, where func(context.Context) (place, error)) ([]row, error) {
-	usersAt, err := l.sqlite(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var pairs []*pair
 	for _, n := range []int{few, l.many} {
 		ordersAt, err := where(ctx)
 		if errors.Is(err, errNoPostgres) {
 			return []row{note("lists on "+kind, "%v", err)}, nil
 		}
-		if err := errors.Join(err, ordersAt.fillOrders(ctx, n, listUsers)); err != nil {
+		usersAt, usersErr := l.sqlite(ctx)
+		if err := errors.Join(err, usersErr, ordersAt.fillOrders(ctx, n, listUsers)); err != nil {
 			return nil, err
 		}
 		pair, err := l.released(usersAt, ordersAt).start(ctx)

@@ -27,13 +27,13 @@ import (
 // HTTP and the call to users: that store, called without them.
 func post(ctx context.Context, l *lab, kind string, where func(context.Context) (place, error)) ([]row, error) {
 	what := "POST /orders on " + kind
-	places, err := three(ctx, where)
+	places, err := four(ctx, where)
 	if errors.Is(err, errNoPostgres) {
 		return []row{note(what, "%v", err)}, nil
 	} else if err != nil {
 		return nil, err
 	}
-	usersAt, ordersAt, limitAt := places[0], places[1], places[2]
+	usersAt, ordersAt, limitAt, storeAt := places[0], places[1], places[2], places[3]
 	if err := usersAt.fillUsers(ctx, detailUsers); err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func post(ctx context.Context, l *lab, kind string, where func(context.Context) 
 		return nil, err
 	}
 	defer func() { _ = closeLimit() }()
-	db, err := ordersAt.open(ctx, "orders", orders.Migrations())
+	db, err := storeAt.open(ctx, "orders", orders.Migrations())
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func post(ctx context.Context, l *lab, kind string, where func(context.Context) 
 	return postRows(what, rounds[0], rounds[1], rounds[2]), nil
 }
 
-func three(ctx context.Context, where func(context.Context) (place, error)) (places [3]place, err error) {
+func four(ctx context.Context, where func(context.Context) (place, error)) (places [4]place, err error) {
 	for i := range places {
 		if places[i], err = where(ctx); err != nil {
 			return places, err
