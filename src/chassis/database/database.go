@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/attribute"
@@ -33,12 +34,13 @@ type Config struct {
 // DB is one service's database.
 type DB struct {
 	reader     *sql.DB
-	writer     *sql.DB // the same pool on PostgreSQL
-	probe      *sql.DB // for Ping alone, so that it never waits behind requests
-	migrations *sql.DB // for migrating alone; the writer on SQLite
-	group      *group  // of SQLite: commits that share a wait for the disk
-	file       string  // of SQLite
-	system     string  // "sqlite" or "postgresql", as db.system.name has it
+	writer     *sql.DB      // the same pool on PostgreSQL
+	probe      *sql.DB      // for Ping alone, so that it never waits behind requests
+	migrations *sql.DB      // for migrating alone; the writer on SQLite
+	group      *group       // of SQLite: commits that share a wait for the disk
+	file       string       // of SQLite
+	owner      *flock.Flock // of SQLite: held by the one process that has the file open
+	system     string       // "sqlite" or "postgresql", as db.system.name has it
 	tracer     trace.Tracer
 	attributes []attribute.KeyValue
 }
@@ -53,8 +55,9 @@ const (
 const openRetry = 500 * time.Millisecond
 
 // Open connects and brings the schema up to date. While PostgreSQL cannot be
-// reached it tries again, until the context ends; a host that does not exist,
-// a login or a schema that is refused is an error at once.
+// reached, or another process has the SQLite file open, it tries again, until
+// the context ends; a host that does not exist, a login or a schema that is
+// refused is an error at once.
 func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, error) {
 	db, err := connect(config)
 	if err != nil {
@@ -62,7 +65,9 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 	}
 	db.tracer = t.Tracer
 	for {
-		err = db.migrate(ctx, config.Migrations)
+		if err = db.own(); err == nil {
+			err = db.migrate(ctx, config.Migrations)
+		}
 		if err == nil {
 			db.registerMetrics(config.Name, t.Registry)
 			return db, nil
@@ -97,8 +102,12 @@ func (db *DB) Close() error {
 	if db.group != nil {
 		db.group.close()
 	}
-	// The writer last: the last connection to close empties the WAL.
-	return errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
+	// The writer after the readers: the last connection to close empties the WAL.
+	err := errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
+	if db.owner != nil {
+		err = errors.Join(err, db.owner.Close())
+	}
+	return err
 }
 
 func (db *DB) registerMetrics(name string, registry *prometheus.Registry) {

@@ -73,6 +73,16 @@ func open(t *testing.T, config database.Config, migrations fs.FS) (*database.DB,
 	return db, err
 }
 
+// openOnce opens a database and closes it, as a process does that comes before.
+func openOnce(t *testing.T, config database.Config, migrations fs.FS) {
+	t.Helper()
+	signals, _ := telemetrytest.New(t)
+	config.Migrations = migrations
+	db, err := database.Open(t.Context(), config, signals)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}
+
 func count(t *testing.T, db *database.DB, table string) (n int) {
 	t.Helper()
 	require.NoError(t, db.Read(t.Context(), database.Op{Name: "SELECT", Table: table}, func(ctx context.Context, q database.Queries) error {
@@ -112,8 +122,7 @@ func TestManyReplicasMayStartAtOnce(t *testing.T) {
 
 func TestAnOlderBinaryRunsOnANewerSchemaThatAdmitsIt(t *testing.T) {
 	onBoth(t, func(t *testing.T, config database.Config) {
-		_, err := open(t, config, release(1, 1))
-		require.NoError(t, err)
+		openOnce(t, config, release(1, 1))
 		old, err := open(t, config, release(1))
 		require.NoError(t, err)
 		require.Zero(t, count(t, old, "t2"))
@@ -122,9 +131,8 @@ func TestAnOlderBinaryRunsOnANewerSchemaThatAdmitsIt(t *testing.T) {
 
 func TestASchemaThatAdmitsOnlyNewerBinariesIsRefused(t *testing.T) {
 	onBoth(t, func(t *testing.T, config database.Config) {
-		_, err := open(t, config, release(1, 1, 3))
-		require.NoError(t, err)
-		_, err = open(t, config, release(1, 1))
+		openOnce(t, config, release(1, 1, 3))
+		_, err := open(t, config, release(1, 1))
 		require.ErrorContains(t, err, "this binary's schema version is 2, but the database has been changed for version 3 or later: run a newer release")
 	})
 }
@@ -196,6 +204,24 @@ func TestAnUnreachableServerIsWaitedForUntilTheContextEnds(t *testing.T) {
 	require.Error(t, err)
 	require.GreaterOrEqual(t, len(log.Lines(t, "the database cannot be reached yet")), 2)
 	require.NotContains(t, log.String()+err.Error(), "hush")
+}
+
+func TestASQLiteFileIsOpenInOneProcessAtATime(t *testing.T) {
+	config := database.Config{Name: "test", DataDir: t.TempDir(), Migrations: release(1)}
+	signals, log := telemetrytest.New(t)
+	first, err := database.Open(t.Context(), config, signals)
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = database.Open(ctx, config, signals)
+	want := filepath.Join(config.DataDir, "test.db") + ": another process has it open"
+	require.ErrorContains(t, err, want)
+	require.Equal(t, want, log.Lines(t, "the database cannot be reached yet")[0]["error"])
+
+	require.NoError(t, first.Close())
+	_, err = open(t, config, release(1))
+	require.NoError(t, err)
 }
 
 func TestAWrongLoginEndsTheStartAtOnce(t *testing.T) {

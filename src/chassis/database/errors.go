@@ -45,7 +45,7 @@ func worthWaiting(err error) bool {
 	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound {
 		return false
 	}
-	return unreached(err)
+	return unreached(err) || errors.Is(err, errFileInUse)
 }
 
 // away reports whether an error during service says that the database cannot

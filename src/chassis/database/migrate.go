@@ -2,10 +2,8 @@ package database
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -16,15 +14,11 @@ import (
 //
 // A migration is a file NNNNN_what.sql in migrations/sqlite and another in
 // migrations/postgres. It first expands the schema; a later release contracts
-// it, so that two versions can serve at once. In its table schema_admission each database holds the lowest
-// version whose binaries may still run on it, which a contracting migration
-// raises; a binary's version is that of its newest migration.
+// it, so that two versions can serve at once. In its table schema_admission
+// each database holds the lowest version whose binaries may still run on it,
+// which a contracting migration raises; a binary's version is that of its newest
+// migration.
 func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
-	unlock, err := db.lockFile(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	provider, err := db.migrator(migrations)
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
@@ -64,22 +58,4 @@ func (db *DB) admit(ctx context.Context, version int64) error {
 		return fmt.Errorf("this binary's schema version is %d, but the database has been changed for version %d or later: run a newer release", version, lowest)
 	}
 	return nil
-}
-
-// lockFile keeps other processes from migrating the same SQLite file. goose's
-// transactions are one per migration, so it locks a second file, which SQLite
-// does portably, and the lock goes with the process however that ends.
-func (db *DB) lockFile(ctx context.Context) (unlock func(), err error) {
-	if db.system == postgresSystem {
-		return func() {}, nil
-	}
-	file, err := openFile(db.file+".lock", url.Values{"_txlock": {"exclusive"}, "_busy_timeout": {"60000"}})
-	if err != nil {
-		return nil, err
-	}
-	tx, err := file.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("take the migration lock: %w", err), file.Close())
-	}
-	return func() { _, _ = tx.Rollback(), file.Close() }, nil
 }

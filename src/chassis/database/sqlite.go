@@ -2,12 +2,14 @@ package database
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 
+	"github.com/gofrs/flock"
 	"go.opentelemetry.io/otel/attribute"
 	_ "modernc.org/sqlite" // the driver, in Go alone
 )
@@ -42,10 +44,30 @@ func openSQLite(dir, name string) (*DB, error) {
 	readers := 2 + runtime.GOMAXPROCS(0)
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
-	return &DB{reader: reader, writer: writer, probe: probe, migrations: writer, group: newGroup(writer), file: path, system: sqliteSystem, attributes: []attribute.KeyValue{
+	return &DB{reader: reader, writer: writer, probe: probe, migrations: writer, group: newGroup(writer), file: path, owner: flock.New(path+".lock", flock.SetPermissions(0o600)), system: sqliteSystem, attributes: []attribute.KeyValue{
 		attribute.String("db.system.name", sqliteSystem),
 		attribute.String("db.namespace", filepath.Base(path)),
 	}}, nil
+}
+
+// errFileInUse says that another process owns the SQLite file.
+var errFileInUse = errors.New("another process has it open")
+
+// own makes this process the one that has the SQLite file, until Close or its
+// end however that comes. SQLite would let more in, though a WAL bears them on
+// one machine only (https://sqlite.org/wal.html), and migrations must not meet.
+func (db *DB) own() error {
+	if db.owner == nil {
+		return nil
+	}
+	owned, err := db.owner.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", db.file, err)
+	}
+	if !owned {
+		return fmt.Errorf("%s: %w", db.file, errFileInUse)
+	}
+	return nil
 }
 
 // openFile opens a pool on a file. synchronous=FULL makes a commit durable

@@ -353,10 +353,12 @@ func TestMetricsAreServedAsOpenMetricsWhereAskedFor(t *testing.T) {
 	require.Contains(t, version.members, "commit")
 }
 
+// migrations make the smallest database.
+var migrations = fstest.MapFS{"migrations/sqlite/00001_t.sql": &fstest.MapFile{Data: []byte(
+	"-- +goose Up\nCREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (1);\n")}}
+
 func TestADatabaseMakesTheHostReadyAndIsClosedAtTheEnd(t *testing.T) {
 	already := goleak.IgnoreCurrent()
-	migrations := fstest.MapFS{"migrations/sqlite/00001_t.sql": &fstest.MapFile{Data: []byte(
-		"-- +goose Up\nCREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (1);\n")}}
 	var ping func(context.Context) error
 	r := run(t, config(func(c *settings.Service) { c.DataDir = t.TempDir(); c.DrainDelay = 50 * time.Millisecond }), func(ctx context.Context, h *running) error {
 		db, err := h.OpenDatabase(ctx, "test", migrations)
@@ -401,4 +403,22 @@ func TestAFaultStrikesRequestsButNotProbesNorScrapes(t *testing.T) {
 	for _, spared := range []string{"/health", "/metrics"} {
 		require.Equal(t, http.StatusOK, r.get(t, spared).status, spared)
 	}
+}
+
+func TestAHostWaitsForTheSQLiteFileThatAnotherHas(t *testing.T) {
+	folder := t.TempDir()
+	open := func(ctx context.Context, h *running) error {
+		_, err := h.OpenDatabase(ctx, "test", migrations)
+		return err
+	}
+	onFolder := config(func(c *settings.Service) { c.DataDir = folder })
+	first := run(t, onFolder, open)
+	first.awaitReady(t)
+	second := run(t, onFolder, open)
+	require.Eventually(t, func() bool { return len(second.log.Lines(t, "the database cannot be reached yet")) > 0 }, patience, time.Millisecond)
+	require.Equal(t, http.StatusOK, second.get(t, "/health").status)
+	require.Equal(t, http.StatusServiceUnavailable, second.get(t, "/health?ready=1").status)
+	first.leave()
+	second.awaitReady(t)
+	require.Equal(t, http.StatusOK, second.get(t, "/health?ready=1").status)
 }
