@@ -37,6 +37,7 @@ func TestBreakerOpensAndRecovers(t *testing.T) {
 	require.ErrorIs(t, err, ErrBreakerOpen)
 	assert.Equal(t, before, b.hits.Load(), "an open breaker lets nothing through")
 
+	require.Eventually(t, func() bool { return state() == 1 }, patience, 10*time.Millisecond, "without calls it is not seen as open for good")
 	failing.Store(false)
 	require.Eventually(t, func() bool {
 		_, err := c.Get(t.Context(), "/x", "/x")

@@ -73,7 +73,7 @@ func (t *telemetry) register(in promauto.Factory, peer string, breaker circuitbr
 	})
 	in.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "circuit_breaker_state", Help: "0 closed, 1 half-open, 2 open.", ConstLabels: labels,
-	}, func() float64 { return stateValue(breaker.State()) })
+	}, func() float64 { return stateValue(breaker) })
 	addresses := func(state string, n func() int) {
 		in.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "http_client_addresses", Help: "Addresses of the peer, by whether they are in use or ejected for now.",
@@ -84,14 +84,16 @@ func (t *telemetry) register(in promauto.Factory, peer string, breaker circuitbr
 	addresses("ejected", func() int { _, ejected := b.count(); return ejected })
 }
 
-func stateValue(s circuitbreaker.State) float64 {
-	switch s {
-	case circuitbreaker.HalfOpenState:
-		return 1
-	case circuitbreaker.OpenState:
-		return 2
-	default:
+// stateValue calls a breaker half-open as soon as it would let a call through:
+// without calls it would otherwise seem open for good.
+func stateValue(breaker circuitbreaker.CircuitBreaker[any]) float64 {
+	switch {
+	case breaker.IsClosed():
 		return 0
+	case breaker.IsHalfOpen(), breaker.RemainingDelay() <= 0:
+		return 1
+	default:
+		return 2
 	}
 }
 
