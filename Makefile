@@ -21,6 +21,8 @@ ACTIONLINT    := bin/actionlint-v1.7.12
 IMAGE_TAG       := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}/\1/p' charts/users/Chart.yaml)
 KIND_NODE_IMAGE ?=
 DOCKER_BUILD_FLAGS ?=
+# Which of the tests on the cluster to run, such as TestObservability; empty: all.
+E2E_RUN ?=
 KIND            := go tool kind
 CLUSTER         := tandem
 
@@ -95,7 +97,7 @@ cluster-delete: ## Delete the kind cluster
 
 .PHONY: e2e
 e2e: cluster ## Prove images and charts on the kind cluster, which is made if it is not there
-	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m
+	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m -run '$(E2E_RUN)'
 
 .PHONY: clean
 clean: ## Remove what was built
