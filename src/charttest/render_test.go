@@ -102,10 +102,10 @@ func refusal(t *testing.T, c chart, values string) string {
 	return err.Error()
 }
 
-func helmTemplate(t *testing.T, c chart, release, values string) (string, error) {
+func helmTemplate(t *testing.T, c chart, release, values string, flags ...string) (string, error) {
 	t.Helper()
-	command := exec.Command(tool(t, "helm"), "template", release, filepath.Join("../../charts", c.Name),
-		"--namespace", "shop", "--kube-version", lowestKubernetes, "--values", "-")
+	command := exec.Command(tool(t, "helm"), append([]string{"template", release, filepath.Join("../../charts", c.Name),
+		"--namespace", "shop", "--kube-version", lowestKubernetes, "--values", "-"}, flags...)...)
 	command.Stdin = strings.NewReader(values)
 	var out, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaint

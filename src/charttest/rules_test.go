@@ -84,7 +84,7 @@ func TestTheRunbookHasASectionForEachAlert(t *testing.T) {
 		require.NotEmpty(t, alerts)
 		for _, alert := range alerts {
 			require.Contains(t, string(runbook), "\n## "+alert[1]+"\n")
-			require.Contains(t, rules, "runbook_url: docs/runbook.md#"+strings.ToLower(alert[1])+"\n")
+			require.Contains(t, rules, `runbook_url: "docs/runbook.md#`+strings.ToLower(alert[1])+"\"\n")
 		}
 	}
 }

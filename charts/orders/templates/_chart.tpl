@@ -12,7 +12,7 @@
 
 {{/* Settings beyond those that every service has. */}}
 {{- define "service.config" -}}
-USERS_URL: {{ include "orders.usersURL" . }}
+USERS_URL: {{ include "orders.usersURL" . | quote }}
 {{- end }}
 
 {{/* Who may call, as NetworkPolicy peers. */}}
@@ -25,7 +25,7 @@ USERS_URL: {{ include "orders.usersURL" . }}
 - to:
     - namespaceSelector:
         matchLabels:
-          kubernetes.io/metadata.name: {{ include "orders.usersNamespace" . }}
+          kubernetes.io/metadata.name: {{ include "orders.usersNamespace" . | quote }}
       podSelector:
         matchLabels:
           app.kubernetes.io/name: users

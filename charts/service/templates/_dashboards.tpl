@@ -4,7 +4,7 @@
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {{ include "service.fullname" . }}-dashboards
+  name: {{ printf "%s-dashboards" (include "service.fullname" .) | quote }}
   {{- include "service.metadata" (dict "root" . "labels" (dict .Values.dashboards.label "1")) | nindent 2 }}
 data:
   {{- $root := . }}

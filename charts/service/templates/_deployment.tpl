@@ -2,7 +2,7 @@
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "component" "server") | nindent 2 }}
 spec:
   {{- if not .Values.autoscaling.enabled }}
@@ -27,7 +27,7 @@ spec:
       labels:
         {{- include "service.labels" (dict "root" . "component" "server" "labels" .Values.podLabels) | nindent 8 }}
       annotations:
-        checksum/config: {{ include "service.configmap" . | sha256sum }}
+        checksum/config: {{ include "service.configmap" . | sha256sum | quote }}
         {{- if .Values.database.existingSecret }}
         {{- with (lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret).metadata }}
         # A changed Secret reaches the pods with the next upgrade. Its version, as a hash of a password could be guessed.
@@ -48,8 +48,8 @@ spec:
       # Longer than the process takes at most: drain, shut down, flush traces (3 s).
       terminationGracePeriodSeconds: {{ add .Values.config.drainDelaySeconds .Values.config.shutdownTimeoutSeconds 3 5 }}
       containers:
-        - name: {{ .Chart.Name }}
-          image: {{ include "service.image" . }}
+        - name: {{ .Chart.Name | quote }}
+          image: {{ include "service.image" . | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           ports:
             - name: http
@@ -57,7 +57,7 @@ spec:
               protocol: TCP
           envFrom:
             - configMapRef:
-                name: {{ include "service.fullname" . }}
+                name: {{ include "service.fullname" . | quote }}
           {{- with include "service.env" . }}
           env:
             {{- trim . | nindent 12 }}
@@ -99,7 +99,7 @@ spec:
         - name: data
           {{- if .Values.persistence.enabled }}
           persistentVolumeClaim:
-            claimName: {{ .Values.persistence.existingClaim | default (include "service.fullname" .) }}
+            claimName: {{ .Values.persistence.existingClaim | default (include "service.fullname" .) | quote }}
           {{- else }}
           emptyDir: {}
           {{- end }}
@@ -120,8 +120,8 @@ spec:
 - name: DATABASE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.database.existingSecret }}
-      key: {{ .Values.database.secretKey }}
+      name: {{ .Values.database.existingSecret | quote }}
+      key: {{ .Values.database.secretKey | quote }}
 {{- end }}
 {{- if .Values.telemetry.otlpEndpoint }}
 - name: POD_NAME

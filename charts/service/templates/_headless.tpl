@@ -6,7 +6,7 @@ client calls pods directly, so the port is theirs.
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "service.fullname" . }}-headless
+  name: {{ printf "%s-headless" (include "service.fullname" .) | quote }}
   {{- include "service.metadata" (dict "root" . "component" "headless") | nindent 2 }}
 spec:
   type: ClusterIP

@@ -4,7 +4,7 @@
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "annotations" .Values.httpRoute.annotations) | nindent 2 }}
 spec:
   parentRefs:
@@ -19,7 +19,7 @@ spec:
             type: PathPrefix
             value: {{ include "service.path" . }}
       backendRefs:
-        - name: {{ include "service.fullname" . }}
+        - name: {{ include "service.fullname" . | quote }}
           port: {{ .Values.service.port }}
 {{- end }}
 {{- end }}

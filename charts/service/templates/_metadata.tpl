@@ -3,7 +3,7 @@ Members of an object's metadata beside its name. Takes a dict: "root", and where
 "labels" and "annotations".
 */}}
 {{- define "service.metadata" -}}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "service.labels" . | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
@@ -33,14 +33,14 @@ because Services, budgets and NetworkPolicies select by them.
 
 {{/* The pods that serve, which the release's test pods are not. Must never change: a Deployment's selector is immutable. */}}
 {{- define "service.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ .Chart.Name | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
 {{/* The release's test pods. */}}
 {{- define "service.testSelectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ .Chart.Name | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end }}

@@ -4,7 +4,7 @@
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" .) | nindent 2 }}
 spec:
   podSelector:
@@ -36,7 +36,7 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "service.fullname" . }}-test-api
+  name: {{ printf "%s-test-api" (include "service.fullname" .) | quote }}
   {{- include "service.metadata" (dict "root" . "component" "test") | nindent 2 }}
 spec:
   podSelector:

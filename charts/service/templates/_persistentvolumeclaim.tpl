@@ -3,15 +3,15 @@
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "annotations" (merge (dict "helm.sh/resource-policy" "keep") .Values.persistence.annotations)) | nindent 2 }}
 spec:
   accessModes: [ReadWriteOnce]
   {{- with .Values.persistence.storageClass }}
-  storageClassName: {{ . }}
+  storageClassName: {{ . | quote }}
   {{- end }}
   resources:
     requests:
-      storage: {{ .Values.persistence.size }}
+      storage: {{ .Values.persistence.size | quote }}
 {{- end }}
 {{- end }}

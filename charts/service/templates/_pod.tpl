@@ -1,6 +1,6 @@
 {{/* What the pods that serve and the test pods have in common: members of a pod's spec. */}}
 {{- define "service.podSpec" -}}
-serviceAccountName: {{ include "service.serviceAccountName" . }}
+serviceAccountName: {{ include "service.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -10,7 +10,7 @@ imagePullSecrets:
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:

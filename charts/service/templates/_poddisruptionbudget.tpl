@@ -4,7 +4,7 @@
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" .) | nindent 2 }}
 spec:
   maxUnavailable: {{ .Values.podDisruptionBudget.maxUnavailable }}

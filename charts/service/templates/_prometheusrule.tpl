@@ -5,7 +5,7 @@
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {{ include "service.fullname" . }}-rules
+  name: {{ printf "%s-rules" (include "service.fullname" .) | quote }}
   {{- include "service.metadata" (dict "root" . "labels" .Values.prometheusRule.labels) | nindent 2 }}
 data:
   rules.yaml: |
@@ -14,7 +14,7 @@ data:
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "labels" .Values.prometheusRule.labels) | nindent 2 }}
 spec:
   {{- include "service.rules" . | nindent 2 }}
@@ -24,11 +24,11 @@ spec:
 
 {{- define "service.rules" -}}
 groups:
-  - name: {{ include "service.fullname" . }}-slo
+  - name: {{ printf "%s-slo" (include "service.fullname" .) | quote }}
     rules:
       {{- include "service.sliRules" . | trim | nindent 6 }}
       {{- include "service.burnAlerts" . | trim | nindent 6 }}
-  - name: {{ include "service.fullname" . }}
+  - name: {{ include "service.fullname" . | quote }}
     rules:
       {{- include "service.alerts" . | trim | nindent 6 }}
 {{- end }}
@@ -79,7 +79,7 @@ are those of the scale 1.
 {{- end }}
 
 {{- define "service.ruleLabels" -}}
-{namespace: {{ .Release.Namespace }}, service: {{ include "service.fullname" . }}
+{namespace: {{ .Release.Namespace | quote }}, service: {{ include "service.fullname" . | quote }}
 {{- end }}
 
 {{/*
@@ -104,8 +104,8 @@ matters, the short one that it goes on.
   for: {{ include "service.time" (list $root (ternary 120 900 (eq $speed "Fast"))) }}
   labels: {severity: {{ ternary "page" "ticket" (eq $speed "Fast") }}}
   annotations:
-    summary: {{ include "service.fullname" $root }} spends its {{ $slo }} budget {{ ternary "so fast that it is gone in days" "faster than it comes back" (eq $speed "Fast") }}.
-    runbook_url: {{ $root.Values.prometheusRule.runbookURL }}#{{ lower $alert }}
+    summary: {{ printf "%s spends its %s budget %s." (include "service.fullname" $root) $slo (ternary "so fast that it is gone in days" "faster than it comes back" (eq $speed "Fast")) | quote }}
+    runbook_url: {{ printf "%s#%s" $root.Values.prometheusRule.runbookURL (lower $alert) | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -120,10 +120,10 @@ matters, the short one that it goes on.
   expr: |-
     {{ .expr }}
   for: {{ include "service.time" (list .root .for) }}
-  labels: {severity: {{ .severity }}, namespace: {{ .root.Release.Namespace }}, service: {{ include "service.fullname" .root }}}
+  labels: {severity: {{ .severity }}, namespace: {{ .root.Release.Namespace | quote }}, service: {{ include "service.fullname" .root | quote }}}
   annotations:
     summary: {{ .summary | quote }}
-    runbook_url: {{ .root.Values.prometheusRule.runbookURL }}#{{ lower .alert }}
+    runbook_url: {{ printf "%s#%s" .root.Values.prometheusRule.runbookURL (lower .alert) | quote }}
 {{- end }}
 
 {{/* What the objectives do not tell, or tell too late. */}}

@@ -2,7 +2,7 @@
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "component" "server" "annotations" .Values.service.annotations) | nindent 2 }}
 spec:
   type: {{ .Values.service.type }}

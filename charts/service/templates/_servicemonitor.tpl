@@ -3,7 +3,7 @@
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata:
-  name: {{ include "service.fullname" . }}
+  name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "labels" .Values.serviceMonitor.labels) | nindent 2 }}
 spec:
   # The Service alone, not the headless one: each pod is scraped once.

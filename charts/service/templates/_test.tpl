@@ -6,14 +6,14 @@ its name is the one by which NetworkPolicies let the release's pods through. A f
 apiVersion: v1
 kind: Pod
 metadata:
-  name: {{ include "service.fullname" . }}-test-api
+  name: {{ printf "%s-test-api" (include "service.fullname" .) | quote }}
   {{- include "service.metadata" (dict "root" . "component" "test" "annotations" (include "service.testHook" . | fromYaml)) | nindent 2 }}
 spec:
   {{- include "service.podSpec" . | nindent 2 }}
   restartPolicy: Never
   containers:
     - name: test
-      image: {{ include "service.image" . }}
+      image: {{ include "service.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
       args:
         - test

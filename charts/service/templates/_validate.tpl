@@ -1,5 +1,9 @@
 {{/* Refuses values that the schema lets through and that cannot work together. */}}
 {{- define "service.validate" -}}
+{{- $name := include "service.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$" $name) }}
+{{- fail (printf "the objects would be named %q, which a Service cannot: give the release, or fullnameOverride, a name of at most 52 lower-case letters, digits and hyphens that begins with a letter." $name) }}
+{{- end }}
 {{- if not .Values.database.existingSecret }}
 {{- if gt (int .Values.replicaCount) 1 }}
 {{- fail (printf "replicaCount is %d, but SQLite is a file that one pod owns: set database.existingSecret to use PostgreSQL, or replicaCount to 1." (int .Values.replicaCount)) }}
