@@ -7,6 +7,11 @@ metadata:
 spec:
   {{- if not .Values.autoscaling.enabled }}
   replicas: {{ .Values.replicaCount }}
+  {{- else }}
+  {{- with (lookup "apps/v1" "Deployment" .Release.Namespace (include "service.fullname" .)).spec }}
+  # As many as there are: without a number here, Kubernetes would go down to one when the autoscaler takes over.
+  replicas: {{ .replicas }}
+  {{- end }}
   {{- end }}
   minReadySeconds: {{ .Values.minReadySeconds }}
   strategy:
