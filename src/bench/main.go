@@ -73,7 +73,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stdout)
 	short := flags.Bool("short", false, "a minute's smoke test: few, short rounds and small stores; its figures mean little")
-	only := flags.String("only", "", "run the benchmarks whose name this regular expression matches: details, post-sqlite, post-postgres, list-sqlite, list-postgres, start, overload")
+	only := flags.String("only", "", "run the benchmarks whose name this regular expression matches: details, telemetry, post-sqlite, post-postgres, list-sqlite, list-postgres, start, overload")
 	flags.BoolVar(&o.strict, "strict", false, "exit 1 where a bound is missed")
 	flags.StringVar(&o.profiles, "profile", "", "write CPU and allocation profiles of the services of the details call into this folder")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -98,6 +98,7 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		{"details", details},
+		{"telemetry", signals},
 		{"post-sqlite", func(ctx context.Context, l *lab) ([]row, error) { return post(ctx, l, "SQLite", l.sqlite) }},
 		{"post-postgres", func(ctx context.Context, l *lab) ([]row, error) { return post(ctx, l, "PostgreSQL", l.postgres) }},
 		{"list-sqlite", func(ctx context.Context, l *lab) ([]row, error) { return list(ctx, l, "SQLite", l.sqlite) }},

@@ -50,16 +50,16 @@ func (l *lab) idleMemory(ctx context.Context, program program) ([]row, error) {
 		return nil, ctx.Err()
 	case <-time.After(l.idle):
 	}
-	return []row{pair.users.memory("memory of idle users (RSS)"), pair.orders.memory("memory of idle orders (RSS)")}, nil
+	return []row{pair.users.memory("memory of idle users (RSS)", mostRSS), pair.orders.memory("memory of idle orders (RSS)", mostRSS)}, nil
 }
 
 // memory is the row of what a process holds, where the system tells it as
 // Linux does.
-func (p *process) memory(what string) row {
+func (p *process) memory(what string, most float64) row {
 	held := field(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid), "VmRSS")
 	kilobytes, err := strconv.ParseFloat(strings.TrimSuffix(held, " kB"), 64)
 	if err != nil {
 		return note(what, "not known on this system")
 	}
-	return atMost(what, kilobytes*1024/1e6, mostRSS, " MB", "")
+	return atMost(what, kilobytes*1024/1e6, most, " MB", "")
 }
