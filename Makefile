@@ -25,6 +25,7 @@ DOCKER_BUILD_FLAGS ?=
 E2E_RUN ?=
 KIND            := go tool kind
 CLUSTER         := tandem
+NAMESPACE       ?= tandem
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(CGO_ENABLED=1 go env CC) >/dev/null 2>&1 && echo -race)
@@ -94,6 +95,11 @@ cluster: images ## Create the kind cluster, if it is not there, and load the ima
 .PHONY: cluster-delete
 cluster-delete: ## Delete the kind cluster
 	$(KIND) delete cluster --name $(CLUSTER)
+
+.PHONY: observability
+observability: ## Put collector, Jaeger, Prometheus and Grafana beside the releases in NAMESPACE
+	k8s/observability/install.sh $(NAMESPACE)
+	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reuse-values --values k8s/observability/values.yaml"
 
 .PHONY: e2e
 e2e: cluster ## Prove images and charts on the kind cluster, which is made if it is not there
