@@ -74,6 +74,11 @@ func TestALateDatabaseNeverLooksDead(t *testing.T) {
 	require.Zero(t, users.exit(t), users.stderr)
 }
 
+func TestUsersThatDoesNotAnswerIsNamed(t *testing.T) {
+	orders := ready(t, "orders", "USERS_URL=http://127.0.0.1:1")
+	require.Equal(t, "http://127.0.0.1:1", orders.log.Lines(t, "users has not answered, so orders starts without it")[0]["address"])
+}
+
 // forward passes connections on to another address, until the test ends.
 func forward(t *testing.T, from, to string) {
 	t.Helper()

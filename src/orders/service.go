@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -79,6 +80,9 @@ func start(ctx context.Context, config Config, host *lifecycle.Host, users *clie
 	awaiting, cancel := context.WithTimeout(ctx, firstUsersAnswer)
 	defer cancel()
 	host.Health.Await(awaiting, client.Service)
+	if errors.Is(awaiting.Err(), context.DeadlineExceeded) {
+		host.Telemetry.Log.Warn("users has not answered, so orders starts without it", slog.String("address", config.UsersURL.String()))
+	}
 	return nil
 }
 
