@@ -18,7 +18,7 @@ import (
 const root = "../.."
 
 // longest is how long a command may take.
-const longest = 10 * time.Minute
+const longest = 4 * time.Minute
 
 // result is what became of a command.
 type result struct {
@@ -98,14 +98,14 @@ func eventually(patience time.Duration, assertion func() error) error {
 	}
 }
 
-// throughout demands that the assertion holds for all of a time.
+// throughout demands that the assertion holds for all of a time, and at least
+// once.
 func throughout(duration time.Duration, assertion func() error) error {
-	for deadline := time.Now().Add(duration); time.Now().Before(deadline); time.Sleep(time.Second) {
-		if err := assertion(); err != nil {
+	for deadline := time.Now().Add(duration); ; time.Sleep(time.Second) {
+		if err := assertion(); err != nil || time.Now().After(deadline) {
 			return err
 		}
 	}
-	return nil
 }
 
 // inOrder does one after the other until one fails.

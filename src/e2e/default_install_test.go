@@ -23,6 +23,9 @@ func TestDefaultInstall(t *testing.T) {
 		return n.readmeHelm("helm install", "--wait", "--timeout=3m")
 	})
 	check(t, "the pods have no token, a numeric user and a read-only root", n.allLocked)
+	check(t, "each says of which version and commit it is, as its image does", func() error {
+		return errors.Join(n.isStamped("users"), n.isStamped("orders"))
+	})
 	check(t, "the namespace would refuse a pod that is not so", func() error {
 		return fails(n.kubectl("run", "root", "--image=busybox:1.36"), "violates PodSecurity")
 	})

@@ -36,6 +36,10 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// labelPrefix begins the names of the labels that the Open Container Initiative
+// has defined.
+const labelPrefix = "org.opencontainers.image."
+
 // image is what tests read of an image.
 type image struct {
 	name  string
@@ -67,7 +71,7 @@ func (i *image) starts(service string) error {
 
 func (i *image) labelled() error {
 	for _, label := range []string{"title", "description", "licenses", "version", "revision", "created"} {
-		if value := i.about.Config.Labels["org.opencontainers.image."+label]; value == "" || value == "unknown" {
+		if value := i.about.Config.Labels[labelPrefix+label]; value == "" || value == "unknown" {
 			return fmt.Errorf("%s is %q", label, value)
 		}
 	}
@@ -105,6 +109,26 @@ func (i *image) noShell() error {
 		}
 	}
 	return nil
+}
+
+// isStamped compares what a release says of its build with its image's labels.
+func (n namespace) isStamped(release string) error {
+	version, err := appVersion(release)
+	if err != nil {
+		return err
+	}
+	i := image{name: "tandem/" + release + ":" + version}
+	if err := i.inspect(); err != nil {
+		return err
+	}
+	return n.through(release, func(s service) error {
+		build, err := s.call("GET", "/version", "", 200)
+		labels := i.about.Config.Labels
+		if err == nil && (build["version"] != labels[labelPrefix+"version"] || build["commit"] != labels[labelPrefix+"revision"]) {
+			err = fmt.Errorf("it is %v, its image %v", build, labels)
+		}
+		return err
+	})
 }
 
 // appVersion is the tag of the image that the chart's default values name.

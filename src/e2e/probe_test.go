@@ -61,12 +61,13 @@ func (s shell) do(command string) result {
 
 // reaches demands that a connection can be made, or that it cannot.
 func (s shell) reaches(t target, allowed bool) error {
-	err := s.do(fmt.Sprintf("nc -w 2 %s %d </dev/null", t.ip, t.port)).err
+	tried := s.do(fmt.Sprintf("nc -w 2 %s %d </dev/null && echo reached || echo refused", t.ip, t.port))
+	reached := strings.Contains(tried.text, "reached")
 	switch {
-	case allowed && err != nil:
-		return fmt.Errorf("%s does not reach %s: %w", s.pod, t.name, err)
-	case !allowed && err == nil:
-		return fmt.Errorf("%s reaches %s", s.pod, t.name)
+	case tried.err != nil:
+		return tried.err
+	case reached != allowed:
+		return fmt.Errorf("%s reaches %s: %t", s.pod, t.name, reached)
 	default:
 		return nil
 	}
