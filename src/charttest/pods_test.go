@@ -74,7 +74,7 @@ func TestReadinessOutlastsTheDrain(t *testing.T) {
 	})
 	for _, c := range bothCharts() {
 		require.Contains(t, refusal(t, c, "{config: {drainDelaySeconds: 6}}"),
-			"readinessProbe fails after 6 s, within config.drainDelaySeconds (6 s)")
+			"config.drainDelaySeconds is 6, but a pod that drains is taken for unready after 6 s: set readinessProbe.failureThreshold to 4 or more, or lower config.drainDelaySeconds.")
 		render(t, c, "{config: {drainDelaySeconds: 6}, readinessProbe: {failureThreshold: 4}}")
 	}
 }

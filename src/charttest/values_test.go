@@ -27,9 +27,14 @@ func TestTyposAndWrongTypesAreRefused(t *testing.T) {
 		"not a quantity":            {"{resources: {limits: {memory: much}}}", "at '/resources/limits/memory'"},
 		"share beyond one":          {"{telemetry: {samplingRatio: 2}}", "at '/telemetry/samplingRatio'"},
 		"one pod to scale from":     {"{autoscaling: {minReplicas: 1}}", "at '/autoscaling/minReplicas'"},
+		"not a name":                {"{fullnameOverride: My_Shop}", "at '/fullnameOverride'"},
+		"name that begins with 1":   {"{fullnameOverride: 1st}", "at '/fullnameOverride'"},
+		"not a Secret":              {"{database: {existingSecret: My_Secret}}", "at '/database/existingSecret'"},
+		"not an account":            {"{serviceAccount: {name: My_Account}}", "at '/serviceAccount/name'"},
+		"no image":                  {`{image: {repository: ""}}`, "at '/image/repository'"},
 		"label that is not text":    {"{podLabels: {tier: 1}}", "at '/podLabels/tier'"},
 		"route without a Gateway":   {"{httpRoute: {enabled: true}}", "httpRoute.parentRefs names no Gateway"},
-		"most pods below the least": {"{database: {existingSecret: db}, autoscaling: {enabled: true, minReplicas: 6}}", "autoscaling.minReplicas exceeds autoscaling.maxReplicas"},
+		"most pods below the least": {"{database: {existingSecret: db}, autoscaling: {enabled: true, minReplicas: 6}}", "autoscaling.minReplicas is 6, but autoscaling.maxReplicas is 5: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas."},
 	}
 	for _, c := range bothCharts() {
 		for name, tt := range tests {

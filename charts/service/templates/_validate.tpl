@@ -13,11 +13,13 @@
 {{- end }}
 {{- end }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
-{{- fail "autoscaling.minReplicas exceeds autoscaling.maxReplicas." }}
+{{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- end }}
 {{- $window := mul .Values.readinessProbe.periodSeconds .Values.readinessProbe.failureThreshold }}
 {{- if le (int $window) (int .Values.config.drainDelaySeconds) }}
-{{- fail (printf "readinessProbe fails after %d s, within config.drainDelaySeconds (%d s): kube-proxy could then not fall back on pods that still drain. Raise readinessProbe.failureThreshold." (int $window) (int .Values.config.drainDelaySeconds)) }}
+{{- /* Traffic falls back on pods that drain where no other is left, and only on those that are still ready. */}}
+{{- $needed := add1 (div .Values.config.drainDelaySeconds (max 1 .Values.readinessProbe.periodSeconds)) }}
+{{- fail (printf "config.drainDelaySeconds is %d, but a pod that drains is taken for unready after %d s: set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds." (int .Values.config.drainDelaySeconds) (int $window) $needed) }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs names no Gateway." }}
