@@ -10,6 +10,11 @@
 /orders
 {{- end }}
 
+{{/* How it and the other service find each other, for the notes. */}}
+{{- define "service.neighbour" -}}
+It asks users at {{ include "orders.usersURL" . }}.
+{{- end }}
+
 {{/* Settings beyond those that every service has. */}}
 {{- define "service.config" -}}
 USERS_URL: {{ include "orders.usersURL" . | quote }}

@@ -2,9 +2,11 @@
 {{- $n := include "service.fullname" . -}}
 {{ .Chart.Name }} {{ .Chart.AppVersion }} is installed as "{{ .Release.Name }}"
 {{- if .Values.database.existingSecret }}, on PostgreSQL.
-{{- else if .Values.persistence.enabled }}, with its data in a SQLite file on the claim "{{ .Values.persistence.existingClaim | default $n }}". The claim outlives `helm uninstall`.
-{{- else }}, with its data in a SQLite file that is lost with the pod.
-{{- end }}
+{{- else if not .Values.persistence.enabled }}, with its data in a SQLite file that is lost with the pod.
+{{- else if .Values.persistence.existingClaim }}, with its data in a SQLite file on a claim of yours.
+{{- else }}, with its data in a SQLite file on the claim "{{ $n }}", which outlives `helm uninstall`.
+{{- end }} {{ include "service.neighbour" . }}
+{{- include "service.missingSecret" . }}
 
 Wait until it is ready:
 
@@ -18,4 +20,43 @@ Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "service.port" . }}:{{ .Values.service.port }}
   curl http://localhost:{{ include "service.port" . }}{{ include "service.path" . }}
+{{- with include "service.outside" . | trim }}
+
+Call it from outside:
+
+  {{ . | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
+{{/* Where the Secret is known to be missing, what to make; `helm template` does not know. */}}
+{{- define "service.missingSecret" -}}
+{{- with .Values.database }}
+{{- if .existingSecret }}
+{{- if and (not (lookup "v1" "Secret" $.Release.Namespace .existingSecret)) (lookup "v1" "Namespace" "" $.Release.Namespace) }}
+
+Its pods cannot start before there is a Secret "{{ .existingSecret }}" with the key "{{ .secretKey }}":
+
+  kubectl --namespace {{ $.Release.Namespace }} create secret generic {{ .existingSecret }} --from-literal={{ .secretKey }}='postgres://USER:PASSWORD@HOST:{{ .port }}/DATABASE'
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Its addresses at the Ingress and the Gateways; an asterisk is any host. */}}
+{{- define "service.outside" -}}
+{{- $path := include "service.path" . }}
+{{- if .Values.ingress.enabled }}
+{{- $secure := list }}
+{{- range .Values.ingress.tls }}
+{{- $secure = concat $secure (.hosts | default list) }}
+{{- end }}
+{{- range .Values.ingress.hosts | default (list "*") }}
+{{ ternary "https" "http" (has . $secure) }}://{{ . }}{{ $path }}
+{{- end }}
+{{- end }}
+{{- if .Values.httpRoute.enabled }}
+{{- range .Values.httpRoute.hostnames | default (list "*") }}
+{{ . }}{{ $path }}, by the scheme and port of the Gateway
+{{- end }}
+{{- end }}
 {{- end }}

@@ -10,6 +10,11 @@
 /users
 {{- end }}
 
+{{/* How it and the other service find each other, for the notes. */}}
+{{- define "service.neighbour" -}}
+orders reaches it with users.service={{ include "service.fullname" . }}-headless.
+{{- end }}
+
 {{/* Settings beyond those that every service has. */}}
 {{- define "service.config" -}}
 {{- end }}
