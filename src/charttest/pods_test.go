@@ -65,17 +65,20 @@ func TestThePodMayTakeAsLongAsTheProcess(t *testing.T) {
 	}
 }
 
-// kube-proxy falls back on terminating pods that still count as ready.
+// kube-proxy falls back on terminating pods that still count as ready. The first
+// of the failures that take it away may be at once.
 func TestReadinessOutlastsTheDrain(t *testing.T) {
 	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
 		pod := podOf(all.one(t, "Deployment"))
-		window := pod.at("containers.0.readinessProbe.periodSeconds").(int) * pod.at("containers.0.readinessProbe.failureThreshold").(int)
-		require.Greater(t, time.Duration(window)*time.Second, duration(t, all.settings(t).at("data.DRAIN_DELAY")))
+		window := pod.at("containers.0.readinessProbe.periodSeconds").(int) * (pod.at("containers.0.readinessProbe.failureThreshold").(int) - 1)
+		require.GreaterOrEqual(t, time.Duration(window)*time.Second, duration(t, all.settings(t).at("data.DRAIN_DELAY")))
 	})
 	for _, c := range bothCharts() {
-		require.Contains(t, refusal(t, c, "{config: {drainDelaySeconds: 6}}"),
-			"config.drainDelaySeconds is 6, but a pod that drains is taken for unready after 6 s: set readinessProbe.failureThreshold to 4 or more, or lower config.drainDelaySeconds.")
-		render(t, c, "{config: {drainDelaySeconds: 6}, readinessProbe: {failureThreshold: 4}}")
+		render(t, c, "{config: {drainDelaySeconds: 6}}")
+		require.Contains(t, refusal(t, c, "{config: {drainDelaySeconds: 7}}"),
+			"config.drainDelaySeconds is 7, but a pod that drains may be taken for unready after 6 s: set readinessProbe.failureThreshold to 5 or more, or lower config.drainDelaySeconds.")
+		render(t, c, "{config: {drainDelaySeconds: 7}, readinessProbe: {failureThreshold: 5}}")
+		render(t, c, "{config: {drainDelaySeconds: 0}, readinessProbe: {failureThreshold: 1}}")
 	}
 }
 

@@ -15,11 +15,17 @@
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- end }}
-{{- $window := mul .Values.readinessProbe.periodSeconds .Values.readinessProbe.failureThreshold }}
-{{- if le (int $window) (int .Values.config.drainDelaySeconds) }}
-{{- /* Traffic falls back on pods that drain where no other is left, and only on those that are still ready. */}}
-{{- $needed := add1 (div .Values.config.drainDelaySeconds (max 1 .Values.readinessProbe.periodSeconds)) }}
-{{- fail (printf "config.drainDelaySeconds is %d, but a pod that drains is taken for unready after %d s: set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds." (int .Values.config.drainDelaySeconds) (int $window) $needed) }}
+{{- /*
+A pod's readiness fails first at once or a period after it was told to stop, so the kubelet may take it for unready one
+period sooner than threshold × period. Until the drain ends it must not: traffic falls back on pods that drain where no
+other is left, and only on those that are still ready.
+*/}}
+{{- $drain := int .Values.config.drainDelaySeconds }}
+{{- $period := int .Values.readinessProbe.periodSeconds }}
+{{- $window := mul (sub .Values.readinessProbe.failureThreshold 1) $period | int }}
+{{- if lt $window $drain }}
+{{- $needed := add1 (divf $drain $period | ceil) }}
+{{- fail (printf "config.drainDelaySeconds is %d, but a pod that drains may be taken for unready after %d s: set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds." $drain $window $needed) }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs names no Gateway." }}
