@@ -19,6 +19,8 @@ func TestABudgetNeedsTwoPods(t *testing.T) {
 			require.Equal(t, 1, budget.at("spec.maxUnavailable"))
 			require.Equal(t, "AlwaysAllow", budget.at("spec.unhealthyPodEvictionPolicy"))
 		}
+		share := render(t, c, "{"+postgres+", replicaCount: 4, podDisruptionBudget: {maxUnavailable: 25%}}").one(t, "PodDisruptionBudget")
+		require.Equal(t, "25%", share.at("spec.maxUnavailable"))
 	}
 }
 

@@ -33,6 +33,9 @@ func TestTyposAndWrongTypesAreRefused(t *testing.T) {
 		"not an account":            {"{serviceAccount: {name: My_Account}}", "at '/serviceAccount/name'"},
 		"no image":                  {`{image: {repository: ""}}`, "at '/image/repository'"},
 		"label that is not text":    {"{podLabels: {tier: 1}}", "at '/podLabels/tier'"},
+		"no pod to evict":           {"{podDisruptionBudget: {maxUnavailable: 0}}", "at '/podDisruptionBudget/maxUnavailable': minimum"},
+		"no percentage to evict":    {`{podDisruptionBudget: {maxUnavailable: "0%"}}`, "at '/podDisruptionBudget/maxUnavailable': '0%' does not match"},
+		"words for pods to evict":   {"{podDisruptionBudget: {maxUnavailable: lots}}", "at '/podDisruptionBudget/maxUnavailable': 'lots' does not match"},
 		"route without a Gateway":   {"{httpRoute: {enabled: true}}", "httpRoute.parentRefs names no Gateway"},
 		"most pods below the least": {"{database: {existingSecret: db}, autoscaling: {enabled: true, minReplicas: 6}}", "autoscaling.minReplicas is 6, but autoscaling.maxReplicas is 5: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas."},
 	}
