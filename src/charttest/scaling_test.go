@@ -35,7 +35,13 @@ func TestTheAutoscalerOwnsTheNumberOfPods(t *testing.T) {
 		require.Equal(t, 9, scaler.at("spec.maxReplicas"))
 		require.Equal(t, 80, scaler.at("spec.metrics.0.resource.target.averageUtilization"))
 		require.Equal(t, 10, scaler.at("spec.behavior.scaleDown.stabilizationWindowSeconds"))
-		require.NotNil(t, podOf(deployment).at("containers.0.resources.requests.cpu"), "the use of CPU is measured against the request")
+		for _, none := range []string{"requests: {cpu: null}", "requests: null"} {
+			require.Contains(t, refusal(t, c, "{"+postgres+", autoscaling: {enabled: true}, resources: {"+none+"}}"),
+				"autoscaling.enabled is true, but the use of CPU is measured against the request, and there is none: set resources.requests.cpu.")
+			render(t, c, "{"+postgres+", resources: {"+none+"}}")
+			// Kubernetes takes the limit for the request where that is missing.
+			render(t, c, "{"+postgres+", autoscaling: {enabled: true}, resources: {limits: {cpu: 1}, "+none+"}}")
+		}
 	}
 }
 

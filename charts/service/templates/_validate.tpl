@@ -12,6 +12,10 @@
 {{- fail "autoscaling.enabled is true, but SQLite is a file that one pod owns: set database.existingSecret to use PostgreSQL, or autoscaling.enabled to false." }}
 {{- end }}
 {{- end }}
+{{- $cpu := dig "requests" "cpu" (dig "limits" "cpu" "" .Values.resources) .Values.resources }}
+{{- if and .Values.autoscaling.enabled (not $cpu) }}
+{{- fail "autoscaling.enabled is true, but the use of CPU is measured against the request, and there is none: set resources.requests.cpu." }}
+{{- end }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- end }}
