@@ -23,6 +23,8 @@ KIND_NODE_IMAGE ?=
 DOCKER_BUILD_FLAGS ?=
 # Which of the tests on the cluster to run, such as TestObservability; empty: all.
 E2E_RUN ?=
+# Rollouts and outages under load take minutes, and a machine with cores to spare.
+E2E_SKIP ?= TestResilience
 KIND            := go tool kind
 CLUSTER         := tandem
 NAMESPACE       ?= tandem
@@ -103,7 +105,11 @@ observability: ## Put collector, Jaeger, Prometheus and Grafana beside the relea
 
 .PHONY: e2e
 e2e: cluster ## Prove images and charts on the kind cluster, which is made if it is not there
-	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m -run '$(E2E_RUN)'
+	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m -run '$(E2E_RUN)' -skip '$(E2E_SKIP)'
+
+.PHONY: e2e-resilience
+e2e-resilience: ## Prove on the cluster that rollouts and outages fail no request, under load
+	$(MAKE) e2e E2E_RUN=TestResilience E2E_SKIP=
 
 .PHONY: clean
 clean: ## Remove what was built

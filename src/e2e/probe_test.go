@@ -32,6 +32,8 @@ spec:
       image: busybox:1.36
       command: [httpd, -f, -p, "8080", -h, /tmp]
       securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+      volumeMounts: [{name: tmp, mountPath: /tmp}]
+  volumes: [{name: tmp, emptyDir: {}}]
 `
 
 const listenPort = 8080
