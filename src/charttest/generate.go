@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -100,7 +101,9 @@ func execute(name string, c chart) (string, error) {
 type describer struct{ values []value }
 
 // describe returns the schema of a mapping's members. Inside a value that is
-// documented as a whole, members need no comment of their own.
+// documented as a whole, members need no comment of their own and may be taken
+// away. All others must be there: with null for a value Helm drops its default,
+// which the templates count on.
 func (d *describer) describe(mapping *yaml.Node, path []string, documented bool) (map[string]any, error) {
 	properties := map[string]any{}
 	for i := 0; i < len(mapping.Content); i += 2 {
@@ -111,7 +114,11 @@ func (d *describer) describe(mapping *yaml.Node, path []string, documented bool)
 		}
 		properties[key.Value] = schema
 	}
-	return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}, nil
+	schema := map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+	if !documented {
+		schema["required"] = slices.Sorted(maps.Keys(properties))
+	}
+	return schema, nil
 }
 
 func (d *describer) member(key, node *yaml.Node, path []string, documented bool) (map[string]any, error) {

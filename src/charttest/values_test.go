@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 func TestTyposAndWrongTypesAreRefused(t *testing.T) {
@@ -45,6 +46,22 @@ func TestTyposAndWrongTypesAreRefused(t *testing.T) {
 				require.Contains(t, refusal(t, c, tt.values), tt.complaint)
 			})
 		}
+	}
+}
+
+// Helm drops the default of a value that is null.
+func TestNullIsRefusedWhereADefaultIsCountedOn(t *testing.T) {
+	for _, c := range bothCharts() {
+		files, err := generate(c)
+		require.NoError(t, err)
+		var defaults map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(files["values.yaml"]), &defaults))
+		for name := range defaults {
+			require.Contains(t, refusal(t, c, "{"+name+": null}"), "missing propert", name)
+		}
+		require.Contains(t, refusal(t, c, "{config: {drainDelaySeconds: null}}"), "at '/config': missing property 'drainDelaySeconds'")
+		require.Contains(t, refusal(t, c, "{readinessProbe: {periodSeconds: null}}"), "at '/readinessProbe': missing property 'periodSeconds'")
+		render(t, c, "{resources: {limits: null, requests: null}, podSecurityContext: {runAsUser: null}, startupProbe: {periodSeconds: null}}")
 	}
 }
 
