@@ -166,6 +166,34 @@ func TestExtrasReachThePods(t *testing.T) {
 	}
 }
 
+func TestExtrasDoNotMeetTheChartsOwn(t *testing.T) {
+	for _, c := range bothCharts() {
+		pod := podOf(render(t, c, `{extraEnv: [{name: GOMEMLIMIT, value: 100MiB}], database: {existingSecret: db}}`).one(t, "Deployment"))
+		require.Equal(t, []any{"DATABASE_URL", "GOMEMLIMIT"}, names(pod.at("containers.0.env")))
+		require.Equal(t, "100MiB", env(pod, "GOMEMLIMIT"))
+
+		for _, values := range []string{"podAnnotations", "commonAnnotations"} {
+			deployment := render(t, c, "{"+values+": {checksum/config: mine, note: pod}}").one(t, "Deployment")
+			annotations := asMap(deployment.at("spec.template.metadata.annotations"))
+			require.Len(t, annotations, 2)
+			require.Len(t, annotations["checksum/config"], 64, "a sum, not the user's")
+			require.Equal(t, "pod", annotations["note"])
+		}
+		both := render(t, c, "{podAnnotations: {note: pod}, commonAnnotations: {note: all}}").one(t, "Deployment")
+		require.Equal(t, "pod", both.at("spec.template.metadata.annotations.note"))
+	}
+}
+
+// names are those of the items of a list.
+func names(list any) []any {
+	var names []any
+	items, _ := list.([]any)
+	for _, item := range items {
+		names = append(names, asObject(item)["name"])
+	}
+	return names
+}
+
 func duration(t *testing.T, text any) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(text.(string))

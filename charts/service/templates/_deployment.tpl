@@ -32,16 +32,7 @@ spec:
       labels:
         {{- include "service.labels" (dict "root" . "component" "server" "labels" .Values.podLabels) | nindent 8 }}
       annotations:
-        checksum/config: {{ include "service.configmap" . | sha256sum | quote }}
-        {{- if .Values.database.existingSecret }}
-        {{- with (lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret).metadata }}
-        # A changed Secret reaches the pods with the next upgrade. Its version, as a hash of a password could be guessed.
-        checksum/database: {{ .resourceVersion | quote }}
-        {{- end }}
-        {{- end }}
-        {{- with merge (dict) .Values.podAnnotations .Values.commonAnnotations }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+        {{- include "service.podAnnotations" . | nindent 8 }}
     spec:
       {{- include "service.podSpec" . | nindent 6 }}
       {{- with .Values.affinity }}
@@ -114,7 +105,35 @@ spec:
         {{- end }}
 {{- end }}
 
+{{/* The chart's own win over the user's: a changed setting has to replace the pods. */}}
+{{- define "service.podAnnotations" -}}
+{{- $annotations := dict "checksum/config" (include "service.configmap" . | sha256sum) }}
+{{- if .Values.database.existingSecret }}
+{{- with (lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret).metadata }}
+{{- /* A changed Secret reaches the pods with the next upgrade. Its version, as a hash of a password could be guessed. */}}
+{{- $_ := set $annotations "checksum/database" .resourceVersion }}
+{{- end }}
+{{- end }}
+{{- merge $annotations .Values.podAnnotations .Values.commonAnnotations | toYaml }}
+{{- end }}
+
+{{/* The user's variables, and the chart's own where the user has none of that name: of two with one name an upgrade may keep neither. */}}
 {{- define "service.env" -}}
+{{- $extra := list }}
+{{- range .Values.extraEnv }}
+{{- $extra = append $extra .name }}
+{{- end }}
+{{- range include "service.ownEnv" . | fromYamlArray }}
+{{- if not (has .name $extra) }}
+{{ list . | toYaml }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "service.ownEnv" -}}
 {{- with .Values.resources.limits }}
 {{- with .memory }}
 - name: GOMEMLIMIT
@@ -143,9 +162,6 @@ spec:
       fieldPath: spec.nodeName
 - name: OTEL_RESOURCE_ATTRIBUTES
   value: k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)
-{{- end }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
 
