@@ -17,6 +17,9 @@ KUBECONFORM   := bin/kubeconform-v0.8.0
 KUBE_SCORE    := bin/kube-score-v1.20.0
 ACTIONLINT    := bin/actionlint-v1.7.12
 
+# helm lint, kubeconform, kube-score and promtool, by what tests them.
+CHARTTEST := tandem/src/charttest
+
 # Images carry the charts' appVersion. KIND_NODE_IMAGE empty: kind's own default.
 IMAGE_TAG       := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}/\1/p' charts/users/Chart.yaml)
 KIND_NODE_IMAGE ?=
@@ -51,18 +54,19 @@ run: build ## Run both services on embedded stores: ports 5001 and 5002, data in
 test: ## Run every test with the race detector, on SQLite and PostgreSQL
 	@$(MAKE) --no-print-directory postgres-available
 	@[ -n '$(RACE)' ] || { echo "There is no C compiler: tests run without the race detector."; [ "$$CI" != true ]; }
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./src/...
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m $$(go list ./src/... | grep -v '$(CHARTTEST)$$')
 
 .PHONY: postgres-available
 postgres-available:
 	@go run ./src/chassis/database/postgrestest/available
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT) ## Check style, structure and known vulnerabilities
+lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT) ## Check style, structure, charts and known vulnerabilities
 	go mod tidy -diff
 	$(GOLANGCI_LINT) run ./src/... ./k8s/...
 	cd src/e2e && $(CURDIR)/$(GOLANGCI_LINT) run --build-tags e2e
 	$(ACTIONLINT)
+	go test $(CHARTTEST)
 	@out=$$($(GOVULNCHECK) ./src/... 2>&1) || { echo "$$out"; grep -q 'fetching vulnerabilities' <<<"$$out" && echo "Vulnerabilities were not checked: their database could not be reached."; }
 
 .PHONY: fuzz
@@ -75,7 +79,7 @@ bench: ## Measure what the project is held to, and print it as a table
 
 .PHONY: charts
 charts: ## Make values, schemas and READMEs of the charts anew from charts/service/sources
-	go test ./src/charttest -run Generated -update
+	go test $(CHARTTEST) -run Generated -update
 
 .PHONY: images
 images: image-users image-orders ## Build the images tandem/users and tandem/orders
