@@ -1,10 +1,12 @@
 package charttest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 var (
@@ -15,15 +17,9 @@ var (
 // What may come in: users hears pods named orders and its own tests, orders
 // hears its namespace, and both whom the values name.
 func TestThePolicyLetsInWhoCalls(t *testing.T) {
-	peers := func(c chart, values string) []any {
-		policy := render(t, c, values).one(t, "NetworkPolicy", c.Name)
-		require.Equal(t, []any{"Ingress", "Egress"}, policy.at("spec.policyTypes"))
-		require.Len(t, policy.at("spec.ingress"), 1)
-		require.Equal(t, []any{map[string]any{"port": c.Port, "protocol": "TCP"}}, (policy.at("spec.ingress.0.ports")))
-		return policy.at("spec.ingress.0.from").([]any)
-	}
-	own := peers(usersChart, "")
-	require.Len(t, own, 2)
+	policy := render(t, usersChart, "").one(t, "NetworkPolicy", "users")
+	require.Equal(t, []any{"Ingress", "Egress"}, policy.at("spec.policyTypes"))
+	own := policy.at("spec.ingress.0.from").([]any)
 	for _, caller := range []any{ // orders, its tests, and the tests of users
 		render(t, ordersChart, "").one(t, "Deployment").at("spec.template.metadata.labels"),
 		render(t, ordersChart, "").one(t, "Pod").at("metadata.labels"),
@@ -39,57 +35,65 @@ func TestThePolicyLetsInWhoCalls(t *testing.T) {
 		require.False(t, anyPeerSelects(own, stranger), stranger)
 	}
 
-	require.Equal(t, []any{map[string]any{"podSelector": map[string]any{}}}, (peers(ordersChart, "")))
-
-	for _, c := range bothCharts() {
-		named := peers(c, "{networkPolicy: {allowFrom: [{podSelector: {matchLabels: {a: b}}}], metricsFrom: [{namespaceSelector: {matchLabels: {c: d}}}]}}")
-		require.Subset(t, (named), []any{
-			map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}},
-			map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"c": "d"}}},
-		})
+	for c, callers := range map[*chart]string{
+		&usersChart:  "{podSelector: {matchLabels: {app.kubernetes.io/name: orders}}}, " + pods("users", "test"),
+		&ordersChart: "{podSelector: {}}",
+	} {
+		for values, further := range map[string]string{
+			"": "",
+			"{" + postgres + `, telemetry: {otlpEndpoint: "http://collector:4318"}}`:                                                          "",
+			"{networkPolicy: {allowFrom: [{podSelector: {matchLabels: {a: b}}}], metricsFrom: [{namespaceSelector: {matchLabels: {c: d}}}]}}": ", {podSelector: {matchLabels: {a: b}}}, {namespaceSelector: {matchLabels: {c: d}}}",
+		} {
+			want := fmt.Sprintf("- {from: [%s%s], ports: [{port: %d, protocol: TCP}]}", callers, further, c.Port)
+			require.Equal(t, rules(t, want), render(t, *c, values).one(t, "NetworkPolicy", c.Name).at("spec.ingress"), "%s %s", c.Name, values)
+		}
 	}
 }
 
-// What may go out, as "peer:port" with "*" for any peer.
+// What may go out, whole: a rule too many would be as wrong as one too few.
 func TestThePolicyLetsOutWhatIsNeeded(t *testing.T) {
-	const (
-		dns     = "kube-system/k8s-app=kube-dns:53"
-		toUsers = "shop/app.kubernetes.io/name=users:5001"
-	)
 	for _, tt := range []struct {
 		c      chart
 		values string
-		want   []string
+		want   string
 	}{
-		{usersChart, "", []string{dns}},
-		{ordersChart, "", []string{dns, toUsers}},
-		{usersChart, "{" + postgres + "}", []string{dns, "*:5432"}},
-		{ordersChart, "{database: {existingSecret: db, port: 6432}}", []string{dns, toUsers, "*:6432"}},
-		{usersChart, `{telemetry: {otlpEndpoint: "http://collector:4318"}}`, []string{dns, "*:4318"}},
-		{usersChart, `{telemetry: {otlpEndpoint: "https://collector.example.com/otlp"}}`, []string{dns, "*:443"}},
-		{usersChart, `{telemetry: {otlpEndpoint: "http://collector"}}`, []string{dns, "*:80"}},
-		{ordersChart, "{users: {namespace: accounts}}", []string{dns, "accounts/app.kubernetes.io/name=users:5001"}},
-		{usersChart, "{networkPolicy: {allowTo: [{ipBlock: {cidr: 10.0.0.0/8}}]}}", []string{dns, "10.0.0.0/8:*"}},
+		{usersChart, "", toDNS},
+		{ordersChart, "", toDNS + toUsers("shop")},
+		{usersChart, "{" + postgres + `, telemetry: {otlpEndpoint: "http://collector:4318"}}`, toDNS + toPort(5432) + toPort(4318)},
+		{ordersChart, "{" + postgres + `, telemetry: {otlpEndpoint: "http://collector:4318"}}`, toDNS + toUsers("shop") + toPort(5432) + toPort(4318)},
+		{ordersChart, "{database: {existingSecret: db, port: 6432}}", toDNS + toUsers("shop") + toPort(6432)},
+		{usersChart, `{telemetry: {otlpEndpoint: "https://collector.example.com/otlp"}}`, toDNS + toPort(443)},
+		{usersChart, `{telemetry: {otlpEndpoint: "http://collector"}}`, toDNS + toPort(80)},
+		{ordersChart, "{users: {namespace: accounts}}", toDNS + toUsers("accounts")},
+		{ordersChart, `{users: {url: "http://users.example.com:8080/v1"}}`, toDNS + toPort(8080)},
+		{ordersChart, `{users: {url: "https://users.example.com"}}`, toDNS + toPort(443)},
+		{usersChart, "{networkPolicy: {allowTo: [{ipBlock: {cidr: 10.0.0.0/8}}]}}", toDNS + "- to: [{ipBlock: {cidr: 10.0.0.0/8}}]\n"},
+		{usersChart, "{networkPolicy: {dnsTo: [{ipBlock: {cidr: 169.254.20.10/32}}]}}",
+			"- {to: [{ipBlock: {cidr: 169.254.20.10/32}}], ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}\n"},
 	} {
 		policy := render(t, tt.c, tt.values).one(t, "NetworkPolicy", tt.c.Name)
-		require.ElementsMatch(t, tt.want, destinations(policy), "%s %s", tt.c.Name, tt.values)
+		require.Equal(t, rules(t, tt.want), policy.at("spec.egress"), "%s %s", tt.c.Name, tt.values)
 	}
 }
 
 func TestTestPodsReachTheirServiceAndNothingReachesThem(t *testing.T) {
-	further := map[string][]string{"orders": {"shop/app.kubernetes.io/name=users:5001"}}
-	for _, c := range bothCharts() {
-		want := further[c.Name]
-		all := render(t, c, "")
-		policy := all.one(t, "NetworkPolicy", c.Name+"-test-api")
+	for _, tt := range []struct {
+		c      chart
+		values string
+		want   string
+	}{
+		{usersChart, "", toDNS},
+		{ordersChart, "", toDNS + toUsers("shop")},
+		{usersChart, "{" + postgres + `, telemetry: {otlpEndpoint: "http://collector:4318"}}`, toDNS},
+		{ordersChart, `{users: {url: "http://users.example.com:8080/v1"}}`, toDNS + toPort(8080)},
+	} {
+		all := render(t, tt.c, tt.values)
+		policy := all.one(t, "NetworkPolicy", tt.c.Name+"-test-api")
 		require.True(t, selects(policy.at("spec.podSelector.matchLabels"), all.one(t, "Pod").at("metadata.labels")))
 		require.Equal(t, []any{"Ingress", "Egress"}, policy.at("spec.policyTypes"))
 		require.Nil(t, policy.at("spec.ingress"))
-		own := asObject(policy.at("spec.egress.0"))
-		require.True(t, selects(own.at("to.0.podSelector.matchLabels"), all.one(t, "Deployment").at("spec.template.metadata.labels")))
-		require.Equal(t, c.Port, own.at("ports.0.port"))
-		require.Subset(t, destinations(policy), append(want, "kube-system/k8s-app=kube-dns:53"))
-		require.Len(t, policy.at("spec.egress"), 2+len(want))
+		own := fmt.Sprintf("- {to: [%s], ports: [{port: %d, protocol: TCP}]}\n", pods(tt.c.Name, "server"), tt.c.Port)
+		require.Equal(t, rules(t, own+tt.want), policy.at("spec.egress"), "%s %s", tt.c.Name, tt.values)
 	}
 }
 
@@ -176,29 +180,31 @@ func TestHelmTestRunsTheReleasesOwnImage(t *testing.T) {
 	})
 }
 
-// destinations lists what a policy's egress rules allow, as "peer:port".
-func destinations(policy object) []string {
-	var all []string
-	rules, _ := policy.at("spec.egress").([]any)
-	for i := range rules {
-		rule := asObject(rules[i])
-		peer, port := "*", "*"
-		if namespace := rule.at("to.0.namespaceSelector.matchLabels"); namespace != nil {
-			peer = asMap(namespace)["kubernetes.io/metadata.name"].(string)
-			for label, value := range asMap(rule.at("to.0.podSelector.matchLabels")) {
-				peer += "/" + label + "=" + value.(string)
-			}
-		} else if block := rule.at("to.0.ipBlock.cidr"); block != nil {
-			peer = block.(string)
-		} else if rule["to"] != nil {
-			continue // a selector of pods of the same namespace
-		}
-		if number := rule.at("ports.0.port"); number != nil {
-			port = text(number)
-		}
-		all = append(all, peer+":"+port)
-	}
-	return all
+// toDNS is the egress rule that every pod needs.
+const toDNS = `
+- to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]
+  ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+`
+
+// toUsers is the egress rule for the users pods of a namespace.
+func toUsers(namespace string) string {
+	return "- {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: " + namespace +
+		"}}, podSelector: {matchLabels: {app.kubernetes.io/name: users}}}], ports: [{port: 5001, protocol: TCP}]}\n"
+}
+
+// toPort is the egress rule for a port of whoever has it.
+func toPort(port int) string { return fmt.Sprintf("- ports: [{port: %d, protocol: TCP}]\n", port) }
+
+// pods is the peer that a release's own pods are.
+func pods(release, component string) string {
+	return fmt.Sprintf("{podSelector: {matchLabels: {app.kubernetes.io/name: %s, app.kubernetes.io/instance: %[1]s, app.kubernetes.io/component: %s}}}", release, component)
+}
+
+func rules(t *testing.T, text string) any {
+	t.Helper()
+	var rules []any
+	require.NoError(t, yaml.Unmarshal([]byte(text), &rules))
+	return rules
 }
 
 // anyPeerSelects reports whether one of a policy's peers is a selector of pods

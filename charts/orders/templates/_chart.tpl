@@ -25,8 +25,13 @@ USERS_URL: {{ include "orders.usersURL" . | quote }}
 - podSelector: {}
 {{- end }}
 
-{{/* Whom it calls, as NetworkPolicy egress rules. */}}
+{{/* Whom it calls, as NetworkPolicy egress rules. Who answers at a URL is not known here, only the port. */}}
 {{- define "service.callees" -}}
+{{- if .Values.users.url -}}
+- ports:
+    - port: {{ include "service.portOf" .Values.users.url }}
+      protocol: TCP
+{{- else -}}
 - to:
     - namespaceSelector:
         matchLabels:
@@ -37,6 +42,7 @@ USERS_URL: {{ include "orders.usersURL" . | quote }}
   ports:
     - port: 5001
       protocol: TCP
+{{- end }}
 {{- end }}
 
 {{/* Arguments of `orders test` beyond its own address. */}}
@@ -55,7 +61,8 @@ USERS_URL: {{ include "orders.usersURL" . | quote }}
 
 {{/* Alerts beyond those that every service has. */}}
 {{- define "service.ownAlerts" -}}
-{{ include "service.alert" (dict "root" . "alert" "TandemCircuitBreakerOpen" "severity" "page" "for" 120
-  "expr" (printf "max_over_time(circuit_breaker_state{%s}[%s]) == 2" (include "service.series" .) (include "service.time" (list . 120)))
+{{- $breaker := printf "circuit_breaker_state{%s}[%s]" (include "service.series" .) (include "service.time" (list . 120)) }}
+{{ include "service.alert" (dict "root" . "alert" "TandemCircuitBreakerOpen" "severity" "page" "for" 60
+  "expr" (printf "max_over_time(%s) == 2 and min_over_time(%s) > 0" $breaker $breaker)
   "summary" "{{ $labels.pod }} has stopped calling {{ $labels.server_address }}, which fails.") }}
 {{- end }}
