@@ -125,6 +125,9 @@ func parse(query url.Values) (fault Fault, err error) {
 			return fault, fmt.Errorf("%s=%q is not usable: %w", name, value, err)
 		}
 	}
+	if fault.Delay < 0 || !(fault.Share >= 0 && fault.Share <= 1) {
+		return fault, errors.New("give a delay from 0s, and a share from 0 to 1")
+	}
 	if s := fault.Status; s != 0 && s != http.StatusInternalServerError && s != http.StatusServiceUnavailable {
 		return fault, fmt.Errorf("status=%d is not usable: give 500 or 503", s)
 	}

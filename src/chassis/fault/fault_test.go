@@ -68,7 +68,7 @@ func TestAFaultHappensToItsShareOfTheRequests(t *testing.T) {
 
 func TestAFaultThatCannotBeMeantIsRefused(t *testing.T) {
 	s := new(Switch)
-	for _, query := range []string{"delay=long", "status=200", "status=x", "panic=maybe", "share=half", "colour=red"} {
+	for _, query := range []string{"delay=long", "status=200", "status=x", "panic=maybe", "share=half", "share=NaN", "share=2", "delay=-1s", "colour=red"} {
 		require.Equal(t, http.StatusBadRequest, send(s, "PUT", "/fault?"+query), query)
 	}
 	require.NoError(t, s.Strike(t.Context()))

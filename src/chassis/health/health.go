@@ -60,6 +60,7 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 	registry.MustRegister(h.dependencyUp, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "service_ready", Help: "Whether GET /health?ready=1 answers 200.",
 	}, h.readiness))
+	h.gauge("store")(Unreachable) // until it has been reached, which may be never
 	return h
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -99,6 +100,14 @@ func (s *service) line(t *testing.T) map[string]any {
 // counted are the requests that the histogram has seen, by
 // "method route status".
 func (s *service) counted(t testing.TB) map[string]uint64 {
+	t.Helper()
+	seen := s.series(t)
+	maps.DeleteFunc(seen, func(_ string, count uint64) bool { return count == 0 })
+	return seen
+}
+
+// series are all of that histogram, those that count nothing yet too.
+func (s *service) series(t testing.TB) map[string]uint64 {
 	t.Helper()
 	counted := map[string]uint64{}
 	for _, metric := range s.family(t, "http_server_request_duration_seconds").GetMetric() {

@@ -64,3 +64,11 @@ func TestAnExemplarNamesTheTraceOnlyWhereItIsSampled(t *testing.T) {
 		})
 	}
 }
+
+func TestARoutesUsualAnswersCountFromZero(t *testing.T) {
+	series := newService(t).series(t)
+	for _, answer := range []string{"GET /things 200", "GET /things 500", "GET /things 503", "POST /things 201"} {
+		require.Contains(t, series, answer, "Prometheus would see no increase in its first burst")
+		require.Zero(t, series[answer])
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -65,6 +67,7 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 // Handle registers the handler of a pattern such as "GET /users/{id}"
 // (https://pkg.go.dev/net/http#hdr-Patterns-ServeMux). HEAD comes with GET.
 func (rt *Router) Handle(pattern string, handler Handler) {
+	rt.metrics.begin(pattern)
 	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler})
 }
 
@@ -197,6 +200,20 @@ func template(pattern string) string {
 type metrics struct {
 	duration *prometheus.HistogramVec
 	active   prometheus.Gauge
+}
+
+// begin counts a route's usual answers from zero: Prometheus sees no increase
+// in a series that begins with its first observation, so that of a new pod's
+// first errors it would see none.
+func (m metrics) begin(pattern string) {
+	method, route, _ := strings.Cut(pattern, " ")
+	success := http.StatusOK
+	if method == http.MethodPost {
+		success = http.StatusCreated
+	}
+	for _, status := range []int{success, http.StatusInternalServerError, http.StatusServiceUnavailable} {
+		m.duration.WithLabelValues(method, route, strconv.Itoa(status))
+	}
 }
 
 func newMetrics(registry *prometheus.Registry) metrics {
