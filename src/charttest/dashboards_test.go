@@ -24,6 +24,7 @@ func TestEachReleaseHasDashboardsOfItsOwn(t *testing.T) {
 				require.NoError(t, json.Unmarshal([]byte(text(content)), &dashboard), file)
 				require.NotContains(t, content, "@", "a placeholder was left")
 				require.Contains(t, content, `namespace=\"shop\",job=\"`+name+`\"`)
+				require.LessOrEqual(t, len(dashboard.UID), 40, "Grafana takes no more")
 				require.False(t, seen[dashboard.UID], dashboard.UID)
 				seen[dashboard.UID] = true
 			}

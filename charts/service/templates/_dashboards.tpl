@@ -11,7 +11,9 @@ data:
   {{- range $files := list .Files .Subcharts.service.Files }}
   {{- range $path, $json := $files.Glob "dashboards/*.json" }}
   {{ include "service.fullname" $root }}-{{ base $path }}: |
-    {{- $json | toString | replace "@release@" (include "service.fullname" $root) | replace "@namespace@" $root.Release.Namespace | replace "@path@" (include "service.path" $root) | nindent 4 }}
+    {{- /* Grafana takes 40 characters at most. */ -}}
+    {{- $uid := printf "%s/%s/%s" $root.Release.Namespace (include "service.fullname" $root) $path | sha256sum | trunc 16 }}
+    {{- $json | toString | replace "@uid@" $uid | replace "@release@" (include "service.fullname" $root) | replace "@namespace@" $root.Release.Namespace | replace "@path@" (include "service.path" $root) | nindent 4 }}
   {{- end }}
   {{- end }}
 {{- end }}

@@ -73,7 +73,7 @@ are those of the scale 1.
 - record: slo:sli_error:ratio_rate{{ index . 0 }}
   labels: {{ include "service.ruleLabels" $root }}, slo: latency}
   expr: |-
-    1 - sum(rate(http_server_request_duration_seconds_bucket{ {{- $requests }},le="{{ $root.Values.slo.latencySeconds }}"}[{{ $window }}]))
+    1 - sum(rate(http_server_request_duration_seconds_bucket{ {{- $requests }},le=~"{{ $root.Values.slo.latencySeconds }}([.]0)?"}[{{ $window }}]))
       / sum(rate(http_server_request_duration_seconds_count{ {{- $requests }}}[{{ $window }}]))
 {{- end }}
 {{- end }}
@@ -126,13 +126,19 @@ matters, the short one that it goes on.
     runbook_url: {{ printf "%s#%s" .root.Values.prometheusRule.runbookURL (lower .alert) | quote }}
 {{- end }}
 
-{{/* What the objectives do not tell, or tell too late. */}}
+{{/*
+What the objectives do not tell, or tell too late. A container that is restarted again and again waits up to five
+minutes in between, so only an hour shows the loop.
+*/}}
 {{- define "service.alerts" -}}
 {{- $series := include "service.series" . }}
 {{- $name := include "service.fullname" . }}
 {{ include "service.alert" (dict "root" . "alert" "TandemServiceAbsent" "severity" "page" "for" 300
   "expr" (printf "absent(up{%s} == 1)" $series)
   "summary" (printf "No pod of %s can be scraped." $name)) }}
+{{ include "service.alert" (dict "root" . "alert" "TandemNoPodReady" "severity" "page" "for" 300
+  "expr" (printf "sum(service_ready{%s}) == 0" $series)
+  "summary" (printf "No pod of %s is ready." $name)) }}
 {{ include "service.alert" (dict "root" . "alert" "TandemDependencyDown" "severity" "page" "for" 120
   "expr" (printf "dependency_up{%s} == 0" $series)
   "summary" "{{ $labels.pod }} does not reach {{ $labels.dependency }}.") }}
@@ -140,7 +146,7 @@ matters, the short one that it goes on.
   "expr" (printf "changes(service_ready{%s}[%s]) > 4" $series (include "service.time" (list . 900)))
   "summary" "{{ $labels.pod }} becomes ready and unready again and again.") }}
 {{ include "service.alert" (dict "root" . "alert" "TandemRestartLoop" "severity" "page" "for" 0
-  "expr" (printf "changes(process_start_time_seconds{%s}[%s]) > 2" $series (include "service.time" (list . 900)))
+  "expr" (printf "changes(process_start_time_seconds{%s}[%s]) > 3" $series (include "service.time" (list . 3600)))
   "summary" "{{ $labels.pod }} is started again and again.") }}
 {{ include "service.alert" (dict "root" . "alert" "TandemTracesLost" "severity" "ticket" "for" 600
   "expr" (printf "sum by (pod, error_type) (rate({__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}[%s])) > 0" $series (include "service.time" (list . 300)))
