@@ -64,10 +64,15 @@ func generate(c chart) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	production, err := execute("values-production.yaml", c)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]string{
-		"values.yaml":        "# Made from ../service/sources/values.yaml by `make charts`; edit that.\n\n" + withoutAnnotations(values),
-		"values.schema.json": schemaText,
-		"README.md":          "<!-- Made from ../service/sources by `make charts`; edit those. -->\n" + readme,
+		"values.yaml":            "# Made from ../service/sources/values.yaml by `make charts`; edit that.\n\n" + withoutAnnotations(values),
+		"values-production.yaml": "# Made from ../service/sources/values-production.yaml by `make charts`; edit that, or a copy.\n\n" + production,
+		"values.schema.json":     schemaText,
+		"README.md":              "<!-- Made from ../service/sources by `make charts`; edit those. -->\n" + readme,
 	}, nil
 }
 

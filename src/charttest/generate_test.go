@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files instead of comparing them")
 
-// Values, schema and README of both charts come from one source, so that a
+// Values, also those for production, schema and README of both charts come from one source, so that a
 // change cannot reach one of them alone.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	for _, c := range bothCharts() {
