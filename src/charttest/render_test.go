@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,14 +116,16 @@ func helmTemplate(t *testing.T, c chart, release, values string, flags ...string
 	return out.String(), nil
 }
 
-// tool finds a program in bin/ or on the PATH. Where it is missing the test is
-// skipped, but not in CI.
+// tool finds a program in bin/, by the version that the Makefile pins where it
+// does, or on the PATH. Where it is missing the test is skipped, but not in CI.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	for _, pattern := range []string{name, name + "-v*"} {
-		if found, _ := filepath.Glob(filepath.Join("../../bin", pattern)); found != nil {
-			path, err := filepath.Abs(found[0])
-			require.NoError(t, err)
+	makefile, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	for _, file := range []string{filepath.Join("bin", name), regexp.MustCompile(`bin/` + name + `-v[\d.]+`).FindString(string(makefile))} {
+		path, err := filepath.Abs(filepath.Join("../..", file))
+		require.NoError(t, err)
+		if about, err := os.Stat(path); err == nil && about.Mode().IsRegular() {
 			return path
 		}
 	}
