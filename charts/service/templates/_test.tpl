@@ -27,6 +27,10 @@ spec:
         {{- toYaml .Values.securityContext | nindent 8 }}
 {{- end }}
 
+{{/*
+The pod is gone when a test has passed, and its log with it, so Helm prints that before; also of one that failed, which
+is what whoever ran the test asks for next. Versions of Helm that do not know the annotation leave it alone.
+*/}}
 {{- define "service.testHook" -}}
 helm.sh/hook: test
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
