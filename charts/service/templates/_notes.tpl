@@ -7,6 +7,7 @@
 {{- else }}, with its data in a SQLite file on the claim "{{ $n }}", which outlives `helm uninstall`.
 {{- end }} {{ include "service.neighbour" . }}
 {{- include "service.missingSecret" . }}
+{{- include "service.refused" . }}
 
 Wait until it is ready:
 
@@ -25,6 +26,20 @@ Call it:
 Call it from outside:
 
   {{ . | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
+{{/* Who was switched on and cannot come in. */}}
+{{- define "service.refused" -}}
+{{- with .Values.networkPolicy }}
+{{- if and .enabled (not .allowFrom) (or $.Values.ingress.enabled $.Values.httpRoute.enabled) }}
+
+The NetworkPolicy refuses ingress controllers and Gateways of other namespaces: name them in networkPolicy.allowFrom.
+{{- end }}
+{{- if and .enabled (not .allowFrom) (not .metricsFrom) $.Values.serviceMonitor.enabled }}
+
+The NetworkPolicy refuses a Prometheus of another namespace: name it in networkPolicy.metricsFrom.
+{{- end }}
 {{- end }}
 {{- end }}
 
