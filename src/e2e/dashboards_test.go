@@ -29,6 +29,12 @@ func dashboardsAreAlive(t *testing.T, o *observed) {
 			return nil
 		})
 	})
+	check(t, "each panel of the dashboards shows something under load", func() error {
+		return o.through("orders", func(s service) error {
+			defer s.load("/orders/1/details", 10*time.Millisecond)()
+			return eventually(30*time.Second, func() error { return o.panelsShow(expressions) })
+		})
+	})
 	check(t, "a metric that nobody measures would be noticed", func() error {
 		return fails(result{err: o.isMeasured(`sum(rate(http_server_requests_seconds{job="users"}[1m]))`)}, "is empty")
 	})
@@ -85,9 +91,6 @@ func (o *observed) addRules(to map[string]string) error {
 	return err
 }
 
-// mayBeMissing are series that exist only while something is lost.
-func mayBeMissing(selector string) bool { return strings.Contains(selector, `error_type!=""`) }
-
 // isMeasured demands that every selector of an expression finds series.
 func (o *observed) isMeasured(expression string) error {
 	var parsed struct{ Data any }
@@ -95,15 +98,25 @@ func (o *observed) isMeasured(expression string) error {
 		return err
 	}
 	for _, selector := range selectors(parsed.Data) {
-		if mayBeMissing(selector) {
-			continue
-		}
 		found, err := o.query("count(last_over_time(" + selector + "[10m]))")
 		if err != nil {
 			return err
 		}
 		if len(found) == 0 {
 			return errors.New(selector + " is empty")
+		}
+	}
+	return nil
+}
+
+// panelsShow demands that every expression of a dashboard has a value.
+func (o *observed) panelsShow(expressions map[string]string) error {
+	for expression, from := range expressions {
+		if !strings.Contains(from, ".json") {
+			continue // an alert is silent where all is well
+		}
+		if values, err := o.query(expression); err != nil || len(values) == 0 {
+			return errors.Join(err, fmt.Errorf("%s shows nothing: %s", from, expression))
 		}
 	}
 	return nil

@@ -82,6 +82,7 @@ func metricsEqualTruth(t *testing.T, o *observed) {
 		})
 	}
 	check(t, "two thousand random paths add no series", o.randomPathsAddNothing)
+	check(t, "the fault switch answers on its pod's loopback alone", o.faultsAreOutOfReach)
 }
 
 // less is what came to the counts since others.
@@ -254,19 +255,41 @@ func (o *observed) randomPathsAddNothing() error {
 		if err != nil {
 			return err
 		}
-		var all sync.WaitGroup
-		for i := range atATime {
-			all.Go(func() {
-				for j := range paths / atATime {
-					_ = s.perform(act{method: "GET", path: "/%d/" + strconv.Itoa(i), status: "404"}, j)
+		caller := func(i int) error {
+			for j := range paths / atATime {
+				if err := s.perform(act{method: "GET", path: "/%d/" + strconv.Itoa(i), status: "404"}, j); err != nil {
+					return err
 				}
-			})
+			}
+			return nil
 		}
-		all.Wait()
+		var callers []func() error
+		for i := range atATime {
+			callers = append(callers, func() error { return caller(i) })
+		}
+		if err := atOnce(callers...); err != nil {
+			return err
+		}
 		after, err := series()
 		if err == nil && after != before {
 			err = fmt.Errorf("there were %d series, and are %d", before, after)
 		}
 		return err
 	})
+}
+
+// faultsAreOutOfReach tries the fault switch from within the network of its pod,
+// where no policy stands in between.
+func (o *observed) faultsAreOutOfReach() error {
+	pods, err := o.pods("users")
+	if err != nil {
+		return err
+	}
+	s, err := o.shellIn(pods[0].Metadata.Name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		s.reaches(target{"the fault switch by loopback", "127.0.0.1", 5099}, true),
+		s.reaches(target{"the fault switch by the pod's address", pods[0].Status.PodIP, 5099}, false))
 }

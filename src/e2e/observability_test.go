@@ -44,8 +44,8 @@ func TestObservability(t *testing.T) {
 	tracesAreWhole(t, o)
 	dashboardsAreAlive(t, o)
 	alertsFire(t, o)
-	nothingIsLost(t, o)
 	withoutPropagator(t, o)
+	nothingIsLost(t, o)
 }
 
 func (n namespace) installObserved(release string) error {
