@@ -19,30 +19,20 @@ const (
 // with the same handlers on bare net/http.
 func details(ctx context.Context, l *lab) ([]row, error) {
 	exported := l.collector.batches.Load()
-	var pairs []*pair
+	pairs, stop, err := l.detailsPairs(ctx, l.detailsPrograms()...)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	var sides []side
-	for _, program := range l.detailsPrograms() {
-		// Of its own: one process at a time has a SQLite file open.
-		data, err := l.detailsData(ctx)
-		if err != nil {
-			return nil, err
-		}
-		program.usersAt, program.ordersAt = data, data
-		pair, err := program.start(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer pair.stop()
-		pairs = append(pairs, pair)
+	for _, pair := range pairs {
 		sides = append(sides, pair.counted(on(detailsLoad(pair, l.round))))
 	}
 	rounds, err := l.alternate(ctx, sides...)
 	if err != nil {
 		return nil, err
 	}
-	for _, pair := range pairs {
-		pair.stop() // its last traces are exported by then
-	}
+	stop() // the last traces are exported by then
 	if l.collector.batches.Load() == exported {
 		return nil, errors.New("no trace was exported, so tracing was not measured")
 	}
@@ -62,6 +52,34 @@ func (l *lab) detailsPrograms() []program {
 	bare.profiles = filepath.Join(l.profiles, "bare")
 	complete.profiles = filepath.Join(l.profiles, "complete")
 	return []program{bare, complete, untraced}
+}
+
+// detailsPairs starts programs, each on data of its own: one process at a time
+// has a SQLite file open. They end by stop.
+func (l *lab) detailsPairs(ctx context.Context, programs ...program) (pairs []*pair, stop func(), err error) {
+	stop = func() {
+		for _, pair := range pairs {
+			pair.stop()
+		}
+	}
+	for _, program := range programs {
+		pair, err := l.detailsPair(ctx, program)
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+		pairs = append(pairs, pair)
+	}
+	return pairs, stop, nil
+}
+
+func (l *lab) detailsPair(ctx context.Context, program program) (*pair, error) {
+	data, err := l.detailsData(ctx)
+	if err != nil {
+		return nil, err
+	}
+	program.usersAt, program.ordersAt = data, data
+	return program.start(ctx)
 }
 
 // detailsData is a place with users and their orders.

@@ -29,20 +29,13 @@ func signals(ctx context.Context, l *lab) ([]row, error) {
 	}
 	defer hanging.Close()
 	deaf.env = []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + hanging.Addr().String(), "OTEL_TRACES_SAMPLER=always_on", "LOG_LEVEL=error"}
-	var pairs []*pair
+	pairs, stop, err := l.detailsPairs(ctx, complete, silent, deaf)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	var sides []side
-	for _, program := range []program{complete, silent, deaf} {
-		data, err := l.detailsData(ctx)
-		if err != nil {
-			return nil, err
-		}
-		program.usersAt, program.ordersAt = data, data
-		pair, err := program.start(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer pair.stop()
-		pairs = append(pairs, pair)
+	for _, pair := range pairs {
 		sides = append(sides, on(detailsLoad(pair, l.round)))
 	}
 	sides[0] = scraped(pairs[0], sides[0])
