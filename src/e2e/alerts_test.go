@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// alertsFire lets every call to users fail for a while.
+// alertsFire lets every call to users be slow and fail for a while.
 func alertsFire(t *testing.T, o *observed) {
 	alerts := []string{
 		`TandemAvailabilityBudgetBurnsFast of users`,
+		`TandemLatencyBudgetBurnsFast of users`,
 		`TandemAvailabilityBudgetBurnsFast of orders`,
 		`TandemCircuitBreakerOpen of orders`,
 	}
@@ -36,7 +37,7 @@ func alertsFire(t *testing.T, o *observed) {
 func (o *observed) pass(alerts []string) error {
 	seen := o.watch()
 	err := inOrder(
-		func() error { return o.fault("users", "status=503") },
+		func() error { return o.fault("users", "status=503&delay=150ms") },
 		func() error { return o.fault("orders", "status=503&share=0.5") },
 		func() error { return eventually(time.Minute, func() error { return o.allAre(alerts, "firing") }) })
 	err = errors.Join(err, o.fault("users", ""), o.fault("orders", ""))
