@@ -128,6 +128,20 @@ func (n namespace) replacePod(deployment string) error {
 		func() error { return n.kubectl("rollout", "status", "deployment/"+deployment, "--timeout=2m").err })
 }
 
+// untilReplaced does what replaces the pods of a release, and waits until none
+// of the old ones is left.
+func (n namespace) untilReplaced(release string, do func() error) error {
+	old, err := n.pods(release)
+	if err != nil {
+		return err
+	}
+	gone := []string{"wait", "--for=delete", "--timeout=1m"}
+	for _, p := range old {
+		gone = append(gone, "pod/"+p.Metadata.Name)
+	}
+	return inOrder(do, func() error { return n.kubectl(gone...).err })
+}
+
 // pod is what tests read of a pod.
 type pod struct {
 	Metadata struct {

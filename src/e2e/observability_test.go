@@ -122,17 +122,7 @@ func (n namespace) eachPod(release, port string, do func(service) error) error {
 // replace upgrades a release to other environment variables, and waits until no
 // pod is left that has the old ones.
 func (n namespace) replace(release, variables string) error {
-	old, err := n.pods(release)
-	if err != nil {
-		return err
-	}
-	gone := []string{"wait", "--for=delete", "--timeout=1m"}
-	for _, p := range old {
-		gone = append(gone, "pod/"+p.Metadata.Name)
-	}
-	return inOrder(
-		func() error { return n.upgrade(release, release, "--set-json=extraEnv="+variables) },
-		func() error { return n.kubectl(gone...).err })
+	return n.untilReplaced(release, func() error { return n.upgrade(release, release, "--set-json=extraEnv="+variables) })
 }
 
 // fault switches a fault such as "status=503" on at every pod of a release;
@@ -166,14 +156,13 @@ func (n namespace) under(release, fault string, do func() error) error {
 	return errors.Join(n.fault(release, fault), do(), n.fault(release, ""))
 }
 
-// load calls a path again and again until it is stopped, and counts.
-func (s service) load(path string, pause time.Duration) (stop func() (calls int)) {
-	done, counted := make(chan struct{}), make(chan int)
+// load calls a path again and again until it is stopped.
+func (s service) load(path string, pause time.Duration) (stop func()) {
+	done := make(chan struct{})
 	go func() {
-		for calls := 0; ; calls++ {
+		for {
 			select {
 			case <-done:
-				counted <- calls
 				return
 			case <-time.After(pause):
 				if response, err := http.Get(s.url + path); err == nil {
@@ -182,5 +171,5 @@ func (s service) load(path string, pause time.Duration) (stop func() (calls int)
 			}
 		}
 	}()
-	return func() int { close(done); return <-counted }
+	return func() { close(done) }
 }

@@ -67,26 +67,14 @@ func (n namespace) restart(releases ...string) error {
 	var steps []func() error
 	for _, release := range releases {
 		steps = append(steps, func() error {
-			old, err := n.podNames(release)
-			return inOrder(
-				func() error { return err },
-				func() error { return n.kubectl("rollout", "restart", "deployment/"+release).err },
-				func() error { return n.kubectl("rollout", "status", "deployment/"+release, "--timeout=3m").err },
-				func() error {
-					return n.kubectl(append([]string{"wait", "--for=delete", "--timeout=1m"}, old...)...).err
-				})
+			return n.untilReplaced(release, func() error {
+				return inOrder(
+					func() error { return n.kubectl("rollout", "restart", "deployment/"+release).err },
+					func() error { return n.kubectl("rollout", "status", "deployment/"+release, "--timeout=3m").err })
+			})
 		})
 	}
 	return atOnce(steps...)
-}
-
-// podNames are the names of a release's pods, as kubectl takes them.
-func (n namespace) podNames(release string) (names []string, err error) {
-	pods, err := n.pods(release)
-	for _, p := range pods {
-		names = append(names, "pod/"+p.Metadata.Name)
-	}
-	return names, err
 }
 
 // outage takes all pods of users away under load.

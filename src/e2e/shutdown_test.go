@@ -57,17 +57,8 @@ func (o *observed) askAndDelete(requests int, patience time.Duration, flags ...s
 	}
 	pod := pods[0].Metadata.Name
 	log := o.follow(pod)
-	var calls []asked
-	s, err := o.forward("pod/"+pod, "5002")
-	if err != nil {
-		return left, err
-	}
-	for range requests {
-		calls = append(calls, asked{newID(16), true})
-		err = errors.Join(err, s.details(calls[len(calls)-1]))
-	}
+	calls, err := o.askPod(pod, requests)
 	err = errors.Join(err, o.kubectl(append([]string{"delete", "pod", pod}, flags...)...).err)
-	s.stop()
 	text := log()
 	if err != nil {
 		return left, err
@@ -80,6 +71,20 @@ func (o *observed) askAndDelete(requests int, patience time.Duration, flags ...s
 		return err
 	})
 	return left, errors.Join(err, o.kubectl("rollout", "status", "deployment/orders", "--timeout=2m").err)
+}
+
+// askPod sends sampled requests to one pod of orders.
+func (n namespace) askPod(pod string, requests int) (calls []asked, err error) {
+	s, err := n.forward("pod/"+pod, "5002")
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	for range requests {
+		calls = append(calls, asked{newID(16), true})
+		err = errors.Join(err, s.details(calls[len(calls)-1]))
+	}
+	return calls, err
 }
 
 // follow reads a pod's log until its end.
@@ -128,16 +133,9 @@ func (o *observed) endsInTime() error {
 		return err
 	}
 	pod := pods[0].Metadata.Name
-	s, err := o.forward("pod/"+pod, "5002")
-	if err != nil {
-		return err
-	}
-	for range 20 {
-		err = errors.Join(err, s.details(asked{newID(16), true}))
-	}
+	_, err = o.askPod(pod, 20)
 	began := time.Now()
 	err = errors.Join(err, o.kubectl("delete", "pod", pod).err)
-	s.stop()
 	if took := time.Since(began); err == nil && took > bound {
 		err = fmt.Errorf("it took %v", took)
 	}
