@@ -24,6 +24,8 @@ CHARTTEST := tandem/src/charttest
 IMAGE_TAG       := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}/\1/p' charts/users/Chart.yaml)
 KIND_NODE_IMAGE ?=
 DOCKER_BUILD_FLAGS ?=
+# The Go build tag of the images, which then ends their tag.
+TAGS :=
 # Which of the tests on the cluster to run, such as TestObservability; empty: all.
 E2E_RUN ?=
 # Rollouts and outages under load take minutes, and a machine with cores to spare.
@@ -64,6 +66,7 @@ postgres-available:
 lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT) ## Check style, structure, charts and known vulnerabilities
 	go mod tidy -diff
 	$(GOLANGCI_LINT) run ./src/... ./k8s/...
+	go vet -tags next ./src/orders
 	cd src/e2e && $(CURDIR)/$(GOLANGCI_LINT) run --build-tags e2e
 	$(ACTIONLINT)
 	go test $(CHARTTEST)
@@ -84,9 +87,13 @@ charts: ## Make values, schemas and READMEs of the charts anew from charts/servi
 .PHONY: images
 images: image-users image-orders ## Build the images tandem/users and tandem/orders
 
+.PHONY: image-next
+image-next: ## Build the successor of tandem/orders, which changes the schema, for tests
+	$(MAKE) image-orders TAGS=next
+
 image-%:
-	docker build $(DOCKER_BUILD_FLAGS) --file Dockerfile.$* --tag tandem/$*:$(IMAGE_TAG) \
-		--build-arg VERSION=$(IMAGE_TAG) --build-arg COMMIT=$(COMMIT) --build-arg DATE=$(DATE) .
+	docker build $(DOCKER_BUILD_FLAGS) --file Dockerfile.$* --tag tandem/$*:$(IMAGE_TAG)$(TAGS:%=-%) --build-arg TAGS=$(TAGS) \
+		--build-arg VERSION=$(IMAGE_TAG)$(TAGS:%=-%) --build-arg COMMIT=$(COMMIT) --build-arg DATE=$(DATE) .
 
 .PHONY: cluster
 cluster: images ## Create the kind cluster, if it is not there, and load the images
@@ -107,8 +114,12 @@ observability: ## Put collector, Jaeger, Prometheus and Grafana beside the relea
 	k8s/observability/install.sh $(NAMESPACE)
 	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reuse-values --values k8s/observability/values.yaml"
 
+.PHONY: e2e-images
+e2e-images: cluster image-next ## Load what the tests on the cluster need beside the images
+	$(KIND) load docker-image --name $(CLUSTER) tandem/orders:$(IMAGE_TAG)-next
+
 .PHONY: e2e
-e2e: cluster ## Prove images and charts on the kind cluster, which is made if it is not there
+e2e: e2e-images ## Prove images and charts on the kind cluster, which is made if it is not there
 	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m -run '$(E2E_RUN)' -skip '$(E2E_SKIP)'
 
 .PHONY: e2e-resilience

@@ -3,7 +3,6 @@ package orders
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,9 +11,6 @@ import (
 	"tandem/src/chassis/decimal"
 	"tandem/src/chassis/failure"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // Migrations are the versions of the store's schema.
 func Migrations() fs.FS { return migrations }

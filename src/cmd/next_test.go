@@ -1,0 +1,55 @@
+package cmd_test
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/database"
+	"tandem/src/chassis/servicetest"
+	"tandem/src/chassis/settings"
+	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/orders"
+)
+
+func TestAReleaseRunsOnTheSchemaOfTheNext(t *testing.T) {
+	out, err := exec.Command("go", "build", "-tags", "next", "-o", filepath.Join(bin, "orders-next"), "./orders").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	users, _, answer := slowUsers(t)
+	close(answer)
+	servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+		env := []string{"USERS_URL=" + users, "DATA_DIR=" + config.DataDir}
+		if config.DatabaseURL.URL != nil {
+			env = append(env, "DATABASE_URL="+config.DatabaseURL.URL.String())
+		}
+		for _, program := range []string{"orders", "orders-next", "orders"} {
+			p := ready(t, program, env...)
+			_, err := place(p.url, t.Name())
+			require.NoError(t, err, "the first order's key is known to the others")
+			_, err = place(p.url, program)
+			require.NoError(t, err)
+			p.signal(t, syscall.SIGTERM)
+			require.Zero(t, p.exit(t), p.stderr)
+		}
+		require.Equal(t, 3, notes(t, config))
+	})
+}
+
+// notes counts the orders by the column that the next release adds.
+func notes(t *testing.T, config settings.Service) (n int) {
+	t.Helper()
+	signals, _ := telemetrytest.New(t)
+	db, err := database.Open(t.Context(), database.Config{
+		Name: "orders", URL: config.DatabaseURL, DataDir: config.DataDir, Migrations: orders.Migrations(),
+	}, signals)
+	require.NoError(t, err)
+	defer db.Close()
+	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		return q.QueryRowContext(ctx, "SELECT COUNT(note) FROM orders").Scan(&n)
+	}))
+	return n
+}
