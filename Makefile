@@ -119,7 +119,7 @@ e2e-images: cluster image-next ## Load what the tests on the cluster need beside
 	$(KIND) load docker-image --name $(CLUSTER) tandem/orders:$(IMAGE_TAG)-next
 
 .PHONY: e2e
-e2e: e2e-images ## Prove images and charts on the kind cluster, which is made if it is not there
+e2e: cluster e2e-images ## Prove images and charts on the kind cluster, which is made if it is not there
 	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 20m -run '$(E2E_RUN)' -skip '$(E2E_SKIP)'
 
 .PHONY: e2e-resilience
