@@ -90,10 +90,14 @@ func effective(flags []*kong.Flag) slog.Attr {
 }
 
 func printable(value reflect.Value) any {
-	if s, ok := value.Interface().(fmt.Stringer); ok {
-		return s.String()
+	switch v := value.Interface().(type) {
+	case fmt.Stringer:
+		return v.String()
+	case []string:
+		return strings.Join(v, ",")
+	default:
+		return v
 	}
-	return value.Interface()
 }
 
 // environment resolves a flag that was not given from its variable. kong's own

@@ -14,6 +14,7 @@ import (
 type config struct {
 	settings.Service
 	UsersURL settings.URL `schemes:"http,https" like:"http://users:5001" default:"http://127.0.0.1:5001" help:"Where users answers."`
+	Colours  []string     `someof:"red,green,blue" help:"Colours to show."`
 }
 
 func parse(t *testing.T, env map[string]string, args ...string) (config, string, error) {
@@ -50,6 +51,23 @@ func TestABareFlagIsTrue(t *testing.T) {
 	require.True(t, c.SeedDemoData)
 }
 
+func TestAListIsReadWithItsCommas(t *testing.T) {
+	tests := map[string][]string{"": nil, "blue": {"blue"}, "blue,red": {"blue", "red"}}
+	for value, want := range tests {
+		t.Run(value, func(t *testing.T) {
+			c, _, err := parse(t, map[string]string{"COLOURS": value})
+			require.NoError(t, err)
+			require.Equal(t, want, c.Colours)
+			c, _, err = parse(t, map[string]string{"COLOURS": "green"}, "--colours="+value)
+			require.NoError(t, err)
+			require.Equal(t, want, c.Colours, "the flag wins")
+			var out bytes.Buffer
+			slog.New(slog.NewJSONHandler(&out, nil)).Info("starting", c.Effective)
+			require.Contains(t, out.String(), `"COLOURS":"`+value+`"`)
+		})
+	}
+}
+
 func TestABadValueNamesTheVariableTheValueAndWhatIsValid(t *testing.T) {
 	tests := map[string]struct{ name, value, want string }{
 		"not a number":    {"PORT", "http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
@@ -60,6 +78,8 @@ func TestABadValueNamesTheVariableTheValueAndWhatIsValid(t *testing.T) {
 		"wrong scheme":    {"DATABASE_URL", "mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable: give a URL like postgres://user:password@host:5432/database`},
 		"not a URL":       {"DATABASE_URL", "password=hush", `DATABASE_URL="(hidden: it may hold a password)" is not usable: give a URL like postgres://user:password@host:5432/database`},
 		"without a host":  {"USERS_URL", "users", `USERS_URL="users" is not usable: give a URL like http://users:5001`},
+		"not in the list": {"COLOURS", "red,pink", `COLOURS="red,pink" is not usable: give some of red, green, blue, with commas between`},
+		"an empty word":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, with commas between`},
 		"below the least": {"MAX_IN_FLIGHT", "0", `MAX_IN_FLIGHT="0" is not usable: give a whole number from 1 to 100000`},
 	}
 	for name, tt := range tests {

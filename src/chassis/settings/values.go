@@ -64,6 +64,7 @@ func mappers() []kong.Option {
 	return []kong.Option{
 		kong.KindMapper(reflect.Int, mapper{parse: parseInt}),
 		kong.KindMapper(reflect.String, mapper{parse: parseString}),
+		kong.KindMapper(reflect.Slice, mapper{parse: parseList}),
 		kong.KindMapper(reflect.Bool, mapper{parse: parseBool, flag: true}),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper{parse: parseDuration}),
 		kong.TypeMapper(reflect.TypeFor[URL](), mapper{parse: parseURL}),
@@ -116,6 +117,20 @@ func parseString(text string, tag *kong.Tag) (any, error) {
 	return text, nil
 }
 
+// parseList reads words that are separated by commas, each one of the tag "someof".
+func parseList(text string, tag *kong.Tag) (any, error) {
+	if text == "" {
+		return []string(nil), nil
+	}
+	words, allowed := strings.Split(text, ","), strings.Split(tag.Get("someof"), ",")
+	for _, word := range words {
+		if !slices.Contains(allowed, word) {
+			return nil, fmt.Errorf("not one of %v", allowed)
+		}
+	}
+	return words, nil
+}
+
 func parseURL(text string, tag *kong.Tag) (any, error) {
 	if text == "" && !tag.HasDefault {
 		return URL{}, nil
@@ -154,6 +169,8 @@ func validity(tag *kong.Tag) string {
 		return "a URL like " + tag.Get("like")
 	case tag.Has("oneof"):
 		return "one of " + strings.ReplaceAll(tag.Get("oneof"), ",", ", ")
+	case tag.Has("someof"):
+		return "some of " + strings.ReplaceAll(tag.Get("someof"), ",", ", ") + ", with commas between"
 	case strings.HasSuffix(tag.Get("max"), "m") || strings.HasSuffix(tag.Get("max"), "s"):
 		return "a duration from " + tag.Get("min") + " to " + tag.Get("max") + ", such as 1500ms or 5s"
 	case tag.Has("max"):
