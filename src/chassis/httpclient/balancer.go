@@ -17,6 +17,8 @@ import (
 type balancer struct {
 	source source
 	log    *slog.Logger
+	blind  bool // see Latency
+	ejects bool // see Ejection
 
 	set      atomic.Pointer[addressSet] // nil until the first look-up is through
 	first    chan struct{}              // closed when it is
@@ -31,6 +33,7 @@ type balancer struct {
 // addressSet is what one look-up has brought. It is never changed, only replaced.
 type addressSet struct {
 	addresses []*address
+	blind     bool  // see Latency
 	err       error // why there are none
 }
 
@@ -60,7 +63,7 @@ func (b *balancer) pick(ctx context.Context, avoid *address) (*address, error) {
 // done takes note of how a try at a went.
 func (b *balancer) done(a *address, took time.Duration, v verdict) {
 	now := time.Now()
-	if a.end(now, took, v) {
+	if a.end(now, took, v) && b.ejects {
 		b.eject(now, a)
 	}
 	if v == broken {
@@ -106,7 +109,7 @@ func (s *addressSet) choose(now time.Time, avoid *address) *address {
 		return s.addresses[rand.IntN(len(s.addresses))]
 	}
 	b := s.next(now, avoid, a)
-	if b == nil || a.load(now) <= b.load(now) {
+	if b == nil || s.blind || a.load(now) <= b.load(now) {
 		return a
 	}
 	return b

@@ -1,7 +1,7 @@
 package httpclient
 
 import (
-	"log/slog"
+	"math"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -15,13 +15,17 @@ const (
 	breakerProbes = 3           // calls that must succeed to close it; one failure opens it again
 )
 
-func newBreaker(log *slog.Logger) circuitbreaker.CircuitBreaker[any] {
+func newBreaker(cfg Config) circuitbreaker.CircuitBreaker[any] {
+	calls := uint(breakerCalls)
+	if cfg.without(Breaker) {
+		calls = math.MaxUint // so many are never made within a window
+	}
 	return circuitbreaker.NewBuilder[any]().
-		WithFailureRateThreshold(breakerRate, breakerCalls, breakerWindow).
+		WithFailureRateThreshold(breakerRate, calls, breakerWindow).
 		WithDelay(breakerDelay).
 		WithSuccessThreshold(breakerProbes).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-			log.Warn("circuit breaker changed", "from", e.OldState.String(), "to", e.NewState.String())
+			cfg.Logger.Warn("circuit breaker changed", "from", e.OldState.String(), "to", e.NewState.String())
 		}).
 		Build()
 }

@@ -75,7 +75,7 @@ func TestBreakerIgnoresCallersOwnTroubles(t *testing.T) {
 }
 
 func TestAbandonedProbesDoNotShutTheBreakerForEver(t *testing.T) {
-	b := newBreaker(slog.New(slog.DiscardHandler))
+	b := newBreaker(Config{Logger: slog.New(slog.DiscardHandler)})
 	b.HalfOpen()
 	for range 3 * breakerProbes {
 		require.True(t, b.TryAcquirePermit())

@@ -21,6 +21,8 @@ type budget struct {
 	began   time.Time // when the current half of the window did
 	calls   [2]int    // in the current half and in the one before
 	retries [2]int
+
+	unbounded bool // every retry may be made
 }
 
 // call counts one call, which earns a share of a retry.
@@ -37,7 +39,7 @@ func (b *budget) retry(now time.Time) bool {
 	defer b.mu.Unlock()
 	b.advance(now)
 	allowed := budgetFloor + budgetShare*float64(b.calls[0]+b.calls[1])
-	if float64(b.retries[0]+b.retries[1]+1) > allowed {
+	if !b.unbounded && float64(b.retries[0]+b.retries[1]+1) > allowed {
 		return false
 	}
 	b.retries[0]++

@@ -37,7 +37,7 @@ func (c *Client) call(ctx context.Context, route string, target *url.URL) outcom
 	t := try{route: route, target: target, deadline: start.Add(c.timeout)}
 	for {
 		last := c.do(ctx, t)
-		if t.resend == maxRetries || !last.retryable() {
+		if t.resend == c.maxRetries || !last.retryable() {
 			return last
 		}
 		t.resend++

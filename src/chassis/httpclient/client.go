@@ -11,6 +11,7 @@
 //	balancer.go  which address to try; address.go what is known of each; resolve.go where they come from
 //	transport.go one exchange on the wire
 //	telemetry.go spans and metrics of it all
+//	without.go   which of these a negative control leaves out
 package httpclient
 
 import (
@@ -71,6 +72,9 @@ type Config struct {
 	// ResolveEvery is how often the host is looked up anew; 0 means 5 s. A failed
 	// connection causes a look-up at once.
 	ResolveEvery time.Duration
+	// Without leaves mechanisms out, so that a test can be seen to fail without them.
+	// Nothing in production has a reason to.
+	Without []Mechanism
 
 	// TLS is the base of the TLS configuration for https; nil means the system's roots.
 	TLS *tls.Config
@@ -95,6 +99,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Timeout <= 0 || c.TryTimeout <= 0 {
 		return c, fmt.Errorf("httpclient: timeouts must be positive, got %v and %v", c.Timeout, c.TryTimeout)
+	}
+	if err := c.checkWithout(); err != nil {
+		return c, err
 	}
 	if c.ResolveEvery <= 0 {
 		c.ResolveEvery = 5 * time.Second
@@ -122,6 +129,7 @@ type Client struct {
 	prefix     string // escaped path in front of every path, without a slash at its end
 	timeout    time.Duration
 	tryTimeout time.Duration
+	maxRetries int // per call
 
 	breaker   circuitbreaker.CircuitBreaker[any]
 	budget    budget
@@ -154,9 +162,14 @@ func New(cfg Config) (*Client, error) {
 		prefix:     strings.TrimSuffix(cfg.BaseURL.EscapedPath(), "/"),
 		timeout:    cfg.Timeout,
 		tryTimeout: cfg.TryTimeout,
-		breaker:    newBreaker(cfg.Logger),
+		maxRetries: maxRetries,
+		breaker:    newBreaker(cfg),
+		budget:     budget{unbounded: cfg.without(Budget)},
 		balancer:   newBalancer(cfg, port),
 		wire:       newWire(cfg),
+	}
+	if cfg.without(Retries) {
+		c.maxRetries = 0
 	}
 	c.telemetry = newTelemetry(cfg, c.wire, c.breaker, c.balancer)
 	c.balancer.start()

@@ -30,6 +30,8 @@ func newBalancer(cfg Config, port uint16) *balancer {
 	return &balancer{
 		source:  source{cfg.BaseURL.Hostname(), port, cfg.ResolveEvery, cfg.Resolver},
 		log:     cfg.Logger,
+		blind:   cfg.without(Latency),
+		ejects:  !cfg.without(Ejection),
 		first:   make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
@@ -120,7 +122,7 @@ func (b *balancer) replace(ips []netip.Addr, err error) {
 	if err == nil && len(ips) == 0 {
 		err = errors.New("empty answer")
 	}
-	next := &addressSet{err: err}
+	next := &addressSet{blind: b.blind, err: err}
 	// DNS servers rotate their answers, which changes nothing.
 	for _, ip := range slices.SortedFunc(slices.Values(ips), netip.Addr.Compare) {
 		next.add(netip.AddrPortFrom(ip.Unmap(), b.source.port), old)
