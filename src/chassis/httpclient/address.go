@@ -11,8 +11,9 @@ const (
 	// decay is the time in which an old latency loses 63 % of its weight. So an address
 	// ten times as slow as the rest is tried again every few seconds.
 	decay = 2 * time.Second
-	// leastLatency keeps an address without samples from taking every call at once.
-	leastLatency = 100 * time.Microsecond
+	// leastLatency is what every address is taken to need. To be quicker than that is worth
+	// no unequal load, and one without samples must not take every call at once.
+	leastLatency = 5 * time.Millisecond
 
 	strikesToEject = 3
 	firstEjection  = time.Second
@@ -26,12 +27,16 @@ type address struct {
 
 	mu       sync.Mutex
 	inFlight int
-	// latency is the peak-EWMA of the time a try took: a slower one counts in full at
-	// once, a faster one as much as time has passed since the last sample, at sampled.
+	// heard is when a try last ended, or began with no other in flight: while some are, a
+	// has not answered since.
+	heard time.Time
+	// latency is the EWMA of the time a try took, each weighing by the time that has passed
+	// since the last one, at sampled. So a single pause for garbage or the CPU, which every
+	// address has now and then, moves no load away; load sees at once that one hangs.
 	latency time.Duration
 	sampled time.Time
 
-	strikes      int // tries in a row that struggled
+	strikes      int // tries in a row that struggled; one is enough while there are ejections
 	ejections    int // in a row, without an answer between
 	ejectedUntil time.Time
 }
@@ -41,9 +46,12 @@ func newAddress(at netip.AddrPort) *address {
 }
 
 // begin counts a try that is about to go to a.
-func (a *address) begin() {
+func (a *address) begin(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.inFlight == 0 {
+		a.heard = now
+	}
 	a.inFlight++
 }
 
@@ -52,6 +60,7 @@ func (a *address) end(now time.Time, took time.Duration, v verdict) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.inFlight--
+	a.heard = now
 	a.sample(now, took, v)
 	switch v {
 	case answered:
@@ -63,38 +72,47 @@ func (a *address) end(now time.Time, took time.Duration, v verdict) bool {
 		a.strikes++
 	case broken, abandoned:
 	}
-	return v == broken || a.strikes >= strikesToEject
+	return v == broken || a.strikes >= strikesToEject || v == struggled && a.ejections > 0
 }
 
 // sample weighs in what a try took. An abandoned one took at least that long, so it can
 // only raise the estimate: a hanging address would otherwise look as if never tried.
 func (a *address) sample(now time.Time, took time.Duration, v verdict) {
 	weight := math.Exp(-float64(now.Sub(a.sampled)) / float64(decay))
-	aged := time.Duration(float64(a.latency) * weight)
-	switch {
-	case took >= aged && v == abandoned, took >= a.latency:
-		a.latency = took
-	case v == abandoned:
+	if v == abandoned && float64(took) < float64(a.latency)*weight {
 		return
-	default:
-		a.latency = aged + time.Duration(float64(took)*(1-weight))
 	}
+	a.latency = time.Duration(float64(a.latency)*weight + float64(took)*(1-weight))
 	a.sampled = now
 }
 
 // load is what one more try at a is expected to cost: its latency, as much of it as time
-// has left, times the tries that would then be under way.
+// has left, times the tries that would then be under way. While tries wait, their wait
+// counts at once: a hanging address would otherwise look quick until they time out.
 func (a *address) load(now time.Time) float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	aged := float64(a.latency) * math.Exp(-float64(now.Sub(a.sampled))/float64(decay))
-	return (aged + float64(leastLatency)) * float64(a.inFlight+1)
+	latency := float64(a.latency) * math.Exp(-float64(now.Sub(a.sampled))/float64(decay))
+	if a.inFlight > 0 {
+		latency = max(latency, float64(now.Sub(a.heard)))
+	}
+	return max(latency, float64(leastLatency)) * float64(a.inFlight+1)
 }
 
+// usable says whether a may get a try. One that comes back from an ejection gets a single
+// one at a time until it has answered, so if it still hangs that delays one call, not all
+// that come within a try's deadline.
 func (a *address) usable(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !now.Before(a.ejectedUntil)
+	return !now.Before(a.ejectedUntil) && (a.ejections == 0 || a.inFlight == 0)
+}
+
+// ejected says whether a is out of use.
+func (a *address) ejected(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return now.Before(a.ejectedUntil)
 }
 
 // eject takes a out of use, twice as long as the last time, and says for how long: 0 if

@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// balancer spreads tries over the peer's addresses: the less loaded of two that are
-// picked at random ("power of two choices"), where load is peak-EWMA latency times tries
-// in flight. It is no http.RoundTripper, since only the caller knows whether the body
+// balancer spreads tries over the peer's addresses: of two that are picked at random, the
+// second if it is clearly less loaded ("power of two choices"), where load is EWMA latency
+// times tries in flight. It is no http.RoundTripper, since only the caller knows whether the body
 // came through, and because a retry must be able to say which address to avoid.
 type balancer struct {
 	source source
@@ -23,6 +24,7 @@ type balancer struct {
 	set      atomic.Pointer[addressSet] // nil until the first look-up is through
 	first    chan struct{}              // closed when it is
 	wake     chan struct{}              // asks for a look-up
+	choosing sync.Mutex                 // so that two do not both find an address idle
 	ejecting sync.Mutex                 // so that two cannot eject each other's last alternative
 
 	failing bool // the last look-up failed; only its goroutine looks
@@ -55,8 +57,11 @@ func (b *balancer) pick(ctx context.Context, avoid *address) (*address, error) {
 		// Not wrapped: the look-up may have run into a deadline, but it was not this call's.
 		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.source.host, set.err) //nolint:errorlint // see above
 	}
-	a := set.choose(time.Now(), avoid)
-	a.begin()
+	b.choosing.Lock()
+	defer b.choosing.Unlock()
+	now := time.Now()
+	a := set.choose(now, avoid)
+	a.begin(now)
 	return a, nil
 }
 
@@ -91,15 +96,23 @@ func (b *balancer) count() (healthy, ejected int) {
 	addresses := b.set.Load().list()
 	now := time.Now()
 	for _, a := range addresses {
-		if a.usable(now) {
+		if !a.ejected(now) {
 			healthy++
 		}
 	}
 	return healthy, len(addresses) - healthy
 }
 
-// choose returns the less loaded of two random addresses that are usable and not to be
-// avoided; failing that one to be avoided; failing that any.
+// noticeable is how many times the load of another address is more than noise. A smaller
+// difference would send nearly all tries to whichever address is quicker by chance, whereas
+// equal ones should get equal shares: then each pod needs equal room, and losing any of
+// them costs as little. An idle address is still preferred to an equally quick one that
+// has a try in flight, which is exactly twice as loaded.
+const noticeable = 2
+
+// choose returns one of two random addresses that are usable and not to be avoided: the
+// first, unless its load is noticeably higher; failing that one to be avoided; failing
+// that any.
 func (s *addressSet) choose(now time.Time, avoid *address) *address {
 	a := s.next(now, avoid, nil)
 	if a == nil {
@@ -109,21 +122,25 @@ func (s *addressSet) choose(now time.Time, avoid *address) *address {
 		return s.addresses[rand.IntN(len(s.addresses))]
 	}
 	b := s.next(now, avoid, a)
-	if b == nil || s.blind || a.load(now) <= b.load(now) {
+	if b == nil || s.blind || a.load(now) < noticeable*b.load(now) {
 		return a
 	}
 	return b
 }
 
-// next is the first usable address from a random place on that is neither of two others.
+// next is a random usable address that is neither of two others, or nil. It guesses a few
+// times before it goes through them all, since the one that follows an ejected address
+// would otherwise get that one's share besides its own.
 func (s *addressSet) next(now time.Time, not, nor *address) *address {
-	n := len(s.addresses)
-	from := rand.IntN(n)
-	for i := range n {
-		a := s.addresses[(from+i)%n]
-		if a != not && a != nor && a.usable(now) {
+	const guesses = 8
+	fits := func(a *address) bool { return a != not && a != nor && a.usable(now) }
+	for range guesses {
+		if a := s.addresses[rand.IntN(len(s.addresses))]; fits(a) {
 			return a
 		}
+	}
+	if i := slices.IndexFunc(s.addresses, fits); i >= 0 {
+		return s.addresses[i]
 	}
 	return nil
 }

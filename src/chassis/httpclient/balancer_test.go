@@ -2,8 +2,14 @@ package httpclient
 
 import (
 	"context"
+	"maps"
+	"math/rand/v2"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,18 +99,136 @@ func TestChoosesTheLessLoaded(t *testing.T) {
 	set := testBalancer("10.0.0.1", "10.0.0.2").set.Load()
 	a, b := set.addresses[0], set.addresses[1]
 	now := time.Now()
-	for range 2 {
-		a.begin()
-		a.end(now, 10*time.Millisecond, answered)
-		b.begin()
-		b.end(now, 25*time.Millisecond, answered)
-	}
-	for want := range 3 { // at the third, 3 × 10 ms is more than 25 ms
-		for range 20 {
-			assert.Equal(t, want < 2, set.choose(now, nil) == a, want)
+	a.begin(now)
+	a.end(now, 10*time.Millisecond, answered)
+	b.begin(now)
+	b.end(now, 40*time.Millisecond, answered)
+	chosen := func() (n int) {
+		for range 100 {
+			if set.choose(now, nil) == a {
+				n++
+			}
 			assert.Same(t, b, set.choose(now, a), "whatever its load")
 		}
-		a.begin()
+		return n
+	}
+	for _, want := range []string{"all", "all", "some", "some", "some", "some", "some", "none"} {
+		n := chosen()
+		assert.Equal(t, want, map[int]string{0: "none", 100: "all"}[n]+strings.Repeat("some", min(n, 100-n, 1)), "%d × 10 ms against 40 ms", a.inFlight+1)
+		a.begin(now)
+	}
+}
+
+func TestAnIdleAddressIsPreferred(t *testing.T) {
+	set := testBalancer("10.0.0.1", "10.0.0.2").set.Load()
+	now := time.Now()
+	set.addresses[0].begin(now)
+	for range 100 {
+		assert.Same(t, set.addresses[1], set.choose(now, nil))
+	}
+}
+
+// Their tries would tell only when they end.
+func TestAnAddressThatSlowsDownIsSeenBeforeItsTriesEnd(t *testing.T) {
+	tests := map[string]struct {
+		takes time.Duration
+		most  int // tries, of 200 in 400 ms
+	}{
+		"hangs":   {time.Hour, 4},
+		"is slow": {100 * time.Millisecond, 8},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			set := testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").set.Load()
+			s := simulation{now: time.Now(), sets: []*addressSet{set}, every: 2 * time.Millisecond}
+			s.takes = func(*address) time.Duration { return 4 * time.Millisecond }
+			s.run(5 * time.Second)
+			s.tries = map[netip.AddrPort]int{}
+			s.takes = func(a *address) time.Duration {
+				if a == set.addresses[0] {
+					return tt.takes
+				}
+				return 4 * time.Millisecond
+			}
+			s.run(400 * time.Millisecond)
+			assert.LessOrEqual(t, s.tries[set.addresses[0].AddrPort], tt.most)
+		})
+	}
+}
+
+// Pods do equally well over time, though each answer takes another time and some very long.
+func TestEqualAddressesGetEqualShares(t *testing.T) {
+	tests := map[string]struct {
+		pause time.Duration
+		oneIn int // tries that meet the pause
+	}{
+		"collections of garbage": {10 * time.Millisecond, 100},
+		"a CPU that is shared":   {50 * time.Millisecond, 100},
+		"rare and long pauses":   {80 * time.Millisecond, 1000},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := simulation{now: time.Now(), every: time.Second / 400}
+			s.takes = func(*address) time.Duration {
+				if rand.IntN(tt.oneIn) == 0 {
+					return tt.pause
+				}
+				u := rand.Float64()
+				return 500*time.Microsecond + time.Duration(u*u*float64(2500*time.Microsecond))
+			}
+			for range 3 { // replicas of the caller
+				s.sets = append(s.sets, testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").set.Load())
+			}
+			s.run(15 * time.Second)
+			shares := slices.Collect(maps.Values(s.tries))
+			require.Len(t, shares, 4)
+			ratio := float64(slices.Max(shares)) / float64(slices.Min(shares))
+			t.Logf("%.2f", ratio)
+			assert.LessOrEqual(t, ratio, 1.3)
+		})
+	}
+}
+
+// simulation makes tries by a clock of its own.
+type simulation struct {
+	now   time.Time
+	sets  []*addressSet // of as many clients, which take turns at random
+	every time.Duration // on average, from one try to the next
+	takes func(*address) time.Duration
+
+	pending []pending
+	tries   map[netip.AddrPort]int
+}
+
+type pending struct {
+	at   *address
+	took time.Duration
+	ends time.Time
+}
+
+// run begins tries for so long; those that have not ended by then stay pending.
+func (s *simulation) run(d time.Duration) {
+	if s.tries == nil {
+		s.tries = map[netip.AddrPort]int{}
+	}
+	for until := s.now.Add(d); s.now.Before(until); {
+		s.now = s.now.Add(time.Duration(rand.ExpFloat64() * float64(s.every)))
+		s.endDue()
+		a := s.sets[rand.IntN(len(s.sets))].choose(s.now, nil)
+		a.begin(s.now)
+		s.tries[a.AddrPort]++
+		took := s.takes(a)
+		s.pending = append(s.pending, pending{a, took, s.now.Add(took)})
+	}
+}
+
+// endDue ends the tries whose time has come, in their order.
+func (s *simulation) endDue() {
+	slices.SortFunc(s.pending, func(a, b pending) int { return a.ends.Compare(b.ends) })
+	for len(s.pending) > 0 && !s.pending[0].ends.After(s.now) {
+		p := s.pending[0]
+		p.at.end(p.ends, p.took, answered)
+		s.pending = s.pending[1:]
 	}
 }
 
@@ -185,14 +309,56 @@ func TestEjection(t *testing.T) {
 		now = now.Add(want * time.Second)
 		assert.True(t, a.usable(now))
 	}
-	a.begin()
+	a.begin(now)
 	a.end(now, time.Millisecond, answered)
 	assert.Equal(t, firstEjection, a.eject(now), "an answer wipes the slate")
 }
 
+// If it still hangs, that delays one call, not every one that comes in the meantime.
+func TestAnAddressThatComesBackIsTriedWithCare(t *testing.T) {
+	tests := map[string]struct {
+		v    verdict
+		then int // tries it may get at a time, at most
+	}{
+		"it answers":       {answered, 100},
+		"it struggles":     {struggled, 0},
+		"it is broken":     {broken, 0},
+		"nothing is known": {abandoned, 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := testBalancer("10.0.0.1", "10.0.0.2")
+			a := b.set.Load().addresses[0]
+			a.eject(time.Now().Add(-firstEjection))
+			busy := b.set.Load().addresses[1]
+			for range 1000 { // so that only care keeps tries from a
+				busy.begin(time.Now())
+			}
+			require.Equal(t, 1, picks(b, a))
+			b.done(a, time.Millisecond, tt.v)
+			assert.Equal(t, tt.then, picks(b, a))
+		})
+	}
+}
+
+// picks is how many of a hundred simultaneous tries go to a.
+func picks(b *balancer, a *address) int {
+	var n atomic.Int64
+	var group sync.WaitGroup
+	for range 100 {
+		group.Go(func() {
+			if at, _ := b.pick(context.Background(), nil); at == a {
+				n.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	return int(n.Load())
+}
+
 func TestStrikesMustBeInARow(t *testing.T) {
 	a := newAddress(testBalancer("10.0.0.1").set.Load().addresses[0].AddrPort)
-	end := func(v verdict) bool { a.begin(); return a.end(time.Now(), time.Millisecond, v) }
+	end := func(v verdict) bool { a.begin(time.Now()); return a.end(time.Now(), time.Millisecond, v) }
 	for range 2 {
 		assert.False(t, end(struggled))
 		assert.False(t, end(struggled))
@@ -208,9 +374,9 @@ func TestStrikesMustBeInARow(t *testing.T) {
 func TestLatencyDecaysWithTime(t *testing.T) {
 	a := newAddress(testBalancer("10.0.0.1").set.Load().addresses[0].AddrPort)
 	now := time.Now()
-	sample := func(took time.Duration, v verdict) { a.begin(); a.end(now, took, v) }
+	sample := func(took time.Duration, v verdict) { a.begin(now); a.end(now, took, v) }
 	sample(time.Second, answered)
-	at := func(after time.Duration) time.Duration { return time.Duration(a.load(now.Add(after))) - leastLatency }
+	at := func(after time.Duration) time.Duration { return time.Duration(a.load(now.Add(after))) }
 	assert.InDelta(t, time.Second, at(0), float64(time.Millisecond))
 	assert.InDelta(t, 368*time.Millisecond, at(decay), float64(time.Millisecond))
 	for range 1000 {
@@ -220,8 +386,13 @@ func TestLatencyDecaysWithTime(t *testing.T) {
 	sample(time.Microsecond, abandoned)
 	assert.InDelta(t, time.Second, at(0), float64(time.Millisecond), "given up early says little")
 	now = now.Add(decay)
+	sample(300*time.Millisecond, abandoned)
+	assert.InDelta(t, 368*time.Millisecond, at(0), float64(time.Millisecond), "nor does it now")
 	sample(500*time.Millisecond, abandoned)
-	assert.InDelta(t, 500*time.Millisecond, at(0), float64(time.Millisecond), "at least that long")
+	assert.InDelta(t, 684*time.Millisecond, at(0), float64(time.Millisecond), "at least that long")
 	sample(2*time.Second, struggled)
-	assert.InDelta(t, 2*time.Second, at(0), float64(time.Millisecond), "a peak counts at once")
+	assert.InDelta(t, 684*time.Millisecond, at(0), float64(time.Millisecond), "a slow one right after another")
+	now = now.Add(decay)
+	sample(2*time.Second, struggled)
+	assert.InDelta(t, 1516*time.Millisecond, at(0), float64(time.Millisecond), "a slow one after a while")
 }
