@@ -26,7 +26,7 @@ func run(t testing.TB, config settings.Service, usersURL string) func(context.Co
 	t.Helper()
 	whole := orders.Config{
 		Service: config, UsersURL: servicetest.URL(t, usersURL),
-		UsersTimeouts: orders.UsersTimeouts{UsersTimeout: 2 * time.Second, UsersTryTimeout: time.Second},
+		UsersCalls: orders.UsersCalls{UsersTimeout: 2 * time.Second, UsersTryTimeout: time.Second},
 	}
 	return func(ctx context.Context, stdout io.Writer) error {
 		return orders.Run(ctx, whole, servicetest.NoEnv, stdout)

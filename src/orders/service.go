@@ -17,13 +17,14 @@ import (
 type Config struct {
 	settings.Service
 	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the users service answers; calls are balanced over all addresses of the name."`
-	UsersTimeouts
+	UsersCalls
 }
 
-// UsersTimeouts are how long users may take to answer.
-type UsersTimeouts struct {
+// UsersCalls are how orders calls users.
+type UsersCalls struct {
 	UsersTimeout    time.Duration `default:"900ms" min:"10ms" max:"1m" help:"Time for a call to users, all tries together."`
 	UsersTryTimeout time.Duration `default:"400ms" min:"10ms" max:"1m" help:"Time for one try of a call to users."`
+	UsersWithout    []string      `someof:"retries,budget,breaker,ejection,latency" help:"Mechanisms that calls to users do without, so that a test can be seen to fail without them; not for use."`
 }
 
 const (
@@ -56,8 +57,15 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 }
 
 func newClient(config Config, host *lifecycle.Host) (*client.Client, error) {
+	var without []httpclient.Mechanism
+	for _, mechanism := range config.UsersWithout {
+		without = append(without, httpclient.Mechanism(mechanism))
+	}
+	if len(without) > 0 {
+		host.Telemetry.Log.Warn("calls to users do without what protects them", slog.Any("without", without))
+	}
 	return client.New(httpclient.Config{
-		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout,
+		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout, Without: without,
 		Tracer: host.Telemetry.Tracer, Propagator: host.Telemetry.Propagator,
 		Registry: host.Telemetry.Registry, Logger: host.Telemetry.Log,
 	})

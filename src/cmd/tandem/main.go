@@ -22,7 +22,7 @@ import (
 // they make sense together.
 type config struct {
 	settings.Common
-	orders.UsersTimeouts
+	orders.UsersCalls
 	UsersPort  int `default:"5001" min:"1" max:"65535" help:"TCP port of users."`
 	OrdersPort int `default:"5002" min:"1" max:"65535" help:"TCP port of orders."`
 }
@@ -42,9 +42,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	both, ctx := errgroup.WithContext(ctx)
 	usersConfig := users.Config{Service: settings.Service{Common: c.Common, Port: c.UsersPort}}
 	ordersConfig := orders.Config{
-		Service:       settings.Service{Common: c.Common, Port: c.OrdersPort},
-		UsersURL:      settings.URL{URL: &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", c.UsersPort)}},
-		UsersTimeouts: c.UsersTimeouts,
+		Service:    settings.Service{Common: c.Common, Port: c.OrdersPort},
+		UsersURL:   settings.URL{URL: &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", c.UsersPort)}},
+		UsersCalls: c.UsersCalls,
 	}
 	both.Go(func() error { return users.Run(ctx, usersConfig, getenv, stdout) })
 	both.Go(func() error { return orders.Run(ctx, ordersConfig, getenv, stdout) })
