@@ -143,7 +143,7 @@ func TestAnAddressThatSlowsDownIsSeenBeforeItsTriesEnd(t *testing.T) {
 			s := simulation{now: time.Now(), sets: []*addressSet{set}, every: 2 * time.Millisecond}
 			s.takes = func(*address) time.Duration { return 4 * time.Millisecond }
 			s.run(5 * time.Second)
-			s.tries = map[netip.AddrPort]int{}
+			s.tries = nil
 			s.takes = func(a *address) time.Duration {
 				if a == set.addresses[0] {
 					return tt.takes
@@ -179,6 +179,8 @@ func TestEqualAddressesGetEqualShares(t *testing.T) {
 			for range 3 { // replicas of the caller
 				s.sets = append(s.sets, testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").set.Load())
 			}
+			s.run(5 * time.Second) // a first sample counts in full
+			s.tries = nil
 			s.run(15 * time.Second)
 			shares := slices.Collect(maps.Values(s.tries))
 			require.Len(t, shares, 4)
@@ -341,17 +343,30 @@ func TestAnAddressThatComesBackIsTriedWithCare(t *testing.T) {
 	}
 }
 
+func TestSimultaneousTriesDoNotBothFindAnAddressIdle(t *testing.T) {
+	b := testBalancer("10.0.0.1", "10.0.0.2")
+	for range 500 {
+		a := newAddress(b.set.Load().addresses[0].AddrPort)
+		a.eject(time.Now().Add(-firstEjection))
+		b.set.Load().addresses[0] = a
+		require.Equal(t, 1, picks(b, a))
+	}
+}
+
 // picks is how many of a hundred simultaneous tries go to a.
 func picks(b *balancer, a *address) int {
 	var n atomic.Int64
 	var group sync.WaitGroup
+	start := make(chan struct{})
 	for range 100 {
 		group.Go(func() {
+			<-start
 			if at, _ := b.pick(context.Background(), nil); at == a {
 				n.Add(1)
 			}
 		})
 	}
+	close(start)
 	group.Wait()
 	return int(n.Load())
 }
