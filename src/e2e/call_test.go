@@ -60,6 +60,16 @@ func (n namespace) through(name string, do func(service) error) error {
 	return do(s)
 }
 
+// throughPod forwards a pod's port while something is done with it.
+func (n namespace) throughPod(p pod, port string, do func(service) error) error {
+	s, err := n.forward("pod/"+p.Metadata.Name, port)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	return do(s)
+}
+
 // call demands a status, and gives the answer's members.
 func (s service) call(method, path, body string, status int) (map[string]any, error) {
 	request, err := http.NewRequest(method, s.url+path, bytes.NewReader([]byte(body)))

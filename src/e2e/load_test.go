@@ -3,34 +3,69 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // generator is a pod from which load goes to orders, through its Service.
 type generator struct {
 	shell
-	base string // of orders
+	base   string // URL of orders
+	prefix string // stands in front of the load program's command
 }
 
-// accounts are what the load program reports.
+// accounts are what the load program reports; it says what they mean.
 type accounts struct {
-	Sent, Failed, Degraded, Refused int
-	Why                             map[string]int
-	Created                         []int64
-	P50, P99, Seconds               float64
+	Sent, Orders, Failed, Degraded, Refused, Resent int
+
+	Why                      map[string]int
+	Created                  []int64
+	LastFailed, LastDegraded int64
+	P50, P99, Max, OrdersP99 float64
+	Seconds                  float64
 }
 
 func (a accounts) String() string {
-	return fmt.Sprintf("%d sent in %.0f s, %d failed %v, %d degraded, %d refused, p50 %.1f ms, p99 %.1f ms", a.Sent, a.Seconds, a.Failed, a.Why, a.Degraded, a.Refused, a.P50, a.P99)
+	text := fmt.Sprintf("%d requests, %d failed", a.Sent, a.Failed)
+	if a.Failed > 0 {
+		text += " (" + a.reasons() + ")"
+	}
+	if a.Degraded > 0 {
+		text += fmt.Sprintf(", %d degraded", a.Degraded)
+	}
+	if a.Refused > 0 {
+		text += fmt.Sprintf(", %d refused", a.Refused)
+	}
+	return text + fmt.Sprintf(", p99 %.0f ms", a.P99)
 }
 
-// requests is how many a scenario sends: E2E_REQUESTS, or few.
+func (a accounts) reasons() (text string) {
+	for why, count := range a.Why {
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %d", why, count)
+	}
+	return text
+}
+
+// bad is how many were not answered in full.
+func (a accounts) bad() int { return a.Failed + a.Degraded + a.Refused }
+
+// good is how many were answered in full, a second.
+func (a accounts) good() float64 { return float64(a.Sent-a.bad()) / a.Seconds }
+
+// requests is how many the rollouts send: E2E_REQUESTS, or few.
 func requests() int {
 	if n, err := strconv.Atoi(os.Getenv("E2E_REQUESTS")); err == nil && n > 0 {
 		return n
@@ -59,43 +94,52 @@ func (n namespace) newGenerator() (generator, error) {
 	}
 	put := runOn(string(binary), "kubectl", "--namespace="+string(n), "exec", "--stdin", s.pod, "--container="+s.container, "--",
 		"sh", "-c", "cat > /tmp/load && chmod +x /tmp/load")
-	return generator{s, "http://orders." + string(n) + ".svc.cluster.local.:5002"}, put.err
+	return generator{shell: s, base: "http://orders." + string(n) + ".svc.cluster.local.:5002"}, put.err
 }
 
-// during puts load on orders while something happens, and until it has.
-func (g generator) during(rate int, do func() error) (sum accounts, err error) {
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	sum.Why = map[string]int{}
-	for ended := false; !ended || sum.Sent < requests(); {
-		select {
-		case err = <-done:
-			ended = true
-		default:
-		}
-		next, failed := g.send(rate, min(500, requests()))
-		if failed != nil || err != nil {
-			return sum, errors.Join(failed, err)
-		}
-		sum.add(next)
+// during puts load on orders while something happens, and at least until as
+// many requests as its flags say were sent.
+func (g generator) during(do func() error, flags ...string) (a accounts, err error) {
+	end, err := g.start(append([]string{"-wait"}, flags...)...)
+	if err != nil {
+		return a, err
 	}
-	return sum, nil
+	err = do()
+	a, failed := end()
+	return a, errors.Join(err, failed)
 }
 
-func (g generator) send(rate, requests int) (a accounts, err error) {
-	r := g.do(fmt.Sprintf("/tmp/load -url %s -rate %d -requests %d", g.base, rate, requests))
-	if r.err != nil {
-		return a, r.err
-	}
-	return a, json.Unmarshal([]byte(strings.TrimSpace(r.text)), &a)
+// send puts load on orders while nothing happens.
+func (g generator) send(flags ...string) (accounts, error) {
+	return g.during(func() error { return nil }, flags...)
 }
 
-// add joins what two runs report; a percentile is the worse one.
-func (a *accounts) add(b accounts) {
-	a.Sent, a.Failed, a.Degraded, a.Refused = a.Sent+b.Sent, a.Failed+b.Failed, a.Degraded+b.Degraded, a.Refused+b.Refused
-	for why, count := range b.Why {
-		a.Why[why] += count
+// start starts the load program; end closes its standard input, and waits for
+// what it reports.
+func (g generator) start(flags ...string) (end func() (accounts, error), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	command := exec.CommandContext(ctx, "kubectl", "--namespace="+string(g.namespace), "exec", "--stdin", g.pod, "--container="+g.container,
+		"--", "sh", "-c", g.prefix+"/tmp/load -url="+g.base+" "+strings.Join(flags, " "))
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	stdin, err := command.StdinPipe()
+	if err == nil {
+		err = command.Start()
 	}
-	a.Created = append(a.Created, b.Created...)
-	a.P50, a.P99, a.Seconds = max(a.P50, b.P50), max(a.P99, b.P99), a.Seconds+b.Seconds
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return func() (a accounts, err error) {
+		defer cancel()
+		return a, errors.Join(stdin.Close(), ended(command, &stdout, &stderr, &a))
+	}, nil
+}
+
+func ended(command *exec.Cmd, stdout, stderr io.Reader, into any) error {
+	if err := command.Wait(); err != nil {
+		text, _ := io.ReadAll(stderr)
+		return fmt.Errorf("%s: %w: %s", command.Path, err, text)
+	}
+	return json.NewDecoder(stdout).Decode(into)
 }

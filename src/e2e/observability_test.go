@@ -101,6 +101,11 @@ func (o *observed) query(expression string) (samples []sample, err error) {
 // eachPod does something with each pod of a release, whose port is forwarded,
 // at the same time.
 func (n namespace) eachPod(release, port string, do func(service) error) error {
+	return n.eachPodNamed(release, port, func(_ string, s service) error { return do(s) })
+}
+
+// eachPodNamed is eachPod with the pod's name.
+func (n namespace) eachPodNamed(release, port string, do func(pod string, s service) error) error {
 	pods, err := n.pods(release)
 	if err != nil {
 		return err
@@ -108,12 +113,7 @@ func (n namespace) eachPod(release, port string, do func(service) error) error {
 	var steps []func() error
 	for _, p := range pods {
 		steps = append(steps, func() error {
-			s, err := n.forward("pod/"+p.Metadata.Name, port)
-			if err != nil {
-				return err
-			}
-			defer s.stop()
-			return do(s)
+			return n.throughPod(p, port, func(s service) error { return do(p.Metadata.Name, s) })
 		})
 	}
 	return atOnce(steps...)

@@ -16,7 +16,8 @@ type shell struct {
 	pod, container string
 }
 
-// probePod has nothing but a shell and a port on which it listens, listenPort.
+// probePod has nothing but a shell and a port on which it listens, listenPort. It
+// is on the control plane, so that it outlives the workers.
 const probePod = `
 apiVersion: v1
 kind: Pod
@@ -26,6 +27,8 @@ metadata:
 spec:
   automountServiceAccountToken: false
   terminationGracePeriodSeconds: 0
+  nodeSelector: {node-role.kubernetes.io/control-plane: ""}
+  tolerations: [{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}]
   securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
   containers:
     - name: probe

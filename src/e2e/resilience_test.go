@@ -3,114 +3,241 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
+
+	"tandem/src/e2e/results"
 )
 
 // TestResilience lets things happen to three pods of each service on PostgreSQL
-// while load goes to orders, and accounts for every request.
+// while load goes to orders, and accounts for every request. Each group can run
+// alone: `make e2e-resilience E2E_RUN=TestResilience/nodes`.
 func TestResilience(t *testing.T) {
 	n := newNamespace(t, "resilience")
 	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })
 	must(t, "users and orders install with three pods each", func() error {
-		return inOrder(func() error { return n.installThree("users") }, func() error { return n.installThree("orders") })
+		return atOnce(func() error { return n.installThree("users") }, func() error { return n.installThree("orders") })
 	})
-	var g generator
-	must(t, "a pod is there that makes load", func() (err error) { g, err = n.newGenerator(); return err })
-	rollouts(t, n, g)
-	outage(t, n, g)
+	r := &resilience{namespace: n, rate: steady, requests: requests()}
+	must(t, "a pod is there that makes load", func() (err error) { r.load, err = n.newGenerator(); return err })
+	for _, group := range []struct {
+		name   string
+		proves func(*testing.T, *resilience)
+	}{
+		{"rollouts", rollouts},
+		{"outages", outages},
+		{"faults", faults},
+		{"scaling", scaling},
+		{"durability", durability},
+		{"overload", overload},
+		{"autoscaling", autoscaling},
+		{"nodes", nodes},
+	} {
+		t.Run(group.name, func(t *testing.T) { group.proves(t, r) })
+	}
 }
 
 func (n namespace) installThree(release string) error {
-	return n.install(release, release, "--set=replicaCount=3", "--set=config.seedDemoData=true", "--set=database.existingSecret="+release+"-database")
+	return n.install(release, release, "--set=replicaCount=3", "--set=config.seedDemoData=true",
+		"--set=database.existingSecret="+release+"-database", "--set=faults.enabled=true")
 }
 
-// steady is a load, in requests a second, that leaves room on two cores.
-const steady = 60
+const (
+	// steady is a load, in requests a second, that leaves room on two cores.
+	steady = 100
+	// some is how many requests a scenario sends that is bounded by what happens.
+	some = 1500
+)
 
-func rollouts(t *testing.T, n namespace, g generator) {
-	for _, releases := range [][]string{{"users"}, {"orders"}, {"users", "orders"}} {
-		check(t, "a rolling restart of "+strings.Join(releases, " and ")+" fails no request", func() error {
-			return n.faultless(g, func() error { return n.restart(releases...) })
+// resilience is a namespace with three pods of each service, and load for them.
+type resilience struct {
+	namespace
+	load      generator
+	rate      int      // requests a second
+	requests  int      // that a rollout must withstand
+	killFlags []string // of the load while processes are killed
+}
+
+// during puts load on orders while something happens.
+func (r *resilience) during(requests int, do func() error, flags ...string) (accounts, error) {
+	return r.load.during(do, append([]string{"-rate=" + strconv.Itoa(r.rate), "-requests=" + strconv.Itoa(requests)}, flags...)...)
+}
+
+// again lets something happen again and again, for as long as some requests take.
+func (r *resilience) again(requests int, do func() error) func() error {
+	return func() error {
+		for began := time.Now(); ; {
+			if err := do(); err != nil || time.Since(began) > time.Duration(requests/r.rate)*time.Second {
+				return err
+			}
+		}
+	}
+}
+
+// scenario is something that happens under load, and what must hold then.
+type scenario struct {
+	name     string
+	demand   string
+	run      func() (measured string, err error) // err is unmet where the demand was missed
+	controls []control
+}
+
+// control runs a scenario while a mechanism is off.
+type control struct {
+	without string
+	off, on func() error
+}
+
+// unmet is a demand that was missed, and not a scenario that could not be run.
+type unmet struct{ why string }
+
+func (u unmet) Error() string { return u.why }
+
+// demand gives an unmet where something does not hold.
+func demand(holds bool, why string, args ...any) error {
+	if holds {
+		return nil
+	}
+	return unmet{fmt.Sprintf(why, args...)}
+}
+
+// prove runs a scenario, and each of its controls where E2E_CONTROLS is set.
+func (r *resilience) prove(t *testing.T, s scenario) {
+	t.Helper()
+	result := results.Result{Scenario: s.name, Demand: s.demand, Requests: r.requests, Machine: machine(), Date: time.Now().UTC().Format(time.RFC3339)}
+	result.Met = check(t, s.name+": "+s.demand, func() (err error) {
+		result.Measured, err = s.run()
+		fmt.Println("             ", result.Measured)
+		return err
+	})
+	if !result.Met {
+		must(t, "all is well again", r.settled)
+	}
+	for _, c := range s.controls {
+		if os.Getenv("E2E_CONTROLS") != "" {
+			result.Controls = append(result.Controls, r.seen(t, s, c))
+		}
+	}
+	if file := os.Getenv("E2E_RESULTS"); file != "" {
+		must(t, "the result is written down", func() error {
+			file := filepath.Join(root, file)
+			return inOrder(
+				func() error { return results.Add(file, result) },
+				func() error { return results.Show(file, filepath.Join(root, "README.md")) })
 		})
 	}
-	check(t, "without a drain delay it does", func() error {
-		if err := n.upgrade("orders", "orders", "--set=config.drainDelaySeconds=0"); err != nil {
+}
+
+// seen demands that a scenario misses its demand while a mechanism is off.
+func (r *resilience) seen(t *testing.T, s scenario, c control) (made results.Control) {
+	t.Helper()
+	made.Without = c.without
+	made.Red = check(t, s.name+", without "+c.without+", is red", func() error {
+		if err := c.off(); err != nil {
 			return err
 		}
-		sum, err := g.during(4*steady, func() error { return n.restart("orders") })
-		fmt.Println("             ", sum)
-		if err == nil && sum.Failed == 0 {
-			err = errors.New("none failed")
+		measured, err := s.run()
+		made.Measured = measured
+		fmt.Println("             ", made.Measured)
+		if u := (unmet{}); errors.As(err, &u) {
+			fmt.Println("              as it has to be:", u.why)
+			err = nil
+		} else if err == nil {
+			err = errors.New("it holds all the same")
 		}
-		return errors.Join(err, n.upgrade("orders", "orders", "--set=config.drainDelaySeconds=5"))
+		return errors.Join(err, c.on(), r.settled())
 	})
+	return made
 }
 
-// faultless demands that no request fails while something happens, and none is
-// answered without its user.
-func (n namespace) faultless(g generator, do func() error) error {
-	sum, err := g.during(steady, do)
-	fmt.Println("             ", sum)
-	if err == nil && sum.Failed+sum.Degraded+sum.Refused > 0 {
-		err = fmt.Errorf("not all was well: %v", sum)
-	}
-	return err
-}
-
-// restart replaces every pod of some releases, and waits until none of the old
-// ones is left.
-func (n namespace) restart(releases ...string) error {
-	var steps []func() error
-	for _, release := range releases {
-		steps = append(steps, func() error {
-			return n.untilReplaced(release, func() error {
-				return inOrder(
-					func() error { return n.kubectl("rollout", "restart", "deployment/"+release).err },
-					func() error { return n.kubectl("rollout", "status", "deployment/"+release, "--timeout=3m").err })
+// settled waits until every pod is ready and orders answers in full.
+func (r *resilience) settled() error {
+	return inOrder(
+		func() error { return r.kubectl("rollout", "status", "deployment/users", "--timeout=3m").err },
+		func() error { return r.kubectl("rollout", "status", "deployment/orders", "--timeout=3m").err },
+		func() error {
+			return eventually(time.Minute, func() error {
+				a, err := r.load.send("-rate=50", "-requests=50")
+				if err == nil && a.bad() > 0 {
+					err = errors.New(a.String())
+				}
+				return err
 			})
 		})
+}
+
+// without is the control that takes mechanisms from orders' client of users,
+// with more environment variables of orders.
+func (r *resilience) without(mechanisms, said string, more ...string) control {
+	return control{
+		without: said,
+		off: func() error {
+			return r.replace("orders", variables(append([]string{"USERS_WITHOUT", mechanisms}, more...)...))
+		},
+		on: func() error { return r.replace("orders", "[]") },
 	}
-	return atOnce(steps...)
 }
 
-// outage takes all pods of users away under load.
-func outage(t *testing.T, n namespace, g generator) {
-	check(t, "while users has no pod, reads are degraded, orders are refused within a second, and nothing fails", func() error {
-		if err := n.takeAway("users"); err != nil {
-			return err
-		}
-		sum, err := g.during(steady, n.ordersAreWell)
-		fmt.Println("             ", sum)
-		if err == nil && (sum.Failed > 0 || sum.Degraded == 0 || sum.Refused == 0 || len(sum.Created) > 0 || sum.P99 > 1000) {
-			err = fmt.Errorf("not as it has to be: %v", sum)
-		}
-		return errors.Join(err, n.ordersAreWell())
-	})
-	check(t, "five seconds after users is back, all is well", func() error {
-		return inOrder(
-			func() error { return n.kubectl("scale", "deployment", "users", "--replicas=3").err },
-			func() error {
-				return n.kubectl("wait", "deployment/users", "--for=jsonpath={.status.readyReplicas}=1", "--timeout=1m").err
-			},
-			func() error {
-				time.Sleep(5 * time.Second)
-				return n.faultless(g, func() error { return nil })
+// variables are environment variables as extraEnv has them.
+func variables(pairs ...string) string {
+	type variable struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+	var all []variable
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, variable{pairs[i], pairs[i+1]})
+	}
+	text, _ := json.Marshal(all)
+	return string(text)
+}
+
+// plainClient is the control that has orders call users by its ClusterIP, as any
+// HTTP client would.
+func (r *resilience) plainClient() control {
+	set := func(url, env string) func() error {
+		return func() error {
+			return r.untilReplaced("orders", func() error {
+				return r.upgrade("orders", "orders", "--set=users.url="+url, "--set-json=extraEnv="+env)
 			})
-	})
+		}
+	}
+	return control{
+		without: "client-side balancing (a plain client on the ClusterIP)",
+		off:     set("http://users."+string(r.namespace)+".svc.cluster.local.:5001", variables("USERS_WITHOUT", "retries,breaker,ejection,latency")),
+		on:      set("", "[]"),
+	}
 }
 
-// ordersAreWell demands that every pod of orders is ready and none was
-// restarted.
-func (n namespace) ordersAreWell() error {
-	pods, err := n.pods("orders")
+// steadyPods demands that every pod of a release is ready and that none was
+// restarted since it was looked at.
+func (n namespace) steadyPods(release string, before int) error {
+	pods, err := n.pods(release)
 	for _, p := range pods {
-		if !p.isReady() || p.restarts() > 0 {
-			err = errors.Join(err, fmt.Errorf("%s is not ready, or was restarted", p.Metadata.Name))
+		if !p.isReady() {
+			err = errors.Join(err, unmet{p.Metadata.Name + " is not ready"})
 		}
 	}
-	return err
+	return errors.Join(err, n.restartedOnly(release, before))
+}
+
+// restartedOnly demands that the pods of a release were restarted so often.
+func (n namespace) restartedOnly(release string, before int) error {
+	now, err := n.restarts(release)
+	return errors.Join(err, demand(now == before, "containers of %s were restarted %d times", release, now-before))
+}
+
+// restarts is how often the containers of a release's pods were restarted.
+func (n namespace) restarts(release string) (sum int, err error) {
+	pods, err := n.pods(release)
+	for _, p := range pods {
+		sum += p.restarts()
+	}
+	return sum, err
 }

@@ -1,0 +1,55 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// autoscaling lets HorizontalPodAutoscalers choose the number of pods.
+func autoscaling(t *testing.T, r *resilience) {
+	must(t, "metrics-server installs", func() error { return run("k8s/metrics-server/install.sh").err })
+	r.prove(t, scenario{
+		name:   "autoscaling of orders, up under load and down after it",
+		demand: "scales up and down, 0 failed or degraded",
+		run:    r.upAndDown,
+	})
+}
+
+// briskly has the autoscaler act soon.
+const briskly = `{"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": {"stabilizationWindowSeconds": 10, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
+
+func (r *resilience) upAndDown() (string, error) {
+	err := r.upgrade("orders", "orders", "--set=autoscaling.enabled=true", "--set=autoscaling.minReplicas=2", "--set=autoscaling.maxReplicas=5",
+		"--set=autoscaling.targetCPUUtilizationPercentage=40", "--set=resources.requests.cpu=20m", "--set-json=autoscaling.behavior="+briskly)
+	if err != nil {
+		return "", err
+	}
+	fewest := func(n int) bool { return n == 2 }
+	if err := r.replicasBecome("orders", fewest); err != nil {
+		return "", err
+	}
+	up, err := r.during(0, func() error { return r.replicasBecome("orders", func(n int) bool { return n > 3 }) })
+	if err != nil {
+		return up.String(), err
+	}
+	down, err := r.load.during(func() error { return r.replicasBecome("orders", fewest) }, "-rate=2", "-requests=10")
+	return fmt.Sprintf("up to > 3 pods in %.0f s (%v), down to 2 in %.0f s (%v)", up.Seconds, up, down.Seconds, down), errors.Join(err,
+		r.upgrade("orders", "orders", "--set=autoscaling.enabled=false", "--set=resources.requests.cpu=100m", "--set-json=autoscaling.behavior={}"),
+		r.scale("orders", 3),
+		demand(up.bad()+down.bad() == 0, "%d were not answered in full", up.bad()+down.bad()))
+}
+
+// replicasBecome waits until the number of a release's pods is as it has to be.
+func (n namespace) replicasBecome(release string, right func(int) bool) error {
+	return eventually(3*time.Minute, func() error {
+		pods, err := n.pods(release)
+		if err == nil && !right(len(pods)) {
+			err = unmet{fmt.Sprintf("%s has %d pods", release, len(pods))}
+		}
+		return err
+	})
+}

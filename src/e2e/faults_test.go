@@ -1,0 +1,132 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// faults makes pods of users slow or broken.
+func faults(t *testing.T, r *resilience) {
+	r.prove(t, scenario{
+		name:   "every users pod takes 5 s to answer",
+		demand: "reads degraded, orders refused, p99 ≤ 1 s; orders ready and not restarted",
+		run: func() (measured string, err error) {
+			err = r.under("users", "delay=5s", func() error {
+				sum, err := r.bounded()
+				measured = sum.String()
+				return err
+			})
+			return measured, errors.Join(err, r.settled())
+		},
+		controls: []control{r.without("breaker", "breaker and timeouts", "USERS_TIMEOUT", "1m", "USERS_TRY_TIMEOUT", "1m")},
+	})
+	r.prove(t, scenario{
+		name:     "one of three users pods takes 5 s to answer",
+		demand:   "p99 ≤ 2 × that without the fault, < 1 % not answered in full",
+		run:      r.slowOne,
+		controls: []control{r.without("ejection,latency", "ejection and regard for latency")},
+	})
+	r.prove(t, scenario{
+		name:   "one of three users pods answers 500",
+		demand: "< 1 % not answered in full",
+		run: func() (string, error) {
+			sum, err := r.underOne("status=500", 2*some)
+			return sum.String(), errors.Join(err, sum.nearlyAll())
+		},
+		controls: []control{r.without("retries,ejection", "retries and ejection")},
+	})
+	r.prove(t, scenario{
+		name:     "every users pod answers 500",
+		demand:   "calls that reach users ÷ requests at orders ≤ 1.2",
+		run:      r.amplification,
+		controls: []control{r.without("budget,breaker", "retry budget and breaker")},
+	})
+}
+
+// nearlyAll demands that less than one percent were not answered in full.
+func (a accounts) nearlyAll() error {
+	return demand(a.bad()*100 < a.Sent, "%d of %d were not answered in full", a.bad(), a.Sent)
+}
+
+// slowOne compares latency with and without a slow pod of users.
+func (r *resilience) slowOne() (string, error) {
+	healthy, err := r.during(2*some, func() error { return nil })
+	if err != nil {
+		return "", err
+	}
+	slow, err := r.underOne("delay=5s", 2*some)
+	return fmt.Sprintf("%v; without the fault p99 %.0f ms", slow, healthy.P99), errors.Join(err, slow.nearlyAll(),
+		demand(slow.P99 <= 2*healthy.P99, "p99 is %.1f ms instead of %.1f ms", slow.P99, healthy.P99))
+}
+
+// underOne puts load on orders while a fault is on at one pod of users.
+func (r *resilience) underOne(fault string, requests int) (sum accounts, err error) {
+	pods, err := r.pods("users")
+	if err != nil {
+		return sum, err
+	}
+	return sum, r.throughPod(pods[0], faultPort, func(s service) error {
+		if err := s.fault(fault); err != nil {
+			return err
+		}
+		sum, err = r.during(requests, func() error { return nil })
+		return errors.Join(err, s.fault(""))
+	})
+}
+
+// amplification compares what reaches users with what orders was asked.
+func (r *resilience) amplification() (string, error) {
+	before, err := r.asked("users")
+	if err != nil {
+		return "", err
+	}
+	var sum accounts
+	err = r.under("users", "status=500", func() (err error) {
+		sum, err = r.during(some, func() error { return nil })
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	after, err := r.asked("users")
+	calls := 0
+	for pod, count := range after {
+		calls += count - before[pod]
+	}
+	factor := float64(calls) / float64(sum.Sent)
+	return fmt.Sprintf("%d calls for %d requests: %.2f", calls, sum.Sent, factor),
+		errors.Join(err, r.settled(), demand(factor <= 1.2, "there were %.2f calls per request", factor))
+}
+
+// oneUser is a line of a pod's metrics that counts requests for one user.
+var oneUser = regexp.MustCompile(`(?m)^http_server_request_duration_seconds_count\{.*http_route="/users/\{id\}".*\} (\d+)$`)
+
+// asked is how many requests for one user each pod of users has answered.
+func (n namespace) asked(release string) (map[string]int, error) {
+	var mu sync.Mutex
+	counts := map[string]int{}
+	return counts, n.eachPodNamed(release, "5001", func(pod string, s service) error {
+		response, err := http.Get(s.url + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		counts[pod] = 0
+		for _, line := range oneUser.FindAllSubmatch(text, -1) {
+			count, _ := strconv.Atoi(string(line[1]))
+			counts[pod] += count
+		}
+		return err
+	})
+}

@@ -1,0 +1,155 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nodes drains and stops workers.
+func nodes(t *testing.T, r *resilience) {
+	r.prove(t, scenario{
+		name:     "`kubectl drain` of a worker with two users pods",
+		demand:   "0 failed or degraded; the disruption budget holds back the second eviction",
+		run:      r.drain,
+		controls: []control{r.crowded()},
+	})
+	r.prove(t, scenario{
+		name:     "a worker stopped hard",
+		demand:   "orders is without users for ≤ 15 s; what fails through the Service ends with the node's endpoints",
+		run:      r.stopped,
+		controls: []control{r.plainClient()},
+	})
+}
+
+// fullestNode is the worker with the most pods of a release, and how many it has.
+func (n namespace) fullestNode(release string) (node string, most int, err error) {
+	pods, err := n.pods(release)
+	counts := map[string]int{}
+	for _, p := range pods {
+		name := p.Spec.NodeName
+		if counts[name]++; counts[name] > most {
+			node, most = name, counts[name]
+		}
+	}
+	return node, most, err
+}
+
+// drain empties a worker that holds two or more pods of users.
+func (r *resilience) drain() (string, error) {
+	node, most, err := r.fullestNode("users")
+	if err == nil && most < 2 {
+		err = fmt.Errorf("no worker has two pods of users")
+	}
+	if err != nil {
+		return "", err
+	}
+	var log string
+	sum, err := r.during(some, func() error {
+		drained := run("bash", "-c", "kubectl drain "+node+" --ignore-daemonsets --delete-emptydir-data --timeout=3m 2>&1")
+		log = drained.text
+		return inOrder(func() error { return drained.err }, r.ready)
+	})
+	held := strings.Count(log, "would violate the pod's disruption budget")
+	return fmt.Sprintf("%v; held back %d times", sum, held), errors.Join(err,
+		kubectl("uncordon", node).err, r.restart("users", "orders"),
+		demand(sum.bad() == 0, "%d were not answered in full", sum.bad()),
+		demand(held > 0, "no eviction was held back"))
+}
+
+// ready waits until every pod of both releases is ready.
+func (n namespace) ready() error {
+	return errors.Join(
+		n.kubectl("rollout", "status", "deployment/users", "--timeout=3m").err,
+		n.kubectl("rollout", "status", "deployment/orders", "--timeout=3m").err)
+}
+
+// crowded is the control that has all pods of users on one worker, and no
+// disruption budget.
+func (r *resilience) crowded() control {
+	return control{
+		without: "disruption budget and spread",
+		off: func() error {
+			node, _, err := r.fullestNode("users")
+			if err != nil {
+				return err
+			}
+			others, err := otherWorkers(node)
+			return inOrder(
+				func() error { return err },
+				func() error { return kubectl(append([]string{"cordon"}, others...)...).err },
+				func() error {
+					return r.untilReplaced("users", func() error {
+						return r.upgrade("users", "users", "--set=podDisruptionBudget.enabled=false", "--set-json=podAnnotations="+`{"crowded": "yes"}`,
+							"--set-json=topologySpreadConstraints="+`[{"maxSkew": 9, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]`)
+					})
+				},
+				func() error { return kubectl(append([]string{"uncordon"}, others...)...).err })
+		},
+		on: func() error {
+			return r.untilReplaced("users", func() error {
+				return r.upgrade("users", "users", "--set=podDisruptionBudget.enabled=true", "--set-json=podAnnotations={}", "--set-json=topologySpreadConstraints=[]")
+			})
+		},
+	}
+}
+
+// otherWorkers are the workers but for one.
+func otherWorkers(node string) (others []string, err error) {
+	list := kubectl("get", "nodes", "--selector=!node-role.kubernetes.io/control-plane", "--output=jsonpath={.items[*].metadata.name}")
+	for _, name := range strings.Fields(list.text) {
+		if name != node {
+			others = append(others, name)
+		}
+	}
+	return others, list.err
+}
+
+// stopped stops the engine under a worker, as a power cut would, until
+// Kubernetes has taken its endpoints away; then it starts the worker again.
+func (r *resilience) stopped() (string, error) {
+	node, _, err := r.fullestNode("users")
+	if err != nil {
+		return "", err
+	}
+	var began time.Time
+	sum, err := r.during(some, func() error {
+		began = time.Now()
+		return inOrder(
+			func() error { return run("docker", "kill", node).err },
+			func() error {
+				return kubectl("wait", "node", node, "--for=condition=Ready=Unknown", "--timeout=3m").err
+			},
+			func() error { time.Sleep(20 * time.Second); return nil }) // what fails then, fails for good
+	})
+	ended := time.Now()
+	err = errors.Join(err, r.started(node))
+	calls, entry := since(began, sum.LastDegraded), since(began, sum.LastFailed)
+	return fmt.Sprintf("calls to users failed for %.1f s, entry through the Service for %.1f s; %v", calls.Seconds(), entry.Seconds(), sum),
+		errors.Join(err,
+			demand(calls <= 15*time.Second, "calls to users failed for %v", calls),
+			demand(ended.Sub(began)-entry > 5*time.Second, "what comes through the Service fails to the end"))
+}
+
+// since is the time from a moment to another in Unix milliseconds; 0 where there
+// was none.
+func since(began time.Time, milliseconds int64) time.Duration {
+	if milliseconds == 0 {
+		return 0
+	}
+	return max(0, time.UnixMilli(milliseconds).Sub(began))
+}
+
+// started starts a worker again, and spreads the pods anew.
+func (r *resilience) started(node string) error {
+	return inOrder(
+		func() error { return run("docker", "start", node).err },
+		func() error { return kubectl("wait", "node", node, "--for=condition=Ready", "--timeout=3m").err },
+		r.ready,
+		func() error { return r.restart("users", "orders") },
+		r.settled)
+}

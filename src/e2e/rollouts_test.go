@@ -1,0 +1,108 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// rollouts replaces pods in all usual ways.
+func rollouts(t *testing.T, r *resilience) {
+	for _, s := range []struct {
+		releases []string
+		controls []control
+	}{
+		{[]string{"users"}, []control{r.hasty("users", "drain delay of users and retries", r.without("retries", ""))}},
+		{[]string{"orders"}, []control{r.hasty("orders", "drain delay")}},
+		{[]string{"users", "orders"}, nil},
+	} {
+		r.prove(t, scenario{
+			name:     "rolling restart of " + strings.Join(s.releases, " and of "),
+			demand:   "0 failed or degraded, every pod replaced",
+			run:      func() (string, error) { return r.faultless(func() error { return r.restart(s.releases...) }) },
+			controls: s.controls,
+		})
+	}
+	r.prove(t, scenario{
+		name:   "`helm upgrade` of orders to a version with one more migration, and `helm rollback`",
+		demand: "0 failed or degraded, every pod replaced",
+		run:    func() (string, error) { return r.faultless(r.upAndBack) },
+	})
+}
+
+// faultless demands that no request fails while something happens, and none is
+// answered without its user.
+func (r *resilience) faultless(do func() error) (string, error) {
+	sum, err := r.during(r.requests, r.again(r.requests, do))
+	if err == nil {
+		err = demand(sum.bad() == 0, "%d were not answered in full", sum.bad())
+	}
+	return sum.String(), err
+}
+
+// restart replaces every pod of some releases, and waits until none of the old
+// ones is left.
+func (n namespace) restart(releases ...string) error {
+	var steps []func() error
+	for _, release := range releases {
+		steps = append(steps, func() error {
+			return n.untilReplaced(release, func() error {
+				return inOrder(
+					func() error { return n.kubectl("rollout", "restart", "deployment/"+release).err },
+					func() error { return n.kubectl("rollout", "status", "deployment/"+release, "--timeout=3m").err })
+			})
+		})
+	}
+	return atOnce(steps...)
+}
+
+// upAndBack upgrades orders to the next version, which migrates the schema, and
+// goes back to this one on the migrated schema.
+func (r *resilience) upAndBack() error {
+	version, err := appVersion("orders")
+	if err != nil {
+		return err
+	}
+	return inOrder(
+		func() error {
+			return r.untilReplaced("orders", func() error { return r.upgrade("orders", "orders", "--set=image.tag="+version+"-next") })
+		},
+		func() error { return r.schemaIs("orders", "90000") },
+		func() error {
+			return r.untilReplaced("orders", func() error { return r.helm("rollback", "orders", "--wait", "--timeout=3m").err })
+		})
+}
+
+// schemaIs demands the version of a service's schema.
+func (n namespace) schemaIs(service, version string) error {
+	got, err := n.psql(service, "SELECT max(version_id) FROM goose_db_version WHERE is_applied")
+	if err == nil && got != version {
+		err = unmet{"the schema of " + service + " has version " + got}
+	}
+	return err
+}
+
+// psql asks a service's database, as its superuser.
+func (n namespace) psql(database, statement string) (string, error) {
+	r := runOn(statement, "kubectl", "--namespace="+string(n), "exec", "--stdin", "postgres-0", "--",
+		"psql", "--username=postgres", "--dbname="+database, "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
+	return strings.TrimSpace(r.text), r.err
+}
+
+// hasty is the control that lets a release's pods end at once, under twice the
+// load, perhaps with another mechanism off besides.
+func (r *resilience) hasty(release, said string, more ...control) control {
+	drain := func(seconds string, rate int) func() error {
+		return func() error {
+			r.rate, r.requests = rate, min(requests(), 3*some)
+			return r.upgrade(release, release, "--set=config.drainDelaySeconds="+seconds)
+		}
+	}
+	off, on := []func() error{drain("0", 2*steady)}, []func() error{drain("5", steady)}
+	for _, c := range more {
+		off, on = append(off, c.off), append(on, c.on)
+	}
+	on = append(on, func() error { r.requests = requests(); return nil })
+	return control{said, func() error { return inOrder(off...) }, func() error { return inOrder(on...) }}
+}
