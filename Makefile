@@ -57,6 +57,7 @@ test: ## Run every test with the race detector, on SQLite and PostgreSQL
 	@$(MAKE) --no-print-directory postgres-available
 	@[ -n '$(RACE)' ] || { echo "There is no C compiler: tests run without the race detector."; [ "$$CI" != true ]; }
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m $$(go list ./src/... | grep -v '$(CHARTTEST)$$')
+	cd src/e2e && go test ./results
 
 .PHONY: postgres-available
 postgres-available:

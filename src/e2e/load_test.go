@@ -20,19 +20,18 @@ import (
 // generator is a pod from which load goes to orders, through its Service.
 type generator struct {
 	shell
-	base   string // URL of orders
-	prefix string // stands in front of the load program's command
+	base string // URL of orders
 }
 
 // accounts are what the load program reports; it says what they mean.
 type accounts struct {
 	Sent, Orders, Failed, Degraded, Refused, Resent int
 
-	Why                      map[string]int
-	Created                  []int64
-	LastFailed, LastDegraded int64
-	P50, P99, Max, OrdersP99 float64
-	Seconds                  float64
+	Why                          map[string]int
+	Created                      []int64
+	LastFailed, LastDegraded     int64
+	P50, P99, OrdersP99, GoodP99 float64
+	Seconds                      float64
 }
 
 func (a accounts) String() string {
@@ -119,7 +118,7 @@ func (g generator) send(flags ...string) (accounts, error) {
 func (g generator) start(flags ...string) (end func() (accounts, error), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	command := exec.CommandContext(ctx, "kubectl", "--namespace="+string(g.namespace), "exec", "--stdin", g.pod, "--container="+g.container,
-		"--", "sh", "-c", g.prefix+"/tmp/load -url="+g.base+" "+strings.Join(flags, " "))
+		"--", "sh", "-c", "exec /tmp/load -url="+g.base+" "+strings.Join(flags, " "))
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	stdin, err := command.StdinPipe()
