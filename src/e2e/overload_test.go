@@ -13,7 +13,7 @@ import (
 func overload(t *testing.T, r *resilience) {
 	r.prove(t, scenario{
 		name:     "4 × the orders that saturate it, each commit taking 0.1 s",
-		demand:   "goodput ≥ 80 % of its peak with p99 ≤ 1 s, /health ≤ 100 ms, 0 restarts",
+		demand:   "goodput ≥ 80 % of its peak with p99 ≤ 3 × its p99, /health ≤ 100 ms, 0 restarts",
 		run:      r.flood,
 		controls: []control{r.unlimited()},
 	})
@@ -40,11 +40,11 @@ func (r *resilience) flood() (measured string, err error) {
 	})
 	after, failed := r.restartsOfBoth()
 	share := sum.good() / peak.good()
-	return fmt.Sprintf("peak %.0f/s; of %d/s %.0f/s are answered (%.0f %%) with p99 %.0f ms, /health p99 %.0f ms; %v",
-			peak.good(), rate, sum.good(), 100*share, sum.GoodP99, health.P99, sum),
+	return fmt.Sprintf("peak %.0f/s with p99 %.0f ms; of %d/s %.0f/s are answered (%.0f %%) with p99 %.0f ms, /health p99 %.0f ms; %v",
+			peak.good(), peak.GoodP99, rate, sum.good(), 100*share, sum.GoodP99, health.P99, sum),
 		errors.Join(err, failed, r.commitDelay("0"), r.settled(),
 			demand(share >= 0.8, "goodput fell to %.0f %%", 100*share),
-			demand(sum.GoodP99 <= 1000, "p99 of what was answered is %.0f ms", sum.GoodP99),
+			demand(sum.GoodP99 <= 3*peak.GoodP99, "p99 of what was answered is %.0f ms", sum.GoodP99),
 			demand(health.Failed == 0 && health.P99 <= 100, "/health took %.0f ms", health.P99),
 			demand(after == before, "there were %d restarts", after-before))
 }

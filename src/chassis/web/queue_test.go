@@ -88,3 +88,23 @@ func TestACallerWhoLeavesTheQueueIs499(t *testing.T) {
 		require.Equal(t, "INFO", s.line(t)["level"])
 	})
 }
+
+func TestOneLineASecondTellsOfRefusedRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, release := occupied(t)
+		defer release()
+		for range 2 {
+			const calls = 3
+			for range calls {
+				require.Equal(t, http.StatusServiceUnavailable, s.ask("GET", "/things").Code)
+			}
+			time.Sleep(time.Second)
+		}
+		lines := s.log.Lines(t, "requests were refused because the service is busy")
+		require.Len(t, lines, 2)
+		for _, line := range lines {
+			require.Equal(t, "WARN", line["level"])
+			require.EqualValues(t, 3, line["count"])
+		}
+	})
+}

@@ -92,13 +92,19 @@ func (rt *route) serveTraced(x *exchange, r *http.Request) {
 	rt.record(ctx, x, r, level(x))
 }
 
-// refuse answers a request for which there is no place. It makes no span: the
-// less a refusal costs, the more is left for the requests that are served.
+// refuse answers a request for which there is no place. It makes no span, and a
+// log line only at debug level: the less a refusal costs, the more is left for
+// the requests that are served.
 func (rt *route) refuse(x *exchange, r *http.Request) {
 	ctx := rt.identify(r)
 	busy := failure.New(failure.Unavailable, "The service is busy; try again shortly.")
 	rt.fail(x, r.WithContext(ctx), shown(ctx, busy)) // The caller may have left the queue.
-	rt.record(ctx, x, r, level(x))
+	if x.status != http.StatusServiceUnavailable {
+		rt.record(ctx, x, r, level(x))
+		return
+	}
+	rt.record(ctx, x, r, slog.LevelDebug)
+	rt.router.countRefusal()
 }
 
 // identify gives a request without a span a trace id all the same, because a

@@ -29,6 +29,8 @@ const Unmatched = "unmatched"
 const (
 	maxWait       = 200 * time.Millisecond
 	queuePerPlace = 4
+
+	refusalsEvery = time.Second
 )
 
 // Handler answers a request or returns why it could not. The router turns the
@@ -50,6 +52,7 @@ type Router struct {
 	fault      func(context.Context) error
 	open       atomic.Bool
 	draining   atomic.Bool
+	refused    atomic.Int64 // requests, since the log last told of them
 }
 
 // NewRouter returns a router without routes that serves at most maxInFlight
@@ -134,6 +137,15 @@ func (rt *Router) queue(ctx context.Context) bool {
 func (rt *Router) leave() {
 	rt.metrics.active.Dec()
 	<-rt.places
+}
+
+// countRefusal has one line a second tell of refused requests.
+func (rt *Router) countRefusal() {
+	if rt.refused.Add(1) == 1 {
+		time.AfterFunc(refusalsEvery, func() {
+			rt.log.Warn("requests were refused because the service is busy", slog.Int64("count", rt.refused.Swap(0)))
+		})
+	}
 }
 
 // ServeHTTP answers one request.

@@ -230,7 +230,7 @@ func TestBeyondTheLimitRequestsAreRefusedAndHealthAnswers(t *testing.T) {
 	require.Less(t, time.Since(began), 100*time.Millisecond)
 	require.Equal(t, map[string]uint64{"GET /things 503": 1, "GET unmatched 503": 1, "GET /health 200": 1}, s.counted(t))
 	for _, line := range s.log.Lines(t, "request")[:2] {
-		require.Equal(t, "WARN", line["level"])
+		require.Equal(t, "DEBUG", line["level"])
 	}
 
 	close(release)
