@@ -5,24 +5,37 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// nodes drains and stops workers.
+// nodes stops and drains workers.
 func nodes(t *testing.T, r *resilience) {
-	r.prove(t, scenario{
-		name:     "`kubectl drain` of a worker with two users pods",
-		demand:   "0 failed or degraded; the disruption budget holds back the second eviction",
-		run:      r.drain,
-		controls: []control{r.crowded()},
-	})
 	r.prove(t, scenario{
 		name:     "a worker stopped hard",
 		demand:   "orders is without users for ≤ 15 s; what fails through the Service ends with the node's endpoints",
 		run:      r.stopped,
 		controls: []control{r.plainClient()},
+	})
+	if withControls() {
+		r.prove(t, scenario{
+			name:   "the same with `--node-monitor-grace-period=20s`",
+			demand: "the same",
+			run: func() (measured string, err error) {
+				if err = setGracePeriod("20s"); err == nil {
+					measured, err = r.stopped()
+				}
+				return measured, errors.Join(err, setGracePeriod(""))
+			},
+		})
+	}
+	r.prove(t, scenario{
+		name:     "`kubectl drain` of a worker with two users pods",
+		demand:   "0 failed or degraded; the disruption budget holds back the second eviction",
+		run:      r.drain,
+		controls: []control{r.crowded()},
 	})
 }
 
@@ -53,10 +66,10 @@ func (r *resilience) drain() (string, error) {
 		drained := run("bash", "-c", "kubectl drain "+node+" --ignore-daemonsets --delete-emptydir-data --timeout=3m 2>&1")
 		log = drained.text
 		return inOrder(func() error { return drained.err }, r.ready)
-	})
+	}, "-rate="+strconv.Itoa(gentle))
 	held := strings.Count(log, "would violate the pod's disruption budget")
 	return fmt.Sprintf("%v; held back %d times", sum, held), errors.Join(err,
-		kubectl("uncordon", node).err, r.restart("users", "orders"),
+		kubectl("uncordon", node).err,
 		demand(sum.bad() == 0, "%d were not answered in full", sum.bad()),
 		demand(held > 0, "no eviction was held back"))
 }
@@ -144,12 +157,47 @@ func since(began time.Time, milliseconds int64) time.Duration {
 	return max(0, time.UnixMilli(milliseconds).Sub(began))
 }
 
-// started starts a worker again, and spreads the pods anew.
+// started starts a worker again, and waits for its pods.
 func (r *resilience) started(node string) error {
 	return inOrder(
 		func() error { return run("docker", "start", node).err },
 		func() error { return kubectl("wait", "node", node, "--for=condition=Ready", "--timeout=3m").err },
-		r.ready,
-		func() error { return r.restart("users", "orders") },
 		r.settled)
+}
+
+// setGracePeriod has the control plane wait so long for a worker that does not
+// report before it takes it for lost; an empty one is the default.
+func setGracePeriod(period string) error {
+	before, err := managerLease()
+	if err != nil {
+		return err
+	}
+	const manifest = "/etc/kubernetes/manifests/kube-controller-manager.yaml"
+	edit := "/--node-monitor-grace-period/d"
+	if period != "" {
+		edit += `; /- kube-controller-manager$/a\    - --node-monitor-grace-period=` + period
+	}
+	return inOrder(
+		func() error {
+			node := kubectl("get", "nodes", "--selector=node-role.kubernetes.io/control-plane", "--output=jsonpath={.items[0].metadata.name}")
+			if node.err != nil {
+				return node.err
+			}
+			return run("docker", "exec", node.text, "sed", "--in-place", edit, manifest).err
+		},
+		func() error {
+			return eventually(2*time.Minute, func() error {
+				now, err := managerLease()
+				if err == nil && now == before {
+					err = errors.New("kube-controller-manager has not been started anew")
+				}
+				return err
+			})
+		})
+}
+
+// managerLease names the process that leads the control plane's controllers.
+func managerLease() (string, error) {
+	r := kubectl("--namespace=kube-system", "get", "lease", "kube-controller-manager", "--output=jsonpath={.spec.holderIdentity}")
+	return r.text, r.err
 }

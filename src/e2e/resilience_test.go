@@ -24,7 +24,7 @@ func TestResilience(t *testing.T) {
 	must(t, "users and orders install with three pods each", func() error {
 		return atOnce(func() error { return n.installThree("users") }, func() error { return n.installThree("orders") })
 	})
-	r := &resilience{namespace: n, rate: steady, requests: requests()}
+	r := &resilience{namespace: n, rate: gentle, requests: requests()}
 	must(t, "a pod is there that makes load", func() (err error) { r.load, err = n.newGenerator(); return err })
 	for _, group := range []struct {
 		name   string
@@ -49,8 +49,9 @@ func (n namespace) installThree(release string) error {
 }
 
 const (
-	// steady is a load, in requests a second, that leaves room on two cores.
-	steady = 100
+	// steady is a load, in requests a second, that leaves room on two cores, and
+	// gentle one that does so while containers are started.
+	steady, gentle = 100, 60
 	// some is how many requests a scenario sends that is bounded by what happens.
 	some = 1500
 )
@@ -59,25 +60,14 @@ const (
 type resilience struct {
 	namespace
 	load      generator
-	rate      int      // requests a second
+	rate      int      // requests a second during a rollout
 	requests  int      // that a rollout must withstand
 	killFlags []string // of the load while processes are killed
 }
 
 // during puts load on orders while something happens.
 func (r *resilience) during(requests int, do func() error, flags ...string) (accounts, error) {
-	return r.load.during(do, append([]string{"-rate=" + strconv.Itoa(r.rate), "-requests=" + strconv.Itoa(requests)}, flags...)...)
-}
-
-// again lets something happen again and again, for as long as some requests take.
-func (r *resilience) again(requests int, do func() error) func() error {
-	return func() error {
-		for began := time.Now(); ; {
-			if err := do(); err != nil || time.Since(began) > time.Duration(requests/r.rate)*time.Second {
-				return err
-			}
-		}
-	}
+	return r.load.during(do, append([]string{"-rate=" + strconv.Itoa(steady), "-requests=" + strconv.Itoa(requests)}, flags...)...)
 }
 
 // scenario is something that happens under load, and what must hold then.
@@ -120,7 +110,7 @@ func (r *resilience) prove(t *testing.T, s scenario) {
 		must(t, "all is well again", r.settled)
 	}
 	for _, c := range s.controls {
-		if os.Getenv("E2E_CONTROLS") != "" {
+		if withControls() {
 			result.Controls = append(result.Controls, r.seen(t, s, c))
 		}
 	}
@@ -134,26 +124,35 @@ func (r *resilience) prove(t *testing.T, s scenario) {
 	}
 }
 
+// withControls says whether the run is the full one.
+func withControls() bool { return os.Getenv("E2E_CONTROLS") != "" }
+
 // seen demands that a scenario misses its demand while a mechanism is off.
 func (r *resilience) seen(t *testing.T, s scenario, c control) (made results.Control) {
 	t.Helper()
 	made.Without = c.without
 	made.Red = check(t, s.name+", without "+c.without+", is red", func() error {
-		if err := c.off(); err != nil {
-			return err
-		}
-		measured, err := s.run()
-		made.Measured = measured
-		fmt.Println("             ", made.Measured)
-		if u := (unmet{}); errors.As(err, &u) {
-			fmt.Println("              as it has to be:", u.why)
-			err = nil
-		} else if err == nil {
-			err = errors.New("it holds all the same")
+		err := c.off()
+		if err == nil {
+			made.Measured, err = s.run()
+			fmt.Println("             ", made.Measured)
+			err = red(err)
 		}
 		return errors.Join(err, c.on(), r.settled())
 	})
 	return made
+}
+
+// red demands of a scenario that its demand was missed.
+func red(err error) error {
+	if u := (unmet{}); errors.As(err, &u) {
+		fmt.Println("              as it has to be:", u.why)
+		return nil
+	}
+	if err == nil {
+		err = errors.New("it holds all the same")
+	}
+	return err
 }
 
 // settled waits until every pod is ready and orders answers in full.

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // rollouts replaces pods in all usual ways.
@@ -34,11 +36,22 @@ func rollouts(t *testing.T, r *resilience) {
 // faultless demands that no request fails while something happens, and none is
 // answered without its user.
 func (r *resilience) faultless(do func() error) (string, error) {
-	sum, err := r.during(r.requests, r.again(r.requests, do))
+	sum, err := r.during(r.requests, r.again(do), "-rate="+strconv.Itoa(r.rate))
 	if err == nil {
 		err = demand(sum.bad() == 0, "%d were not answered in full", sum.bad())
 	}
 	return sum.String(), err
+}
+
+// again lets something happen again and again, for as long as the requests take.
+func (r *resilience) again(do func() error) func() error {
+	return func() error {
+		for began := time.Now(); ; {
+			if err := do(); err != nil || time.Since(began) > time.Duration(r.requests/r.rate)*time.Second {
+				return err
+			}
+		}
+	}
 }
 
 // restart replaces every pod of some releases, and waits until none of the old
@@ -95,11 +108,11 @@ func (n namespace) psql(database, statement string) (string, error) {
 func (r *resilience) hasty(release, said string, more ...control) control {
 	drain := func(seconds string, rate int) func() error {
 		return func() error {
-			r.rate, r.requests = rate, min(requests(), 3*some)
+			r.rate, r.requests = rate, min(requests(), 2*some)
 			return r.upgrade(release, release, "--set=config.drainDelaySeconds="+seconds)
 		}
 	}
-	off, on := []func() error{drain("0", 2*steady)}, []func() error{drain("5", steady)}
+	off, on := []func() error{drain("0", 2*gentle)}, []func() error{drain("5", gentle)}
 	for _, c := range more {
 		off, on = append(off, c.off), append(on, c.on)
 	}

@@ -30,7 +30,7 @@ func (r *resilience) shares() (string, error) {
 			func() error { return r.scale("users", 4) },
 			func() (err error) { share, err = r.shareAfter(15*time.Second, 10*time.Second); return err },
 			func() error { return r.scale("users", 2) })
-	}, "-fresh=0", "-posts=0")
+	}, "-fresh=0", "-posts=0", "-rate=120")
 	return fmt.Sprintf("%.2f; %v", share, sum), errors.Join(err, r.scale("users", 3),
 		demand(share <= 1.3, "the busiest pod has %.2f times the calls of the idlest", share),
 		demand(sum.bad() == 0, "%d were not answered in full", sum.bad()))
