@@ -19,24 +19,25 @@ func nodes(t *testing.T, r *resilience) {
 		run:      r.stopped,
 		controls: []control{r.plainClient()},
 	})
-	if withControls() {
-		r.prove(t, scenario{
-			name:   "the same with `--node-monitor-grace-period=20s`",
-			demand: "the same",
-			run: func() (measured string, err error) {
-				if err = setGracePeriod("20s"); err == nil {
-					measured, err = r.stopped()
-				}
-				return measured, errors.Join(err, setGracePeriod(""))
-			},
-		})
-	}
 	r.prove(t, scenario{
 		name:     "`kubectl drain` of a worker with two users pods",
 		demand:   "0 failed or degraded; the disruption budget holds back the second eviction",
 		run:      r.drain,
 		controls: []control{r.crowded()},
 	})
+	if withControls() {
+		r.prove(t, scenario{
+			name:   "a worker stopped hard, with `--node-monitor-grace-period=20s`",
+			demand: "the same, sooner",
+			run: func() (measured string, err error) {
+				err = inOrder(
+					func() error { return r.restart("users", "orders") }, // over both workers again
+					func() error { return setGracePeriod("20s") },
+					func() (err error) { measured, err = r.stopped(); return err })
+				return measured, errors.Join(err, setGracePeriod(""))
+			},
+		})
+	}
 }
 
 // fullestNode is the worker with the most pods of a release, and how many it has.
@@ -98,22 +99,27 @@ func (r *resilience) crowded() control {
 				func() error {
 					return r.untilReplaced("users", func() error {
 						return r.upgrade("users", "users", "--set=podDisruptionBudget.enabled=false", "--set-json=podAnnotations="+`{"crowded": "yes"}`,
-							"--set-json=topologySpreadConstraints="+`[{"maxSkew": 9, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]`)
+							"--set-json=topologySpreadConstraints="+`[{"maxSkew": 9, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}]`)
 					})
 				},
 				func() error { return kubectl(append([]string{"uncordon"}, others...)...).err })
 		},
 		on: func() error {
-			return r.untilReplaced("users", func() error {
-				return r.upgrade("users", "users", "--set=podDisruptionBudget.enabled=true", "--set-json=podAnnotations={}", "--set-json=topologySpreadConstraints=[]")
-			})
+			return inOrder(
+				func() error { return kubectl("uncordon", "--selector="+worker).err },
+				func() error {
+					return r.upgrade("users", "users", "--set=podDisruptionBudget.enabled=true", "--set-json=podAnnotations={}", "--set-json=topologySpreadConstraints=[]")
+				})
 		},
 	}
 }
 
+// worker selects the nodes that are none of the control plane.
+const worker = "!node-role.kubernetes.io/control-plane"
+
 // otherWorkers are the workers but for one.
 func otherWorkers(node string) (others []string, err error) {
-	list := kubectl("get", "nodes", "--selector=!node-role.kubernetes.io/control-plane", "--output=jsonpath={.items[*].metadata.name}")
+	list := kubectl("get", "nodes", "--selector="+worker, "--output=jsonpath={.items[*].metadata.name}")
 	for _, name := range strings.Fields(list.text) {
 		if name != node {
 			others = append(others, name)
@@ -124,28 +130,36 @@ func otherWorkers(node string) (others []string, err error) {
 
 // stopped stops the engine under a worker, as a power cut would, until
 // Kubernetes has taken its endpoints away; then it starts the worker again.
-func (r *resilience) stopped() (string, error) {
-	node, _, err := r.fullestNode("users")
-	if err != nil {
-		return "", err
-	}
-	var began time.Time
-	sum, err := r.during(some, func() error {
-		began = time.Now()
-		return inOrder(
-			func() error { return run("docker", "kill", node).err },
-			func() error {
-				return kubectl("wait", "node", node, "--for=condition=Ready=Unknown", "--timeout=3m").err
-			},
-			func() error { time.Sleep(20 * time.Second); return nil }) // what fails then, fails for good
-	})
-	ended := time.Now()
-	err = errors.Join(err, r.started(node))
-	calls, entry := since(began, sum.LastDegraded), since(began, sum.LastFailed)
-	return fmt.Sprintf("calls to users failed for %.1f s, entry through the Service for %.1f s; %v", calls.Seconds(), entry.Seconds(), sum),
-		errors.Join(err,
+// users takes its time meanwhile, so that orders has several connections.
+func (r *resilience) stopped() (measured string, err error) {
+	return measured, r.under("users", "delay=100ms", func() error {
+		node, _, err := r.fullestNode("users")
+		if err != nil {
+			return err
+		}
+		var began, ended time.Time
+		sum, err := r.during(some, func() error {
+			began = time.Now()
+			err := lost(node)
+			ended = time.Now()
+			return err
+		})
+		calls, entry := since(began, sum.LastDegraded), since(began, sum.LastFailed)
+		measured = fmt.Sprintf("calls to users failed for %.1f s, entry through the Service for %.1f s; %v", calls.Seconds(), entry.Seconds(), sum)
+		return errors.Join(err, r.started(node),
 			demand(calls <= 15*time.Second, "calls to users failed for %v", calls),
 			demand(ended.Sub(began)-entry > 5*time.Second, "what comes through the Service fails to the end"))
+	})
+}
+
+// lost stops a worker and waits until Kubernetes has missed it for a while.
+func lost(node string) error {
+	return inOrder(
+		func() error { return run("docker", "kill", node).err },
+		func() error {
+			return kubectl("wait", "node", node, "--for=condition=Ready=Unknown", "--timeout=3m").err
+		},
+		func() error { time.Sleep(20 * time.Second); return nil }) // what fails then, fails for good
 }
 
 // since is the time from a moment to another in Unix milliseconds; 0 where there
