@@ -28,8 +28,13 @@ func (r *resilience) upAndDown() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	up, err := r.during(0, func() error { return r.replicasBecome("orders", func(n int) bool { return n > 3 }) })
-	down, failed := r.load.during(func() error { return r.replicasBecome("orders", func(n int) bool { return n == 3 }) }, "-rate=2", "-requests=10")
+	up, err := r.during(0, func() error {
+		return inOrder(
+			func() error { return r.replicasBecome("orders", func(n int) bool { return n > 3 }) },
+			r.ready,
+			func() error { time.Sleep(5 * time.Second); return nil }) // until the new pods have their share
+	})
+	down, failed := r.load.during(func() error { return r.replicasBecome("orders", func(n int) bool { return n == 3 }) }, "-rate=10", "-requests=10")
 	return fmt.Sprintf("more than 3 pods after %.0f s of load (%v), 3 again %.0f s after it (%v)", up.Seconds, up, down.Seconds, down), errors.Join(err, failed,
 		r.upgrade("orders", "orders", "--set=autoscaling.enabled=false", "--set-json=autoscaling.behavior={}"),
 		r.scale("orders", 3),

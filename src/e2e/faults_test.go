@@ -73,18 +73,19 @@ func (r *resilience) underOne(fault string, requests int) (sum accounts, err err
 	if err != nil {
 		return sum, err
 	}
-	return sum, r.throughPod(pods[0], faultPort, func(s service) error {
+	err = r.throughPod(pods[0], faultPort, func(s service) error {
 		if err := s.fault(fault); err != nil {
 			return err
 		}
 		sum, err = r.during(requests, func() error { return nil })
 		return errors.Join(err, s.fault(""))
 	})
+	return sum, err
 }
 
 // amplification compares what reaches users with what orders was asked.
 func (r *resilience) amplification() (string, error) {
-	before, err := r.asked("users")
+	before, err := r.asked()
 	if err != nil {
 		return "", err
 	}
@@ -96,24 +97,27 @@ func (r *resilience) amplification() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := r.asked("users")
-	calls := 0
+	after, err := r.asked()
+	var calls int
 	for pod, count := range after {
 		calls += count - before[pod]
 	}
+	if calls == 0 {
+		err = errors.Join(err, errors.New("no call was counted"))
+	}
 	factor := float64(calls) / float64(sum.Sent)
 	return fmt.Sprintf("%d calls for %d requests: %.2f", calls, sum.Sent, factor),
-		errors.Join(err, r.settled(), demand(factor <= 1.2, "there were %.2f calls per request", factor))
+		errors.Join(err, r.settled(), demand(sum.bad() == sum.Sent, "%d of %d were answered in full", sum.Sent-sum.bad(), sum.Sent), demand(factor <= 1.2, "there were %.2f calls per request", factor))
 }
 
 // oneUser is a line of a pod's metrics that counts requests for one user.
 var oneUser = regexp.MustCompile(`(?m)^http_server_request_duration_seconds_count\{.*http_route="/users/\{id\}".*\} (\d+)$`)
 
 // asked is how many requests for one user each pod of users has answered.
-func (n namespace) asked(release string) (map[string]int, error) {
+func (n namespace) asked() (map[string]int, error) {
 	var mu sync.Mutex
 	counts := map[string]int{}
-	return counts, n.eachPodNamed(release, "5001", func(pod string, s service) error {
+	err := n.eachPodNamed("users", "5001", func(pod string, s service) error {
 		response, err := http.Get(s.url + "/metrics")
 		if err != nil {
 			return err
@@ -129,4 +133,5 @@ func (n namespace) asked(release string) (map[string]int, error) {
 		}
 		return err
 	})
+	return counts, err
 }

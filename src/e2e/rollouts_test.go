@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func rollouts(t *testing.T, r *resilience) {
 // faultless demands that no request fails while something happens, and none is
 // answered without its user.
 func (r *resilience) faultless(do func() error) (string, error) {
-	sum, err := r.during(r.requests, r.again(do), "-rate="+strconv.Itoa(r.rate))
+	sum, err := r.during(r.requests, r.again(do), "-rate="+strconv.Itoa(gentle))
 	if err == nil {
 		err = demand(sum.bad() == 0, "%d were not answered in full", sum.bad())
 	}
@@ -47,7 +48,7 @@ func (r *resilience) faultless(do func() error) (string, error) {
 func (r *resilience) again(do func() error) func() error {
 	return func() error {
 		for began := time.Now(); ; {
-			if err := do(); err != nil || time.Since(began) > time.Duration(r.requests/r.rate)*time.Second {
+			if err := do(); err != nil || time.Since(began) > time.Duration(r.requests/gentle)*time.Second {
 				return err
 			}
 		}
@@ -77,14 +78,9 @@ func (r *resilience) upAndBack() error {
 	if err != nil {
 		return err
 	}
-	return inOrder(
-		func() error {
-			return r.untilReplaced("orders", func() error { return r.upgrade("orders", "orders", "--set=image.tag="+version+"-next") })
-		},
-		func() error { return r.schemaIs("orders", "90000") },
-		func() error {
-			return r.untilReplaced("orders", func() error { return r.helm("rollback", "orders", "--wait", "--timeout=3m").err })
-		})
+	up := r.untilReplaced("orders", func() error { return r.upgrade("orders", "orders", "--set=image.tag="+version+"-next") })
+	return errors.Join(up, r.schemaIs("orders", "90000"),
+		r.untilReplaced("orders", func() error { return r.helm("rollback", "orders", "--wait", "--timeout=3m").err }))
 }
 
 // schemaIs demands the version of a service's schema.
@@ -103,19 +99,27 @@ func (n namespace) psql(database, statement string) (string, error) {
 	return strings.TrimSpace(r.text), r.err
 }
 
-// hasty is the control that lets a release's pods end at once, under twice the
-// load, perhaps with another mechanism off besides.
+// hasty is the control that lets a release's pods end at once, perhaps with
+// another mechanism off besides.
 func (r *resilience) hasty(release, said string, more ...control) control {
-	drain := func(seconds string, rate int) func() error {
-		return func() error {
-			r.rate, r.requests = rate, min(requests(), 2*some)
-			return r.upgrade(release, release, "--set=config.drainDelaySeconds="+seconds)
-		}
+	drain := func(seconds string) error {
+		return r.upgrade(release, release, "--set=config.drainDelaySeconds="+seconds)
 	}
-	off, on := []func() error{drain("0", 2*gentle)}, []func() error{drain("5", gentle)}
-	for _, c := range more {
-		off, on = append(off, c.off), append(on, c.on)
+	return control{
+		without: said,
+		off: func() error {
+			err := drain("0")
+			for _, c := range more {
+				err = errors.Join(err, c.off())
+			}
+			return err
+		},
+		on: func() error {
+			err := drain("5")
+			for _, c := range more {
+				err = errors.Join(err, c.on())
+			}
+			return err
+		},
 	}
-	on = append(on, func() error { r.requests = requests(); return nil })
-	return control{said, func() error { return inOrder(off...) }, func() error { return inOrder(on...) }}
 }

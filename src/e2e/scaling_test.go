@@ -28,7 +28,7 @@ func (r *resilience) shares() (string, error) {
 	sum, err := r.during(some, func() error {
 		return inOrder(
 			func() error { return r.scale("users", 4) },
-			func() (err error) { share, err = r.shareAfter(15*time.Second, 10*time.Second); return err },
+			func() (err error) { share, err = r.shareAfter(15*time.Second, 20*time.Second); return err },
 			func() error { return r.scale("users", 2) })
 	}, "-fresh=0", "-posts=0", "-rate=120")
 	return fmt.Sprintf("%.2f; %v", share, sum), errors.Join(err, r.scale("users", 3),
@@ -59,16 +59,19 @@ func (n namespace) scale(release string, replicas int) error {
 // compares the calls that the busiest and the idlest of users get in some time.
 func (r *resilience) shareAfter(wait, during time.Duration) (float64, error) {
 	time.Sleep(wait) // what is promised
-	before, err := r.asked("users")
+	before, err := r.asked()
 	if err != nil {
 		return 0, err
 	}
 	time.Sleep(during)
-	after, err := r.asked("users")
+	after, err := r.asked()
 	least, most := math.Inf(1), 0.0
 	for pod, count := range after {
 		calls := float64(count - before[pod])
 		least, most = min(least, calls), max(most, calls)
+	}
+	if most == 0 {
+		err = errors.Join(err, errors.New("no call was counted"))
 	}
 	return most / max(least, 1), err
 }

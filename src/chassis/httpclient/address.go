@@ -13,7 +13,7 @@ const (
 	decay = 2 * time.Second
 	// leastLatency is what every address is taken to need. To be quicker than that is worth
 	// no unequal load, and one without samples must not take every call at once.
-	leastLatency = 5 * time.Millisecond
+	leastLatency = 10 * time.Millisecond
 
 	strikesToEject = 3
 	firstEjection  = time.Second

@@ -18,7 +18,7 @@ type report struct {
 	Created  []int64        // ids of the orders that were acknowledged
 	// When the last failed, degraded or refused one was sent, in Unix milliseconds; 0: none was.
 	LastFailed, LastDegraded int64
-	P50, P99                 float64 // milliseconds from the first byte sent to the last received
+	P50, P99                 float64 // milliseconds, connecting included
 	OrdersP99, GoodP99       float64 // of the orders alone, and of what was answered in full
 	Seconds                  float64
 }
