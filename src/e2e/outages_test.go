@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -38,7 +39,7 @@ func (r *resilience) bounded() (accounts, error) {
 	if err != nil {
 		return accounts{}, err
 	}
-	sum, err := r.during(some, func() error { return r.steadyPods("orders", before) })
+	sum, err := r.during(some, func() error { return r.steadyPods("orders", before) }, "-rate="+strconv.Itoa(gentle))
 	if err != nil {
 		return sum, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // TestResilience lets things happen to three pods of each service on PostgreSQL
 // while load goes to orders, and accounts for every request. Each group can run
-// alone: `make e2e E2E_RUN=TestResilience/nodes`.
+// alone: `make e2e-resilience E2E_RUN=TestResilience/nodes`.
 func TestResilience(t *testing.T) {
 	n := newNamespace(t, "resilience")
 	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })

@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// keepFor is how long an idle connection is used again, less than the charts'
+// drain delay.
+const keepFor = 3 * time.Second
+
 // client sends each request once. net/http would send a GET again whose kept
 // connection broke, and so hide what a test looks for.
 type client struct {
@@ -24,6 +28,7 @@ type client struct {
 type connection struct {
 	net.Conn
 	reader *bufio.Reader
+	used   time.Time // for the last time
 }
 
 // answer is one that was read to its end.
@@ -46,6 +51,7 @@ func (c *client) send(request *http.Request, fresh bool) (answer, error) {
 		_ = conn.Close()
 		return a, err
 	}
+	conn.used = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = append(c.idle, conn)
@@ -67,10 +73,13 @@ func (c *client) connect(fresh bool) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{conn, bufio.NewReader(conn)}, nil
+	return &connection{Conn: conn, reader: bufio.NewReader(conn)}, nil
 }
 
-// kept is the connection that was used last; nil where there is none.
+// kept is the connection that was used last; nil where there is none. Whoever
+// sends nothing twice must not keep a connection longer than the service drains:
+// within that time it is told to close it, after it the service does, perhaps
+// just when a request is sent.
 func (c *client) kept() *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,6 +89,10 @@ func (c *client) kept() *connection {
 	last := len(c.idle) - 1
 	conn := c.idle[last]
 	c.idle = c.idle[:last]
+	if time.Since(conn.used) > keepFor {
+		_ = conn.Close()
+		return nil
+	}
 	return conn
 }
 
