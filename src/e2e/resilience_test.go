@@ -187,8 +187,7 @@ func onlyUnmet(err error) bool {
 // settled waits until every pod is ready and orders answers in full.
 func (r *resilience) settled() error {
 	return inOrder(
-		func() error { return r.kubectl("rollout", "status", "deployment/users", "--timeout=3m").err },
-		func() error { return r.kubectl("rollout", "status", "deployment/orders", "--timeout=3m").err },
+		r.ready,
 		func() error {
 			return eventually(time.Minute, func() error {
 				a, err := r.load.send("-rate=50", "-requests=50")
