@@ -24,7 +24,7 @@ type Config struct {
 type UsersCalls struct {
 	UsersTimeout    time.Duration `default:"900ms" min:"10ms" max:"1m" help:"Time for a call to users, all tries together."`
 	UsersTryTimeout time.Duration `default:"400ms" min:"10ms" max:"1m" help:"Time for one try of a call to users."`
-	UsersWithout    []string      `someof:"retries,budget,breaker,ejection,latency" help:"Mechanisms that calls to users do without, so that a test can be seen to fail without them; not for use."`
+	UsersWithout    []string      `someof:"retries,budget,breaker,ejection,latency,lookups,pool" help:"Mechanisms that calls to users do without, so that a test can be seen to fail without them; not for use."`
 }
 
 const (

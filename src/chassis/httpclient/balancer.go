@@ -20,6 +20,7 @@ type balancer struct {
 	log    *slog.Logger
 	blind  bool // see Latency
 	ejects bool // see Ejection
+	once   bool // see Lookups
 
 	set      atomic.Pointer[addressSet] // nil until the first look-up is through
 	first    chan struct{}              // closed when it is

@@ -59,18 +59,9 @@ func TestGetDoesNotFollowRedirects(t *testing.T) {
 func TestConnectionIsReused(t *testing.T) {
 	for name, body := range map[string]int{"empty": 0, "short": 10, "chunked": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
-			var connections atomic.Int64
-			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			connections, c := counted(t, func(w http.ResponseWriter, _ *http.Request) {
 				fmt.Fprint(w, strings.Repeat("x", body))
-			}))
-			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
-					connections.Add(1)
-				}
-			}
-			s.Start()
-			t.Cleanup(s.Close)
-			c := client(t, s.URL)
+			})
 			for range 20 {
 				require.Len(t, get(t, c).Body, body)
 			}
@@ -79,6 +70,21 @@ func TestConnectionIsReused(t *testing.T) {
 			assert.LessOrEqual(t, connections.Load(), int64(3))
 		})
 	}
+}
+
+// counted starts a server and returns a client of it, and how many connections were made.
+func counted(t *testing.T, h http.HandlerFunc, adjust ...func(*Config)) (*atomic.Int64, *Client) {
+	t.Helper()
+	var connections atomic.Int64
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return &connections, client(t, s.URL, adjust...)
 }
 
 func TestCloseClosesIdleConnections(t *testing.T) {

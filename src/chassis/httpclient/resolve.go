@@ -32,6 +32,7 @@ func newBalancer(cfg Config, port uint16) *balancer {
 		log:     cfg.Logger,
 		blind:   cfg.without(Latency),
 		ejects:  !cfg.without(Ejection),
+		once:    cfg.without(Lookups),
 		first:   make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
@@ -73,7 +74,7 @@ func (b *balancer) keep(ctx context.Context) {
 	close(b.first)
 	timer := time.NewTimer(b.source.every)
 	defer timer.Stop()
-	for sleep(ctx, min(resolveGap, b.source.every)) == nil {
+	for !b.settled() && sleep(ctx, min(resolveGap, b.source.every)) == nil {
 		timer.Reset(b.source.every)
 		select {
 		case <-ctx.Done():
@@ -88,6 +89,9 @@ func (b *balancer) keep(ctx context.Context) {
 		b.replace(ips, err)
 	}
 }
+
+// settled says whether the addresses are never looked up again.
+func (b *balancer) settled() bool { return b.once && len(b.set.Load().list()) > 0 }
 
 // resolveSoon asks for a look-up and does not wait for it.
 func (b *balancer) resolveSoon() {

@@ -30,6 +30,14 @@ type wire struct {
 	propagator propagation.TextMapPropagator
 }
 
+// idleConnections is how many idle connections to one address are kept.
+func (c Config) idleConnections() int {
+	if c.without(Pool) {
+		return http.DefaultMaxIdleConnsPerHost
+	}
+	return idlePerAddress
+}
+
 func newWire(cfg Config) *wire {
 	name := cfg.BaseURL.Hostname()
 	undotted := strings.TrimSuffix(name, ".")
@@ -46,7 +54,7 @@ func newWire(cfg Config) *wire {
 			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
 			TLSClientConfig:        tlsConfig,
 			TLSHandshakeTimeout:    tlsTimeout,
-			MaxIdleConnsPerHost:    idlePerAddress,
+			MaxIdleConnsPerHost:    cfg.idleConnections(),
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeader,
 			DisableCompression:     true, // the peer is near; its CPU costs more than the bytes

@@ -15,6 +15,8 @@ const (
 	Breaker  Mechanism = "breaker"  // every call is made, and the breaker's metric says closed
 	Ejection Mechanism = "ejection" // every address stays in use, dead ones too
 	Latency  Mechanism = "latency"  // addresses are chosen at random, blind to latency and load
+	Lookups  Mechanism = "lookups"  // the first addresses that are found stay in use for good
+	Pool     Mechanism = "pool"     // an address keeps two idle connections, as net/http does by default
 )
 
 // without says whether the Client is to do without m.
@@ -23,7 +25,7 @@ func (c Config) without(m Mechanism) bool { return slices.Contains(c.Without, m)
 // checkWithout refuses a mechanism that does not exist: a control that leaves out nothing
 // would prove nothing.
 func (c Config) checkWithout() error {
-	known := []Mechanism{Retries, Budget, Breaker, Ejection, Latency}
+	known := []Mechanism{Retries, Budget, Breaker, Ejection, Latency, Lookups, Pool}
 	for _, m := range c.Without {
 		if !slices.Contains(known, m) {
 			return fmt.Errorf("httpclient: no mechanism %q to do without: want some of %v", m, known)

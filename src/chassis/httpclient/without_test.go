@@ -2,6 +2,7 @@ package httpclient
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestWithoutAMechanismItsEffectIsGone(t *testing.T) {
 		"retries": {[]Mechanism{Breaker, Retries}, calls},
 		"budget":  {[]Mechanism{Breaker, Budget}, calls * (1 + maxRetries)},
 		"breaker": {[]Mechanism{Breaker}, calls + allowed},
-		"all":     {[]Mechanism{Retries, Budget, Breaker, Ejection, Latency}, calls},
+		"all":     {[]Mechanism{Retries, Budget, Breaker, Ejection, Latency, Lookups, Pool}, calls},
 		"another": {[]Mechanism{Budget}, breakerCalls * (1 + maxRetries)},
 	}
 	for name, tt := range tests {
@@ -78,7 +79,60 @@ func TestWithoutLatencyASlowAddressGetsItsShare(t *testing.T) {
 	assert.InDelta(t, 50, l.hits.Load(), 25, "five standard deviations")
 }
 
+func TestWithoutLookupsTheFirstAddressesStay(t *testing.T) {
+	both := serve(t, func(string) http.HandlerFunc { return ok }, left, right)
+	n := namesOf()
+	n.set(noSuchHost())
+	c := client(t, "http://peer:"+both[0].port(), resolvedBy(n, often), without(Lookups))
+	_, err := c.Get(t.Context(), "/x", "/x")
+	require.ErrorIs(t, err, ErrNoAddress)
+
+	n.set(nil, left)
+	require.Eventually(t, func() bool { _, err := c.Get(t.Context(), "/x", "/x"); return err == nil }, patience, time.Millisecond)
+	n.set(nil, right)
+	<-c.balancer.stopped
+	get(t, c)
+	assert.Zero(t, both[1].hits.Load())
+}
+
+func TestWithoutPoolConnectionsAreMadeAnew(t *testing.T) {
+	const atOnce = 20
+	for name, tt := range map[string]struct {
+		without []Mechanism
+		made    int64
+	}{"with": {nil, atOnce}, "without": {[]Mechanism{Pool}, 2*atOnce - http.DefaultMaxIdleConnsPerHost}} {
+		t.Run(name, func(t *testing.T) {
+			connections, c := counted(t, gathering(atOnce), without(tt.without...))
+			for range 2 {
+				var all sync.WaitGroup
+				for range atOnce {
+					all.Go(func() { _, err := c.Get(t.Context(), "/x", "/x"); assert.NoError(t, err) })
+				}
+				all.Wait()
+			}
+			assert.InDelta(t, tt.made, connections.Load(), 8, "a busy machine may lose some")
+		})
+	}
+}
+
+// gathering answers when so many have asked.
+func gathering(atOnce int) http.HandlerFunc {
+	var mu sync.Mutex
+	here, all := 0, make(chan struct{})
+	return func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		mine := all
+		if here++; here == atOnce {
+			here, all = 0, make(chan struct{})
+			close(mine)
+		}
+		mu.Unlock()
+		<-mine
+		ok(w, r)
+	}
+}
+
 func TestAnUnknownMechanismIsRefused(t *testing.T) {
 	_, err := New(Config{BaseURL: mustURL("http://peer"), Timeout: time.Second, TryTimeout: time.Second, Without: []Mechanism{Budget, "luck"}})
-	require.EqualError(t, err, `httpclient: no mechanism "luck" to do without: want some of [retries budget breaker ejection latency]`)
+	require.EqualError(t, err, `httpclient: no mechanism "luck" to do without: want some of [retries budget breaker ejection latency lookups pool]`)
 }
