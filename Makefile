@@ -28,8 +28,6 @@ DOCKER_BUILD_FLAGS ?=
 TAGS :=
 # Which of the tests on the cluster to run, such as TestObservability or TestResilience/nodes; empty: all.
 E2E_RUN ?=
-# Rollouts, outages and overload take a quarter of an hour, and a machine with nothing else to do.
-E2E_SKIP ?= TestResilience
 # How many requests a rollout must withstand.
 export E2E_REQUESTS ?= 3000
 KIND            := go tool kind
@@ -122,16 +120,13 @@ e2e-images: cluster image-next ## Load what the tests on the cluster need beside
 	$(KIND) load docker-image --name $(CLUSTER) tandem/orders:$(IMAGE_TAG)-next
 
 .PHONY: e2e
-e2e: cluster e2e-images ## Prove images and charts on the kind cluster, which is made if it is not there; E2E_RUN: one test
-	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 2h -run '$(E2E_RUN)' -skip '$(E2E_SKIP)'
-
-.PHONY: e2e-resilience
-e2e-resilience: ## Prove there what it withstands, under load; E2E_RUN=TestResilience/nodes: one group
-	$(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)' E2E_SKIP=
+e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: one test
+	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 2h -run '$(E2E_RUN)'
 
 .PHONY: e2e-full
-e2e-full: ## The same with more requests and every negative control; its results become the README's table
-	E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e-resilience
+e2e-full: ## Prove what it withstands with more requests and every negative control; the results become the README's table
+	$(if $(E2E_RUN),,rm -f docs/resilience.json)
+	E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)'
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -16,8 +16,8 @@ func durability(t *testing.T, r *resilience) {
 	r.prove(t, scenario{
 		name:     "SIGKILL of orders' processes, while every order has an Idempotency-Key and is sent until acknowledged",
 		demand:   "orders stored = keys sent, every acknowledged one among them",
-		run:      r.killing,
-		controls: []control{r.keyless()},
+		run:      func() (string, error) { return r.killing() },
+		controls: []control{{without: "the keys", run: func() (string, error) { return r.killing("-keys=false") }}},
 	})
 	r.prove(t, scenario{
 		name:   "PostgreSQL restarted",
@@ -35,26 +35,16 @@ func durability(t *testing.T, r *resilience) {
 	})
 }
 
-// keyless is the control that has the callers send orders again without a key.
-func (r *resilience) keyless() control {
-	killing := func(flags ...string) { r.killFlags = flags }
-	return control{
-		without: "the keys",
-		off:     func() error { killing("-keys=false"); return nil },
-		on:      func() error { killing(); return nil },
-	}
-}
-
 // killing kills the processes of orders, one node's after the other's, and
 // compares the orders that are stored with those that were sent. PostgreSQL's
 // commits are slow meanwhile, so that a process is likely killed between the
 // commit and its answer.
-func (r *resilience) killing() (string, error) {
+func (r *resilience) killing(flags ...string) (string, error) {
 	name := "k" + strconv.FormatInt(time.Now().UnixMilli(), 36)
 	if err := r.commitDelay("50000"); err != nil {
 		return "", err
 	}
-	sum, err := r.during(2*some, r.killAll, append([]string{"-posts=100", "-resend", "-name=" + name}, r.killFlags...)...)
+	sum, err := r.during(some, r.killAll, append([]string{"-posts=100", "-resend", "-name=" + name, "-rate=" + strconv.Itoa(gentle)}, flags...)...)
 	if err := errors.Join(err, r.commitDelay("0")); err != nil {
 		return sum.String(), err
 	}

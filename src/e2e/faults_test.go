@@ -38,7 +38,7 @@ func faults(t *testing.T, r *resilience) {
 		name:   "one of three users pods answers 500",
 		demand: "< 1 % not answered in full",
 		run: func() (string, error) {
-			sum, err := r.underOne("status=500", 2*some)
+			sum, err := r.underOne("status=500", some)
 			return sum.String(), errors.Join(err, sum.nearlyAll())
 		},
 		controls: []control{r.without("retries,ejection", "retries and ejection")},
@@ -58,7 +58,7 @@ func (a accounts) nearlyAll() error {
 
 // slowOne compares latency with and without a slow pod of users.
 func (r *resilience) slowOne() (string, error) {
-	healthy, err := r.during(2*some, func() error { return nil })
+	healthy, err := r.during(some, nothing)
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +77,7 @@ func (r *resilience) underOne(fault string, requests int) (sum accounts, err err
 		if err := s.fault(fault); err != nil {
 			return err
 		}
-		sum, err = r.during(requests, func() error { return nil })
+		sum, err = r.during(requests, nothing)
 		return errors.Join(err, s.fault(""))
 	})
 	return sum, err
@@ -91,7 +91,7 @@ func (r *resilience) amplification() (string, error) {
 	}
 	var sum accounts
 	err = r.under("users", "status=500", func() (err error) {
-		sum, err = r.during(some, func() error { return nil })
+		sum, err = r.during(some, nothing)
 		return err
 	})
 	if err != nil {

@@ -110,7 +110,7 @@ func (g generator) during(do func() error, flags ...string) (a accounts, err err
 
 // send puts load on orders while nothing happens.
 func (g generator) send(flags ...string) (accounts, error) {
-	return g.during(func() error { return nil }, flags...)
+	return g.during(nothing, flags...)
 }
 
 // start starts the load program; end closes its standard input, and waits for

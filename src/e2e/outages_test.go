@@ -25,10 +25,12 @@ func outages(t *testing.T, r *resilience) {
 				return away.String(), err
 			}
 			time.Sleep(5 * time.Second) // what is promised
-			back, failed := r.during(some/3, func() error { return nil })
+			back, failed := r.during(few, nothing)
 			return fmt.Sprintf("%v; back: %v", away, back),
 				errors.Join(err, failed, demand(back.bad() == 0, "%d were not answered in full after users was back", back.bad()))
 		},
+		// Neither breaker nor timeouts: where the name has no address nothing is called.
+		controls: []control{r.without("lookups", "repeated look-ups of users")},
 	})
 }
 
@@ -39,7 +41,7 @@ func (r *resilience) bounded() (accounts, error) {
 	if err != nil {
 		return accounts{}, err
 	}
-	sum, err := r.during(some, func() error { return r.steadyPods("orders", before) }, "-rate="+strconv.Itoa(gentle))
+	sum, err := r.during(2*few, func() error { return r.steadyPods("orders", before) }, "-rate="+strconv.Itoa(gentle))
 	if err != nil {
 		return sum, err
 	}

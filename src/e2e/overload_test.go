@@ -67,5 +67,5 @@ func (r *resilience) unlimited() control {
 			return r.untilReplaced("orders", func() error { return r.upgrade("orders", "orders", "--set=config.maxInFlight="+most) })
 		}
 	}
-	return control{"the bound on requests in flight", set("100000"), set("null")}
+	return control{without: "the bound on requests in flight", off: set("100000"), on: set("32")}
 }

@@ -5,7 +5,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -73,7 +72,7 @@ func balancing(t *testing.T, n namespace) {
 		if err != nil {
 			return err
 		}
-		before, err := n.usersServed()
+		before, err := n.asked()
 		if err != nil {
 			return err
 		}
@@ -81,7 +80,7 @@ func balancing(t *testing.T, n namespace) {
 		if err != nil {
 			return err
 		}
-		after, err := n.usersServed()
+		after, err := n.asked()
 		for pod, count := range after {
 			served[pod] = count - before[pod]
 		}
@@ -132,35 +131,6 @@ func (n namespace) manyDetails(pod string, calls int) error {
 		err = fmt.Errorf("%d answers had no user", degraded.Load())
 	}
 	return err
-}
-
-// getsOfOneUser is the line of a pod's metrics that counts them.
-var getsOfOneUser = regexp.MustCompile(`(?m)^http_server_request_duration_seconds_count\{.*http_response_status_code="200",http_route="/users/\{id\}".*\} (\d+)$`)
-
-// usersServed is how many users each pod of users has answered with.
-func (n namespace) usersServed() (map[string]int, error) {
-	pods, err := n.pods("users")
-	if err != nil {
-		return nil, err
-	}
-	served := map[string]int{}
-	for _, p := range pods {
-		s := shell{n, p.Metadata.Name, "probe"}
-		if s.do("true").err != nil {
-			if s, err = n.shellIn(p.Metadata.Name); err != nil {
-				return nil, err
-			}
-		}
-		metrics := s.do("wget -q -O - http://127.0.0.1:5001/metrics")
-		if metrics.err != nil {
-			return nil, metrics.err
-		}
-		served[p.Metadata.Name] = 0
-		if found := getsOfOneUser.FindStringSubmatch(metrics.text); found != nil {
-			served[p.Metadata.Name], _ = strconv.Atoi(found[1])
-		}
-	}
-	return served, nil
 }
 
 // otherNamespace runs orders in another namespace than users.

@@ -18,7 +18,7 @@ import (
 
 // TestResilience lets things happen to three pods of each service on PostgreSQL
 // while load goes to orders, and accounts for every request. Each group can run
-// alone: `make e2e-resilience E2E_RUN=TestResilience/nodes`.
+// alone: `make e2e E2E_RUN=TestResilience/nodes`.
 func TestResilience(t *testing.T) {
 	n := newNamespace(t, "resilience")
 	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })
@@ -53,18 +53,16 @@ const (
 	// steady is a load, in requests a second, that leaves room on two cores, and
 	// gentle one that does so while containers are started.
 	steady, gentle = 100, 60
-	// some is how many requests a scenario sends that is bounded by what happens.
-	some = 1500
+	// some and few are how many requests a scenario sends that is bounded by what
+	// happens.
+	some, few = 1500, 500
 )
 
 // resilience is a namespace with three pods of each service, and load for them.
 type resilience struct {
 	namespace
-	load      generator
-	requests  int      // that a rollout must withstand
-	killFlags []string // of the load while processes are killed
-
-	budgetless bool // no eviction is held back: only requests are looked at
+	load     generator
+	requests int // that a rollout must withstand
 }
 
 // during puts load on orders while something happens.
@@ -83,8 +81,22 @@ type scenario struct {
 // control runs a scenario while a mechanism is off.
 type control struct {
 	without string
-	off, on func() error
+	off, on func() error                        // nil: there is nothing to do
+	run     func() (measured string, err error) // nil: as the scenario
 }
+
+// of fills in what a control of a scenario has left out.
+func (c control) of(s scenario) control {
+	if c.off == nil {
+		c.off, c.on = nothing, nothing
+	}
+	if c.run == nil {
+		c.run = s.run
+	}
+	return c
+}
+
+func nothing() error { return nil }
 
 // unmet is a demand that was missed, and not a scenario that could not be run.
 type unmet struct{ why string }
@@ -114,7 +126,7 @@ func (r *resilience) prove(t *testing.T, s scenario) {
 	}
 	for _, c := range s.controls {
 		if withControls() {
-			result.Controls = append(result.Controls, r.seen(t, s, c))
+			result.Controls = append(result.Controls, r.seen(t, s, c.of(s)))
 		}
 	}
 }
@@ -147,13 +159,11 @@ func (r *resilience) seen(t *testing.T, s scenario, c control) (made results.Con
 	t.Helper()
 	made.Without = c.without
 	made.Red = check(t, s.name+", without "+c.without+", is red", func() error {
-		err := c.off()
-		if err == nil {
-			made.Measured, err = s.run()
+		return inOrder(c.off, func() (err error) {
+			made.Measured, err = c.run()
 			fmt.Println("             ", made.Measured)
-			err = red(err)
-		}
-		return err
+			return red(err)
+		})
 	})
 	must(t, "all is as before", func() error { return errors.Join(c.on(), r.reset()) })
 	return made
@@ -226,7 +236,7 @@ func variables(pairs ...string) string {
 }
 
 // plainClient is the control that has orders call users by its ClusterIP, as any
-// HTTP client would.
+// HTTP client would: one that keeps as few connections as net/http does by default.
 func (r *resilience) plainClient() control {
 	set := func(url, env string) func() error {
 		return func() error {
@@ -237,7 +247,7 @@ func (r *resilience) plainClient() control {
 	}
 	return control{
 		without: "client-side balancing (a plain client on the ClusterIP)",
-		off:     set("http://users."+string(r.namespace)+".svc.cluster.local.:5001", variables("USERS_WITHOUT", "retries,breaker,ejection,latency")),
+		off:     set("http://users."+string(r.namespace)+".svc.cluster.local.:5001", variables("USERS_WITHOUT", "retries,breaker,ejection,latency,pool")),
 		on:      set("", "[]"),
 	}
 }

@@ -12,47 +12,50 @@ import (
 
 // rollouts replaces pods in all usual ways.
 func rollouts(t *testing.T, r *resilience) {
-	for _, s := range []struct {
-		releases []string
-		controls []control
-	}{
-		{[]string{"users"}, []control{r.hasty("users", "drain delay of users and retries", r.without("retries", ""))}},
-		{[]string{"orders"}, []control{r.hasty("orders", "drain delay")}},
-		{[]string{"users", "orders"}, nil},
-	} {
-		r.prove(t, scenario{
-			name:     "rolling restart of " + strings.Join(s.releases, " and of "),
-			demand:   "0 failed or degraded, every pod replaced",
-			run:      func() (string, error) { return r.faultless(func() error { return r.restart(s.releases...) }) },
-			controls: s.controls,
-		})
-	}
+	const demand = "0 failed or degraded, every pod replaced"
+	r.prove(t, scenario{
+		name:   "rolling restarts of users, of orders, and of both at once",
+		demand: demand,
+		run:    func() (string, error) { return r.faultless(r.requests, r.restartEach) },
+		controls: []control{
+			r.hasty("users", "drain delay of users and retries", r.without("retries", "")),
+			r.hasty("orders", "drain delay of orders"),
+		},
+	})
 	r.prove(t, scenario{
 		name:   "`helm upgrade` of orders to a version with one more migration, and `helm rollback`",
-		demand: "0 failed or degraded, every pod replaced",
-		run:    func() (string, error) { return r.faultless(r.upAndBack) },
+		demand: demand,
+		run:    func() (string, error) { return r.faultless(r.requests, r.upAndBack) },
 	})
 }
 
-// faultless demands that no request fails while something happens, and none is
-// answered without its user.
-func (r *resilience) faultless(do func() error) (string, error) {
-	sum, err := r.during(r.requests, r.again(do), "-rate="+strconv.Itoa(gentle))
+// faultless demands that no request fails while something happens again and
+// again, and that none is answered without its user.
+func (r *resilience) faultless(requests int, do func() error) (string, error) {
+	sum, err := r.during(requests, again(time.Duration(requests/gentle)*time.Second, do), "-rate="+strconv.Itoa(gentle))
 	if err == nil {
 		err = demand(sum.bad() == 0, "%d were not answered in full", sum.bad())
 	}
 	return sum.String(), err
 }
 
-// again lets something happen again and again, for as long as the requests take.
-func (r *resilience) again(do func() error) func() error {
+// again lets something happen as often as it begins within a time.
+func again(within time.Duration, do func() error) func() error {
 	return func() error {
 		for began := time.Now(); ; {
-			if err := do(); err != nil || time.Since(began) > time.Duration(r.requests/gentle)*time.Second {
+			if err := do(); err != nil || time.Since(began) > within {
 				return err
 			}
 		}
 	}
+}
+
+// restartEach restarts users, then orders, then both.
+func (n namespace) restartEach() error {
+	return inOrder(
+		func() error { return n.restart("users") },
+		func() error { return n.restart("orders") },
+		func() error { return n.restart("users", "orders") })
 }
 
 // restart replaces every pod of some releases, and waits until none of the old
@@ -100,7 +103,7 @@ func (n namespace) psql(database, statement string) (string, error) {
 }
 
 // hasty is the control that lets a release's pods end at once, perhaps with
-// another mechanism off besides.
+// another mechanism off besides, and restarts that release alone.
 func (r *resilience) hasty(release, said string, more ...control) control {
 	drain := func(seconds string) error {
 		return r.upgrade(release, release, "--set=config.drainDelaySeconds="+seconds)
@@ -120,6 +123,9 @@ func (r *resilience) hasty(release, said string, more ...control) control {
 				err = errors.Join(err, c.on())
 			}
 			return err
+		},
+		run: func() (string, error) {
+			return r.faultless(2*some, func() error { return r.restart(release) })
 		},
 	}
 }

@@ -69,11 +69,20 @@ func Table(all []Result) string {
 	for _, r := range all {
 		fmt.Fprintf(&b, "| %s | %s | %s%s | %s |\n", r.Scenario, r.Demand, mark(r.Met), r.Measured, controls(r.Controls))
 	}
-	if len(all) > 0 {
-		last := all[len(all)-1]
-		fmt.Fprintf(&b, "\n%s, %s.\n", last.Date[:10], last.Machine)
+	for _, line := range made(all) {
+		b.WriteString("\n" + line + "\n")
 	}
 	return b.String()
+}
+
+// made says on which days and machines the results were measured.
+func made(all []Result) (lines []string) {
+	for _, r := range all {
+		if line := r.Date[:10] + ", " + r.Machine + "."; !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func controls(all []Control) string {

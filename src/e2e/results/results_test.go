@@ -43,11 +43,11 @@ func TestAResultReplacesThatOfTheSameScenario(t *testing.T) {
 }
 
 func TestTheTableSaysWhatIsNotAsItHasToBe(t *testing.T) {
-	table := results.Table([]results.Result{{
+	table := results.Table([]results.Result{{Date: "2026-01-01T03:04:05Z", Machine: "one core"}, {
 		Scenario: "s", Demand: "d", Measured: "m", Date: "2026-01-02T03:04:05Z", Machine: "one core",
 		Controls: []results.Control{{Without: "x", Measured: "n"}},
 	}})
-	for _, want := range []string{"| s | d | **not so:** m | *x*: **not so:** n |", "2026-01-02, one core."} {
+	for _, want := range []string{"| s | d | **not so:** m | *x*: **not so:** n |", "\n2026-01-01, one core.\n\n2026-01-02, one core.\n"} {
 		if !strings.Contains(table, want) {
 			t.Fatalf("%q is not in %s", want, table)
 		}
