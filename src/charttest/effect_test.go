@@ -1,0 +1,127 @@
+package charttest
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// A value that changes nothing has lost its place in the templates, perhaps with
+// a typo.
+func TestEveryValueChangesTheManifest(t *testing.T) {
+	const (
+		everything = `{ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: gateway}]}, faults: {enabled: true},
+			serviceMonitor: {enabled: true}, dashboards: {enabled: true}, prometheusRule: {enabled: true},
+			telemetry: {otlpEndpoint: "http://collector:4318"}}`
+		replicated = `{database: {existingSecret: db}, replicaCount: 2}`
+		scaled     = `{database: {existingSecret: db}, autoscaling: {enabled: true}}`
+	)
+	setups := map[string]string{
+		"replicaCount": replicated, "database": replicated, "podDisruptionBudget": replicated,
+		"autoscaling": scaled, "database.existingSecret": everything,
+		"serviceAccount.name": "{serviceAccount: {create: false}}",
+	}
+	for _, c := range bothCharts() {
+		for path, standard := range leaves(t, c) {
+			t.Run(c.Name+" "+path, func(t *testing.T) {
+				setup, of := setups[path]
+				if !of {
+					setup, of = setups[strings.Split(path, ".")[0]]
+				}
+				if !of {
+					setup = everything
+				}
+				before, after := with(t, c, setup, path, standard), with(t, c, setup, path, another(path, standard))
+				assert.False(t, before == after, "it changes nothing")
+			})
+		}
+	}
+}
+
+// with is the manifest of a setup with one more value.
+func with(t *testing.T, c chart, setup, path string, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	require.NoError(t, err)
+	manifest, err := helmTemplate(t, c, c.Name, setup, "--set-json", path+"="+string(text))
+	require.NoError(t, err)
+	return manifest
+}
+
+// leaves are a chart's values that have no members, by their path.
+func leaves(t *testing.T, c chart) map[string]any {
+	t.Helper()
+	files, err := generate(c)
+	require.NoError(t, err)
+	var defaults map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(files["values.yaml"]), &defaults))
+	found := map[string]any{}
+	addLeaves(found, "", defaults)
+	delete(found, "httpRoute.parentRefs") // a route without any is refused
+	return found
+}
+
+func addLeaves(found map[string]any, prefix string, members map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if below, ok := members[name].(map[string]any); ok && len(below) > 0 {
+			addLeaves(found, prefix+name+".", below)
+		} else {
+			found[prefix+name] = members[name]
+		}
+	}
+}
+
+// another is a value other than the default that the schema takes.
+func another(path string, standard any) any {
+	type members = map[string]any
+	special := map[string]any{
+		"image.digest": "sha256:" + digest, "image.pullPolicy": "Always", "service.type": "NodePort",
+		"slo.availabilityPercent": 99.5, "slo.latencyPercent": 95, "slo.latencySeconds": 0.5,
+		"config.logLevel": "debug", "telemetry.otlpProtocol": "grpc", "prometheusRule.kind": "ConfigMap",
+		"serviceMonitor.interval": "7s", "imagePullSecrets": []any{members{"name": "registry"}},
+		"topologySpreadConstraints":         []any{members{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": members{}}},
+		"tolerations":                       []any{members{"key": "dedicated", "operator": "Exists"}},
+		"affinity":                          members{"nodeAffinity": members{"preferredDuringSchedulingIgnoredDuringExecution": []any{}}},
+		"autoscaling.behavior":              members{"scaleDown": members{"stabilizationWindowSeconds": 10}},
+		"securityContext.capabilities.drop": []any{"NET_RAW"}, "ingress.hosts": []any{"a.example.com"},
+		"ingress.tls":         []any{members{"secretName": "tls", "hosts": []any{"a.example.com"}}},
+		"httpRoute.hostnames": []any{"a.example.com"},
+		"extraEnv":            []any{members{"name": "GOGC", "value": "200"}},
+		"extraVolumes":        []any{members{"name": "extra", "emptyDir": members{}}},
+		"extraVolumeMounts":   []any{members{"name": "tmp", "mountPath": "/extra"}},
+	}
+	if value, ok := special[path]; ok {
+		return value
+	}
+	switch value := standard.(type) {
+	case bool:
+		return !value
+	case int:
+		return value + 1
+	case float64:
+		return value / 2
+	case string:
+		return anotherText(path)
+	case map[string]any:
+		return members{"key": "other"}
+	default:
+		return []any{members{"podSelector": members{}}}
+	}
+}
+
+func anotherText(path string) string {
+	switch {
+	case strings.HasPrefix(path, "resources."), path == "persistence.size":
+		return "3Gi"
+	case strings.HasSuffix(path, "Endpoint"), strings.HasSuffix(path, "URL"), strings.HasSuffix(path, "url"):
+		return "http://other:4318"
+	default:
+		return "other"
+	}
+}
