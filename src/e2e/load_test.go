@@ -3,12 +3,12 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,13 +25,13 @@ type generator struct {
 
 // accounts are what the load program reports; it says what they mean.
 type accounts struct {
-	Sent, Orders, Failed, Degraded, Refused, Resent int
+	Sent, Orders, Failed, Degraded, Refused, Resent, Replayed int
 
 	Why                          map[string]int
 	Created                      []int64
 	LastFailed, LastDegraded     int64
 	P50, P99, OrdersP99, GoodP99 float64
-	Seconds                      float64
+	Seconds, Sending             float64
 }
 
 func (a accounts) String() string {
@@ -64,7 +64,7 @@ func (a accounts) bad() int { return a.Failed + a.Degraded + a.Refused }
 // good is how many were answered in full, a second.
 func (a accounts) good() float64 { return float64(a.Sent-a.bad()) / a.Seconds }
 
-// requests is how many the rollouts send: E2E_REQUESTS, or few.
+// requests is how many the rollouts send: E2E_REQUESTS, or as many as in CI.
 func requests() int {
 	if n, err := strconv.Atoi(os.Getenv("E2E_REQUESTS")); err == nil && n > 0 {
 		return n
@@ -113,32 +113,32 @@ func (g generator) send(flags ...string) (accounts, error) {
 	return g.during(nothing, flags...)
 }
 
-// start starts the load program; end closes its standard input, and waits for
-// what it reports.
+// start starts the load program and lets its load flow for a second; end closes
+// its standard input, and waits for what it reports.
 func (g generator) start(flags ...string) (end func() (accounts, error), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	command := exec.CommandContext(ctx, "kubectl", "--namespace="+string(g.namespace), "exec", "--stdin", g.pod, "--container="+g.container,
 		"--", "sh", "-c", "exec /tmp/load -url="+g.base+" "+strings.Join(flags, " "))
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	stdin, err := command.StdinPipe()
-	if err == nil {
-		err = command.Start()
-	}
-	if err != nil {
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	stdin, failed := command.StdinPipe()
+	stdout, err := command.StdoutPipe()
+	if err := errors.Join(failed, err, command.Start()); err != nil {
 		cancel()
 		return nil, err
 	}
+	printed := bufio.NewReader(stdout)
+	if line, _ := printed.ReadString('\n'); line != "flowing\n" {
+		cancel()
+		return nil, fmt.Errorf("%w: %s%s", command.Wait(), line, stderr.String())
+	}
+	time.Sleep(time.Second)
 	return func() (a accounts, err error) {
 		defer cancel()
-		return a, errors.Join(stdin.Close(), ended(command, &stdout, &stderr, &a))
+		err = errors.Join(stdin.Close(), json.NewDecoder(printed).Decode(&a))
+		if failed := command.Wait(); failed != nil {
+			err = fmt.Errorf("%w: %s", failed, stderr.String())
+		}
+		return a, err
 	}, nil
-}
-
-func ended(command *exec.Cmd, stdout, stderr io.Reader, into any) error {
-	if err := command.Wait(); err != nil {
-		text, _ := io.ReadAll(stderr)
-		return fmt.Errorf("%s: %w: %s", command.Path, err, text)
-	}
-	return json.NewDecoder(stdout).Decode(into)
 }

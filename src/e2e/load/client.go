@@ -7,8 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const keepFor = 3 * time.Second
 // connection broke, and so hide what a test looks for.
 type client struct {
 	address string
+	dials   atomic.Uint64
 	mu      sync.Mutex
 	idle    []*connection
 }
@@ -69,14 +71,39 @@ func (c *client) connect(fresh bool) (*connection, error) {
 		}
 		_ = conn.Close()
 	}
-	conn, err := net.DialTimeout("tcp", c.address, longest)
+	conn, err := c.dial()
 	if err != nil {
 		return nil, err
 	}
 	return &connection{Conn: conn, reader: bufio.NewReader(conn)}, nil
 }
 
-// kept is the connection that was used last; nil where there is none. Whoever
+// dial connects from a port that was not used for long. For two minutes a node
+// remembers to which pod it has sent a connection that was not answered, and
+// sends there whatever comes from the same port: many callers, for whom the load
+// stands, do not share their ports, but the kernel would soon choose one again.
+func (c *client) dial() (net.Conn, error) {
+	const first, ports = 1024, 1<<16 - 1024
+	for try := 0; ; try++ {
+		from := &net.TCPAddr{Port: first + int(c.dials.Add(1)%ports)}
+		conn, err := (&net.Dialer{Timeout: longest, LocalAddr: from}).Dial("tcp", c.address)
+		taken := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)
+		if !taken || try == ports {
+			return conn, err
+		}
+	}
+}
+
+// newClient counts its dials from where a client that has begun earlier will not
+// come with fewer than a hundred a second.
+func newClient(address string) *client {
+	c := &client{address: address}
+	c.dials.Store(uint64(time.Now().UnixMilli() / 10)) //nolint:gosec // it is long after 1970
+	return c
+}
+
+// kept is the connection that was used last; nil where there is none, or none of
+// late. Whoever
 // sends nothing twice must not keep a connection longer than the service drains:
 // within that time it is told to close it, after it the service does, perhaps
 // just when a request is sent.
@@ -97,11 +124,19 @@ func (c *client) kept() *connection {
 }
 
 // isOpen says whether the service has left a connection open, as any client
-// looks before it uses one again.
-func (c *connection) isOpen() bool {
-	_ = c.SetReadDeadline(time.Now().Add(100 * time.Microsecond))
-	_, err := c.reader.Peek(1)
-	return errors.Is(err, os.ErrDeadlineExceeded)
+// looks before it uses one again. It does not wait: a deadline might pass before
+// the connection was looked at.
+func (c *connection) isOpen() (open bool) {
+	socket, err := c.Conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = socket.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		open = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return open && err == nil
 }
 
 func (c *connection) exchange(request *http.Request) (answer, error) {

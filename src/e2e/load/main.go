@@ -50,9 +50,13 @@ func main() {
 	}
 }
 
+// run prints a line when the load begins, and a report when it has ended.
 func run(o options, stdin io.Reader, stdout io.Writer) error {
 	r, err := newRecorder(o)
 	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(stdout, "flowing"); err != nil {
 		return err
 	}
 	goOn := o.enough(stdin)

@@ -15,12 +15,13 @@ type report struct {
 	Degraded int            // answered without their user
 	Refused  int            // answered 503 with Retry-After
 	Resent   int            // times that an order was sent again
+	Replayed int            // orders that were sent again though they were stored already
 	Created  []int64        // ids of the orders that were acknowledged
 	// When the last failed, degraded or refused one was sent, in Unix milliseconds; 0: none was.
 	LastFailed, LastDegraded int64
 	P50, P99                 float64 // milliseconds, connecting included
 	OrdersP99, GoodP99       float64 // of the orders alone, and of what was answered in full
-	Seconds                  float64
+	Seconds, Sending         float64 // until the last was answered, and until it was sent
 }
 
 // result is what became of one request.
@@ -30,6 +31,7 @@ type result struct {
 	post     bool
 	id       int64 // of the order that was created
 	resent   int
+	replayed bool
 	degraded bool
 	refused  bool
 	err      error
@@ -52,6 +54,10 @@ func (b *books) note(one result) {
 	defer b.mu.Unlock()
 	b.report.Sent++
 	b.report.Resent += one.resent
+	b.report.Sending = max(b.report.Sending, one.began.Sub(b.began).Seconds())
+	if one.replayed {
+		b.report.Replayed++
+	}
 	b.took = append(b.took, one.took)
 	if one.post {
 		b.report.Orders++

@@ -33,7 +33,7 @@ func newRecorder(o options) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &recorder{newBooks(), o, &client{address: u.Host}}, nil
+	return &recorder{newBooks(), o, newClient(u.Host)}, nil
 }
 
 // request sends the i-th request: an order for the demo's first user, or the
@@ -84,6 +84,7 @@ func (r *recorder) post(product string, header http.Header, fresh bool) result {
 	case one.err != nil, one.refused:
 	case got.status == http.StatusCreated:
 		one.id, one.err = created(got.body)
+		one.replayed = got.header.Get("Idempotency-Replayed") != ""
 	default:
 		one.err = fmt.Errorf("POST answered %d", got.status)
 	}
