@@ -123,9 +123,10 @@ e2e-images: cluster image-next ## Load what the tests on the cluster need beside
 e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: one test
 	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 2h -run '$(E2E_RUN)'
 
+# E2E_CONTROLS: run the controls, too. E2E_RESULTS: the file that results are written into.
 .PHONY: e2e-full
 e2e-full: ## Prove what it withstands with more requests and every negative control; the results become the README's table
-	$(if $(E2E_RUN),,rm -f docs/resilience.json)
+	$(if $(E2E_RUN),,$(MAKE) e2e-images && rm -f docs/resilience.json)
 	E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)'
 
 .PHONY: clean

@@ -11,7 +11,6 @@ import (
 
 // autoscaling lets HorizontalPodAutoscalers choose the number of pods.
 func autoscaling(t *testing.T, r *resilience) {
-	must(t, "metrics-server installs", func() error { return run("k8s/metrics-server/install.sh").err })
 	r.prove(t, scenario{
 		name:   "autoscaling of orders, up under load and down after it",
 		demand: "scales up and down, 0 failed or degraded",
@@ -34,10 +33,13 @@ func (r *resilience) upAndDown() (string, error) {
 			r.ready,
 			func() error { time.Sleep(5 * time.Second); return nil }) // until the new pods have their share
 	})
-	down, failed := r.load.during(func() error { return r.replicasBecome("orders", func(n int) bool { return n == 3 }) }, "-rate=10", "-requests=10")
-	return fmt.Sprintf("more than 3 pods after %.0f s of load (%v), 3 again %.0f s after it (%v)", up.Seconds, up, down.Seconds, down), errors.Join(err, failed,
-		r.upgrade("orders", "orders", "--set=autoscaling.enabled=false", "--set-json=autoscaling.behavior={}"),
-		r.scale("orders", 3),
+	down, failed := r.load.during(func() error {
+		return inOrder(
+			func() error { return r.replicasBecome("orders", func(n int) bool { return n == 3 }) },
+			func() error { return r.podsBecome("orders", 3) }) // the others have drained, and gone
+	}, "-rate=10", "-requests=10")
+	return fmt.Sprintf("more than 3 pods, and all ready, after %.0f s of load (%v), 3 again %.0f s after it (%v)", up.Seconds, up, down.Seconds, down), errors.Join(err, failed,
+		r.asInstalled("orders"),
 		demand(up.bad()+down.bad() == 0, "%d were not answered in full", up.bad()+down.bad()))
 }
 

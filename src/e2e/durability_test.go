@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func durability(t *testing.T, r *resilience) {
 		name:     "SIGKILL of orders' processes, while every order has an Idempotency-Key and is sent until acknowledged",
 		demand:   "orders stored = keys sent, every acknowledged one among them",
 		run:      func() (string, error) { return r.killing() },
-		controls: []control{{without: "the keys", run: func() (string, error) { return r.killing("-keys=false") }}},
+		controls: []control{{without: "the keys", run: r.keyless}},
 	})
 	r.prove(t, scenario{
 		name:   "PostgreSQL restarted",
@@ -30,40 +31,66 @@ func durability(t *testing.T, r *resilience) {
 		run: func() (string, error) {
 			seen := r.watchUnready()
 			measured, err := r.withoutPostgres(func() error { return r.cutOff(20 * time.Second) })
-			return measured, errors.Join(err, demand(seen(), "no pod became unready"))
+			return measured, errors.Join(err, demand(seen(), "some pod stayed ready"))
 		},
 	})
 }
 
-// killing kills the processes of orders, one node's after the other's, and
-// compares the orders that are stored with those that were sent. PostgreSQL's
-// commits are slow meanwhile, so that a process is likely killed between the
-// commit and its answer.
-func (r *resilience) killing(flags ...string) (string, error) {
-	name := "k" + strconv.FormatInt(time.Now().UnixMilli(), 36)
-	if err := r.commitDelay("50000"); err != nil {
-		return "", err
-	}
-	sum, err := r.during(some, r.killAll, append([]string{"-posts=100", "-resend", "-name=" + name, "-rate=" + strconv.Itoa(gentle)}, flags...)...)
-	if err := errors.Join(err, r.commitDelay("0")); err != nil {
-		return sum.String(), err
-	}
-	stored, err := r.psql("orders", "SELECT count(*) || ' ' || count(DISTINCT product) FROM orders WHERE product LIKE '"+name+" %'")
-	rows, keys, _ := strings.Cut(stored, " ")
-	lost, failed := r.lost(sum.Created)
-	want := strconv.Itoa(sum.Sent)
-	return fmt.Sprintf("%s orders sent, %d sent again; %s stored, of %s keys; %d acknowledged, %d of them lost", want, sum.Resent, rows, keys, len(sum.Created), lost),
-		errors.Join(err, failed, r.settled(),
-			cut(sum.Resent > 0),
-			demand(rows == want && keys == want && lost == 0 && len(sum.Created) == sum.Sent, "%s rows of %s keys are stored, %d were sent, %d lost", rows, keys, sum.Sent, lost))
+// kills is what became of orders that were sent again and again while processes
+// were killed.
+type kills struct {
+	accounts
+	rows, keys int // of them that are stored
+	lost       int // acknowledged, and not stored
 }
 
-// cut demands that the kills have hit an order; else nothing was tried.
-func cut(hit bool) error {
-	if !hit {
-		return errors.New("no order was cut")
+func (k kills) String() string {
+	return fmt.Sprintf("%d orders sent, %d sent again, %d of them stored already; %d stored, of %d keys; %d acknowledged, %d of them lost",
+		k.Sent, k.Resent, k.Replayed, k.rows, k.keys, len(k.Created), k.lost)
+}
+
+// killing demands that each key has become one order.
+func (r *resilience) killing() (string, error) {
+	k, err := r.kill()
+	if err == nil && k.Replayed == 0 {
+		err = errors.New("no kill has come between an order's commit and its answer")
 	}
-	return nil
+	return k.String(), errors.Join(err, demand(k.rows == k.Sent && k.keys == k.Sent && len(k.Created) == k.Sent && k.lost == 0,
+		"%d rows of %d keys are stored, %d were sent, %d lost", k.rows, k.keys, k.Sent, k.lost))
+}
+
+// keyless demands that no order was stored twice while the callers have no keys.
+func (r *resilience) keyless() (string, error) {
+	k, err := r.kill("-keys=false")
+	return k.String(), errors.Join(err, demand(k.rows == k.keys, "%d orders were stored twice", k.rows-k.keys))
+}
+
+// kill kills the processes of orders, and compares the orders that are stored
+// with those that were sent. PostgreSQL's commits are slow meanwhile, so that a
+// process is likely killed between a commit and its answer.
+func (r *resilience) kill(flags ...string) (k kills, err error) {
+	name := "k" + strconv.FormatInt(time.Now().UnixMilli(), 36)
+	err = inOrder(
+		func() error { return r.commitDelay("100000") },
+		func() (err error) {
+			k.accounts, err = r.during(some, r.killAll, append([]string{"-posts=100", "-resend", "-name=" + name, "-rate=" + strconv.Itoa(gentle)}, flags...)...)
+			return err
+		})
+	return k, errors.Join(err, r.commitDelay("0"), r.settled(), r.compare(name, &k))
+}
+
+// compare counts the orders whose products begin with a name.
+func (n namespace) compare(name string, k *kills) error {
+	stored, err := n.psql("orders", "SELECT count(*) || ' ' || count(DISTINCT product) FROM orders WHERE product LIKE '"+name+" %'")
+	if err != nil {
+		return err
+	}
+	rows, keys, _ := strings.Cut(stored, " ")
+	k.rows, err = strconv.Atoi(rows)
+	var failed, uncounted error
+	k.keys, failed = strconv.Atoi(keys)
+	k.lost, uncounted = n.lost(k.Created)
+	return errors.Join(err, failed, uncounted)
 }
 
 // commitDelay has PostgreSQL wait some microseconds before each commit.
@@ -100,11 +127,18 @@ func (n namespace) killAll() error {
 		if err != nil {
 			return err
 		}
+		before, err := n.restarts("orders")
+		if err != nil {
+			return err
+		}
 		var kills []func() error
 		for _, p := range pods {
 			kills = append(kills, func() error { return p.onProcesses("kill -KILL") })
 		}
-		if err := inOrder(func() error { return atOnce(kills...) }, func() error { return n.killed("orders") }); err != nil {
+		err = inOrder(
+			func() error { return atOnce(kills...) },
+			func() error { return n.serveAgain("orders", before+len(pods)) })
+		if err != nil {
 			return err
 		}
 	}
@@ -121,11 +155,22 @@ done
 	return run("docker", "exec", p.Spec.NodeName, "bash", "-c", fmt.Sprintf(loop, p.Metadata.Name, command)).err
 }
 
-// killed waits until the pods of a release serve again after their processes
-// were killed.
-func (n namespace) killed(release string) error {
-	time.Sleep(2 * time.Second) // until the kubelet has seen it
-	return n.kubectl("wait", "pod", "--selector="+servers(release), "--for=condition=Ready", "--timeout=2m").err
+// serveAgain waits until containers of a release have been started so often anew,
+// and its pods are ready.
+func (n namespace) serveAgain(release string, restarts int) error {
+	return inOrder(
+		func() error {
+			return eventually(time.Minute, func() error {
+				now, err := n.restarts(release)
+				if err == nil && now < restarts {
+					err = fmt.Errorf("containers of %s were started anew %d times instead of %d", release, now, restarts)
+				}
+				return err
+			})
+		},
+		func() error {
+			return n.kubectl("wait", "pod", "--selector="+servers(release), "--for=condition=Ready", "--timeout=2m").err
+		})
 }
 
 // restartPostgres has PostgreSQL's only pod replaced.
@@ -137,18 +182,29 @@ func (n namespace) restartPostgres() error {
 
 // cutOff drops every packet to PostgreSQL for a time, at its node.
 func (n namespace) cutOff(duration time.Duration) error {
+	err := n.onPath("--insert")
+	time.Sleep(duration)
+	return errors.Join(err, n.onPath("--delete"))
+}
+
+// reconnect takes back what cutOff may have left.
+func (n namespace) reconnect() error {
+	for n.onPath("--check") == nil {
+		if err := n.onPath("--delete"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onPath has iptables do something with the rule that drops what goes to
+// PostgreSQL.
+func (n namespace) onPath(action string) error {
 	var p pod
 	if err := n.kubectl("get", "pod", "postgres-0", "--output=json").into(&p); err != nil {
 		return err
 	}
-	rule := func(action string) error {
-		return run("docker", "exec", p.Spec.NodeName, "iptables", action, "FORWARD", "--destination", p.Status.PodIP, "--jump", "DROP").err
-	}
-	if err := rule("--insert"); err != nil {
-		return err
-	}
-	time.Sleep(duration)
-	return rule("--delete")
+	return run("docker", "exec", p.Spec.NodeName, "iptables", action, "FORWARD", "--destination", p.Status.PodIP, "--jump", "DROP").err
 }
 
 // withoutPostgres takes PostgreSQL away under load, and looks at what becomes of
@@ -158,18 +214,18 @@ func (r *resilience) withoutPostgres(away func() error) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var back time.Duration
+	var ended time.Time
 	sum, err := r.during(some, func() error {
 		err := away()
-		began := time.Now()
-		err = errors.Join(err, r.settled())
-		back = time.Since(began)
-		return err
+		ended = time.Now()
+		return errors.Join(err, r.settled())
 	})
+	back := since(ended, max(sum.LastFailed, sum.LastDegraded))
 	after, failed := r.restartsOfBoth()
 	lost, gone := r.lost(sum.Created)
 	return fmt.Sprintf("well again after %.1f s; %d of %d acknowledged orders lost, %d restarts", back.Seconds(), lost, len(sum.Created), after-before),
 		errors.Join(err, failed, gone,
+			demand(sum.bad() > 0, "nothing failed meanwhile: was it away?"),
 			demand(back <= 15*time.Second, "it took %v", back),
 			demand(after == before, "there were %d restarts", after-before),
 			demand(lost == 0 && len(sum.Created) > 0, "%d of %d acknowledged orders are lost", lost, len(sum.Created)))
@@ -181,18 +237,16 @@ func (n namespace) restartsOfBoth() (int, error) {
 	return users + orders, errors.Join(err, failed)
 }
 
-// watchUnready looks until it is asked whether a pod of each service was seen
-// that was not ready.
+// watchUnready looks until it is asked whether both services were seen without a
+// pod that is ready.
 func (n namespace) watchUnready() (seen func() bool) {
 	done, result := make(chan struct{}), make(chan bool)
 	go func() {
 		unready := map[string]bool{}
 		for {
 			for _, release := range []string{"users", "orders"} {
-				pods, _ := n.pods(release)
-				for _, p := range pods {
-					unready[release] = unready[release] || !p.isReady()
-				}
+				pods, err := n.pods(release)
+				unready[release] = unready[release] || err == nil && !slices.ContainsFunc(pods, pod.isReady)
 			}
 			select {
 			case <-done:

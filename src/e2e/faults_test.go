@@ -5,8 +5,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"regexp"
 	"strconv"
 	"sync"
@@ -38,7 +36,7 @@ func faults(t *testing.T, r *resilience) {
 		name:   "one of three users pods answers 500",
 		demand: "< 1 % not answered in full",
 		run: func() (string, error) {
-			sum, err := r.underOne("status=500", some)
+			sum, err := r.underOne(1, "status=500", some)
 			return sum.String(), errors.Join(err, sum.nearlyAll())
 		},
 		controls: []control{r.without("retries,ejection", "retries and ejection")},
@@ -49,6 +47,22 @@ func faults(t *testing.T, r *resilience) {
 		run:      r.amplification,
 		controls: []control{r.without("budget,breaker", "retry budget and breaker")},
 	})
+	if withControls() {
+		r.prove(t, scenario{
+			name:     "every users pod answers 500, and orders has no breaker",
+			demand:   "the same: the retry budget alone sees to it",
+			run:      r.withoutBreaker,
+			controls: []control{{without: "retry budget", off: r.without("budget,breaker", "").off, run: r.amplification}},
+		})
+	}
+}
+
+// withoutBreaker is amplification while the breaker is off.
+func (r *resilience) withoutBreaker() (measured string, err error) {
+	err = inOrder(
+		r.without("breaker", "").off,
+		func() (err error) { measured, err = r.amplification(); return err })
+	return measured, errors.Join(err, r.reset())
 }
 
 // nearlyAll demands that less than one percent were not answered in full.
@@ -62,45 +76,49 @@ func (r *resilience) slowOne() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	slow, err := r.underOne("delay=5s", 2*some)
+	slow, err := r.underOne(0, "delay=5s", 2*some)
 	return fmt.Sprintf("%v; without the fault p99 %.0f ms", slow, healthy.P99), errors.Join(err, slow.nearlyAll(),
 		demand(slow.P99 <= 2*healthy.P99, "p99 is %.1f ms instead of %.1f ms", slow.P99, healthy.P99))
 }
 
-// underOne puts load on orders while a fault is on at one pod of users.
-func (r *resilience) underOne(fault string, requests int) (sum accounts, err error) {
+// underOne puts load on orders while a fault is on at one pod of users, which
+// must get some of it.
+func (r *resilience) underOne(which int, fault string, requests int) (sum accounts, err error) {
 	pods, err := r.pods("users")
 	if err != nil {
 		return sum, err
 	}
-	err = r.throughPod(pods[0], faultPort, func(s service) error {
-		if err := s.fault(fault); err != nil {
-			return err
-		}
-		sum, err = r.during(requests, nothing)
-		return errors.Join(err, s.fault(""))
+	faulty := pods[which]
+	asked, err := r.askedDuring(func() error {
+		return r.throughPod(faulty, faultPort, func(s service) error {
+			if err := s.fault(fault); err != nil {
+				return err
+			}
+			sum, err = r.during(requests, nothing)
+			return errors.Join(err, s.fault(""))
+		})
 	})
+	if asked[faulty.Metadata.Name] == 0 {
+		err = errors.Join(err, errors.New("the pod with the fault was not asked"))
+	}
 	return sum, err
 }
 
 // amplification compares what reaches users with what orders was asked.
 func (r *resilience) amplification() (string, error) {
-	before, err := r.asked()
-	if err != nil {
-		return "", err
-	}
 	var sum accounts
-	err = r.under("users", "status=500", func() (err error) {
-		sum, err = r.during(some, nothing)
-		return err
+	asked, err := r.askedDuring(func() error {
+		return r.under("users", "status=500", func() (err error) {
+			sum, err = r.during(some, nothing)
+			return err
+		})
 	})
 	if err != nil {
 		return "", err
 	}
-	after, err := r.asked()
 	var calls int
-	for pod, count := range after {
-		calls += count - before[pod]
+	for _, count := range asked {
+		calls += count
 	}
 	if calls == 0 {
 		err = errors.Join(err, errors.New("no call was counted"))
@@ -110,28 +128,39 @@ func (r *resilience) amplification() (string, error) {
 		errors.Join(err, r.settled(), demand(sum.bad() == sum.Sent, "%d of %d were answered in full", sum.Sent-sum.bad(), sum.Sent), demand(factor <= 1.2, "there were %.2f calls per request", factor))
 }
 
+// askedDuring is how many requests for one user each pod of users answers while
+// something is done.
+func (n namespace) askedDuring(do func() error) (map[string]int, error) {
+	before, err := n.asked()
+	if err != nil {
+		return nil, err
+	}
+	err = do()
+	after, failed := n.asked()
+	for pod := range after {
+		after[pod] -= before[pod]
+	}
+	return after, errors.Join(err, failed)
+}
+
 // oneUser is a line of a pod's metrics that counts requests for one user.
-var oneUser = regexp.MustCompile(`(?m)^http_server_request_duration_seconds_count\{.*http_route="/users/\{id\}".*\} (\d+)$`)
+var oneUser = regexp.MustCompile(`^http_server_request_duration_seconds_count\{.*http_route="/users/\{id\}".*\} (\d+)$`)
 
 // asked is how many requests for one user each pod of users has answered.
 func (n namespace) asked() (map[string]int, error) {
 	var mu sync.Mutex
 	counts := map[string]int{}
 	err := n.eachPodNamed("users", "5001", func(pod string, s service) error {
-		response, err := http.Get(s.url + "/metrics")
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		counts[pod] = 0
-		for _, line := range oneUser.FindAllSubmatch(text, -1) {
-			count, _ := strconv.Atoi(string(line[1]))
-			counts[pod] += count
-		}
-		return err
+		return s.metricLines(func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if found := oneUser.FindStringSubmatch(line); found != nil {
+				count, _ := strconv.Atoi(found[1])
+				counts[pod] += count
+			} else {
+				counts[pod] += 0 // one that was not asked yet counts, too
+			}
+		})
 	})
 	return counts, err
 }

@@ -6,10 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mark is the label of every namespace that a run makes.
@@ -25,6 +27,7 @@ func TestMain(m *testing.M) {
 
 // prepared runs the tests on the cluster that `make cluster` has made.
 func prepared(tests func() int) int {
+	http.DefaultClient.Timeout = time.Minute // a forwarded port may go dead
 	dir, err := os.MkdirTemp("", mark)
 	if err == nil {
 		defer os.RemoveAll(dir)

@@ -107,9 +107,7 @@ func (n namespace) takeAway(release string) error {
 
 // bringBack gives a release its one pod again.
 func (n namespace) bringBack(release string) error {
-	return inOrder(
-		func() error { return n.kubectl("scale", "deployment", release, "--replicas=1").err },
-		func() error { return n.kubectl("rollout", "status", "deployment/"+release, "--timeout=2m").err })
+	return n.scale(release, 1)
 }
 
 // servers selects the pods of a release that serve.
@@ -140,6 +138,12 @@ func (n namespace) untilReplaced(release string, do func() error) error {
 		gone = append(gone, "pod/"+p.Metadata.Name)
 	}
 	return inOrder(do, func() error { return n.kubectl(gone...).err })
+}
+
+// change upgrades a release to other values, and waits until no pod is left that
+// has the old ones.
+func (n namespace) change(release string, flags ...string) error {
+	return n.untilReplaced(release, func() error { return n.upgrade(release, release, flags...) })
 }
 
 // pod is what tests read of a pod.

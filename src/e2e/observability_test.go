@@ -122,7 +122,7 @@ func (n namespace) eachPodNamed(release, port string, do func(pod string, s serv
 // replace upgrades a release to other environment variables, and waits until no
 // pod is left that has the old ones.
 func (n namespace) replace(release, variables string) error {
-	return n.untilReplaced(release, func() error { return n.upgrade(release, release, "--set-json=extraEnv="+variables) })
+	return n.change(release, "--set-json=extraEnv="+variables)
 }
 
 // fault switches a fault such as "status=503" on at every pod of a release;

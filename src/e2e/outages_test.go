@@ -14,24 +14,29 @@ import (
 func outages(t *testing.T, r *resilience) {
 	r.prove(t, scenario{
 		name: "users scaled to 0, and back to 3",
-		demand: "meanwhile reads degraded, orders refused (503, Retry-After) with p99 ≤ 1 s, orders ready and not restarted; " +
-			"0 failed 5 s after users is back",
-		run: func() (string, error) {
-			if err := r.takeAway("users"); err != nil {
-				return "", err
-			}
-			away, err := r.bounded()
-			if err := r.firstPodIsBack("users", 3); err != nil {
-				return away.String(), err
-			}
-			time.Sleep(5 * time.Second) // what is promised
-			back, failed := r.during(few, nothing)
-			return fmt.Sprintf("%v; back: %v", away, back),
-				errors.Join(err, failed, demand(back.bad() == 0, "%d were not answered in full after users was back", back.bad()))
-		},
+		demand: "0 failed; without users reads degraded and orders refused (503, Retry-After) with p99 ≤ 1 s, orders ready and not restarted; " +
+			"all in full 5 s after users is back",
+		run: r.away,
 		// Neither breaker nor timeouts: where the name has no address nothing is called.
 		controls: []control{r.without("lookups", "repeated look-ups of users")},
 	})
+}
+
+// away takes users away and brings it back, all of it under load.
+func (r *resilience) away() (string, error) {
+	rate := "-rate=" + strconv.Itoa(gentle)
+	going, err := r.during(few, func() error { return r.takeAway("users") }, rate)
+	without, unbounded := r.bounded()
+	coming, failed := r.during(few, func() error {
+		return inOrder(
+			func() error { return r.firstPodIsBack("users", 3) },
+			func() error { time.Sleep(5 * time.Second); return nil }) // what is promised
+	}, rate)
+	back, broken := r.during(few, nothing)
+	return fmt.Sprintf("going: %v; without users: %v; coming: %v; back: %v", going, without, coming, back), errors.Join(err, unbounded, failed, broken,
+		demand(going.Failed+coming.Failed == 0, "%d failed while users went or came", going.Failed+coming.Failed),
+		demand(max(going.P99, coming.P99) <= 1000, "p99 was %.0f and %.0f ms while users went and came", going.P99, coming.P99),
+		demand(back.bad() == 0, "%d were not answered in full after users was back", back.bad()))
 }
 
 // bounded demands that without users every read is degraded and every order
@@ -41,7 +46,7 @@ func (r *resilience) bounded() (accounts, error) {
 	if err != nil {
 		return accounts{}, err
 	}
-	sum, err := r.during(2*few, func() error { return r.steadyPods("orders", before) }, "-rate="+strconv.Itoa(gentle))
+	sum, err := r.during(few, func() error { return r.steadyPods("orders", before) }, "-rate="+strconv.Itoa(gentle))
 	if err != nil {
 		return sum, err
 	}

@@ -62,7 +62,7 @@ func (n namespace) admitsOneEviction(release string) error {
 func balancing(t *testing.T, n namespace) {
 	const calls = 400
 	var queries int
-	served := map[string]int{}
+	var served map[string]int
 	must(t, "orders answers "+strconv.Itoa(calls)+" calls with details from users", func() error {
 		orders, err := n.pods("orders")
 		if err != nil {
@@ -72,18 +72,10 @@ func balancing(t *testing.T, n namespace) {
 		if err != nil {
 			return err
 		}
-		before, err := n.asked()
-		if err != nil {
+		served, err = n.askedDuring(func() (err error) {
+			queries, err = s.datagramsDuring(func() error { return n.manyDetails(orders[0].Metadata.Name, calls) })
 			return err
-		}
-		queries, err = s.datagramsDuring(func() error { return n.manyDetails(orders[0].Metadata.Name, calls) })
-		if err != nil {
-			return err
-		}
-		after, err := n.asked()
-		for pod, count := range after {
-			served[pod] = count - before[pod]
-		}
+		})
 		return err
 	})
 	fmt.Printf("              %d calls: %d DNS queries, %.3f a call; users' pods served %v\n", calls, queries, float64(queries)/calls, served)

@@ -20,8 +20,13 @@ import (
 // while load goes to orders, and accounts for every request. Each group can run
 // alone: `make e2e E2E_RUN=TestResilience/nodes`.
 func TestResilience(t *testing.T) {
+	must(t, "nothing of the tests before is still going", othersGone)
 	n := newNamespace(t, "resilience")
-	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })
+	must(t, "PostgreSQL and metrics-server install", func() error {
+		return atOnce(
+			func() error { return run("k8s/postgres/install.sh", string(n)).err },
+			func() error { return run("k8s/metrics-server/install.sh").err })
+	})
 	must(t, "users and orders install with three pods each", func() error {
 		return atOnce(func() error { return n.installThree("users") }, func() error { return n.installThree("orders") })
 	})
@@ -44,9 +49,33 @@ func TestResilience(t *testing.T) {
 	}
 }
 
+// othersGone waits until the namespaces of earlier tests have gone.
+func othersGone() error {
+	return eventually(2*time.Minute, func() error {
+		going := kubectl("get", "namespaces", "--selector="+mark, "--field-selector=status.phase=Terminating", "--output=name")
+		if going.err == nil && going.text != "" {
+			return errors.New("going: " + going.text)
+		}
+		return going.err
+	})
+}
+
 func (n namespace) installThree(release string) error {
-	return n.install(release, release, "--set=replicaCount=3", "--set=config.seedDemoData=true",
-		"--set=database.existingSecret="+release+"-database", "--set=faults.enabled=true")
+	return n.install(release, release, threePods(release)...)
+}
+
+func threePods(release string) []string {
+	return []string{"--set=replicaCount=3", "--set=config.seedDemoData=true",
+		"--set=database.existingSecret=" + release + "-database", "--set=faults.enabled=true"}
+}
+
+// asInstalled takes back what became of a release's values and number of pods.
+func (n namespace) asInstalled(release string) error {
+	return inOrder(
+		func() error {
+			return n.helm(append([]string{"upgrade", release, "charts/" + release, "--reset-values", "--wait", "--timeout=3m"}, threePods(release)...)...).err
+		},
+		func() error { return n.scale(release, 3) })
 }
 
 const (
@@ -78,17 +107,18 @@ type scenario struct {
 	controls []control
 }
 
-// control runs a scenario while a mechanism is off.
+// control runs a scenario while a mechanism is off. What off changes, reset takes
+// back.
 type control struct {
 	without string
-	off, on func() error                        // nil: there is nothing to do
+	off     func() error                        // nil: there is nothing to do
 	run     func() (measured string, err error) // nil: as the scenario
 }
 
 // of fills in what a control of a scenario has left out.
 func (c control) of(s scenario) control {
 	if c.off == nil {
-		c.off, c.on = nothing, nothing
+		c.off = nothing
 	}
 	if c.run == nil {
 		c.run = s.run
@@ -123,6 +153,7 @@ func (r *resilience) prove(t *testing.T, s scenario) {
 	defer r.record(t, &result)
 	if !result.Met {
 		must(t, "all is well again", r.reset)
+		return
 	}
 	for _, c := range s.controls {
 		if withControls() {
@@ -148,7 +179,17 @@ func (r *resilience) record(t *testing.T, result *results.Result) {
 // reset takes back what a scenario may have left behind, and waits until all is
 // well.
 func (r *resilience) reset() error {
-	return errors.Join(r.commitDelay("0"), r.fault("users", ""), kubectl("uncordon", "--selector="+worker).err, r.settled())
+	return inOrder(
+		startWorkers,
+		func() error { return kubectl("uncordon", "--selector="+worker).err },
+		func() error { return setGracePeriod("") },
+		r.reconnect,
+		func() error { return r.commitDelay("0") },
+		func() error {
+			return atOnce(func() error { return r.asInstalled("users") }, func() error { return r.asInstalled("orders") })
+		},
+		func() error { return r.fault("users", "") },
+		r.settled)
 }
 
 // withControls says whether the run is the full one.
@@ -165,7 +206,7 @@ func (r *resilience) seen(t *testing.T, s scenario, c control) (made results.Con
 			return red(err)
 		})
 	})
-	must(t, "all is as before", func() error { return errors.Join(c.on(), r.reset()) })
+	must(t, "all is as before", r.reset)
 	return made
 }
 
@@ -217,7 +258,6 @@ func (r *resilience) without(mechanisms, said string, more ...string) control {
 		off: func() error {
 			return r.replace("orders", variables(append([]string{"USERS_WITHOUT", mechanisms}, more...)...))
 		},
-		on: func() error { return r.replace("orders", "[]") },
 	}
 }
 
@@ -237,18 +277,14 @@ func variables(pairs ...string) string {
 
 // plainClient is the control that has orders call users by its ClusterIP, as any
 // HTTP client would: one that keeps as few connections as net/http does by default.
-func (r *resilience) plainClient() control {
-	set := func(url, env string) func() error {
-		return func() error {
-			return r.untilReplaced("orders", func() error {
-				return r.upgrade("orders", "orders", "--set=users.url="+url, "--set-json=extraEnv="+env)
-			})
-		}
-	}
+func (r *resilience) plainClient(run func() (string, error)) control {
 	return control{
 		without: "client-side balancing (a plain client on the ClusterIP)",
-		off:     set("http://users."+string(r.namespace)+".svc.cluster.local.:5001", variables("USERS_WITHOUT", "retries,breaker,ejection,latency,pool")),
-		on:      set("", "[]"),
+		off: func() error {
+			return r.change("orders", "--set=users.url=http://users."+string(r.namespace)+".svc.cluster.local.:5001",
+				"--set-json=extraEnv="+variables("USERS_WITHOUT", "retries,breaker,ejection,latency,pool"))
+		},
+		run: run,
 	}
 }
 

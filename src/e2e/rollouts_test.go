@@ -81,9 +81,23 @@ func (r *resilience) upAndBack() error {
 	if err != nil {
 		return err
 	}
-	up := r.untilReplaced("orders", func() error { return r.upgrade("orders", "orders", "--set=image.tag="+version+"-next") })
-	return errors.Join(up, r.schemaIs("orders", "90000"),
-		r.untilReplaced("orders", func() error { return r.helm("rollback", "orders", "--wait", "--timeout=3m").err }))
+	return inOrder(
+		r.withoutNote,
+		func() error { return r.change("orders", "--set=image.tag="+version+"-next") },
+		func() error { return r.schemaIs("orders", nextSchema) },
+		func() error {
+			return r.untilReplaced("orders", func() error { return r.helm("rollback", "orders", "--wait", "--timeout=3m").err })
+		})
+}
+
+// nextSchema is the migration that the next version has.
+const nextSchema = "90000"
+
+// withoutNote takes back what the next version's migration has changed, so that
+// it has to migrate again.
+func (n namespace) withoutNote() error {
+	_, err := n.psql("orders", "ALTER TABLE orders DROP COLUMN IF EXISTS note; DELETE FROM goose_db_version WHERE version_id = "+nextSchema)
+	return err
 }
 
 // schemaIs demands the version of a service's schema.
@@ -105,22 +119,12 @@ func (n namespace) psql(database, statement string) (string, error) {
 // hasty is the control that lets a release's pods end at once, perhaps with
 // another mechanism off besides, and restarts that release alone.
 func (r *resilience) hasty(release, said string, more ...control) control {
-	drain := func(seconds string) error {
-		return r.upgrade(release, release, "--set=config.drainDelaySeconds="+seconds)
-	}
 	return control{
 		without: said,
 		off: func() error {
-			err := drain("0")
+			err := r.change(release, "--set=config.drainDelaySeconds=0")
 			for _, c := range more {
 				err = errors.Join(err, c.off())
-			}
-			return err
-		},
-		on: func() error {
-			err := drain("5")
-			for _, c := range more {
-				err = errors.Join(err, c.on())
 			}
 			return err
 		},
