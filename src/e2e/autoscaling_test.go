@@ -21,6 +21,8 @@ func autoscaling(t *testing.T, r *resilience) {
 // briskly has the autoscaler act soon.
 const briskly = `{"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": {"stabilizationWindowSeconds": 10, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
 
+// upAndDown demands that an autoscaler adds pods under load, takes them away after
+// it, and that no request notices.
 func (r *resilience) upAndDown() (string, error) {
 	err := r.upgrade("orders", "orders", "--set=autoscaling.enabled=true", "--set=autoscaling.minReplicas=3", "--set=autoscaling.maxReplicas=5",
 		"--set=autoscaling.targetCPUUtilizationPercentage=15", "--set-json=autoscaling.behavior="+briskly)

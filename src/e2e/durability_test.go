@@ -15,7 +15,7 @@ import (
 // durability kills processes and takes PostgreSQL away while orders are placed.
 func durability(t *testing.T, r *resilience) {
 	r.prove(t, scenario{
-		name:     "SIGKILL of orders' processes, while every order has an Idempotency-Key and is sent until acknowledged",
+		name:     "SIGKILL of orders' processes; every order has an Idempotency-Key and is sent until acknowledged, each commit takes 0.1 s",
 		demand:   "orders stored = keys sent, every acknowledged one among them",
 		run:      func() (string, error) { return r.killing() },
 		controls: []control{{without: "the keys", run: r.keyless}},
