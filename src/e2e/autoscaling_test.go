@@ -19,7 +19,7 @@ func autoscaling(t *testing.T, r *resilience) {
 }
 
 // briskly has the autoscaler act soon.
-const briskly = `{"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": {"stabilizationWindowSeconds": 10, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
+const briskly = `{"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": {"stabilizationWindowSeconds": 5, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
 
 // upAndDown demands that an autoscaler adds pods under load, takes them away after
 // it, and that no request notices.

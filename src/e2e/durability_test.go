@@ -66,17 +66,18 @@ func (r *resilience) keyless() (string, error) {
 }
 
 // kill kills the processes of orders, and compares the orders that are stored
-// with those that were sent. PostgreSQL's commits are slow meanwhile, so that a
-// process is likely killed between a commit and its answer.
+// with those that were sent.
 func (r *resilience) kill(flags ...string) (k kills, err error) {
 	name := "k" + strconv.FormatInt(time.Now().UnixMilli(), 36)
-	err = inOrder(
-		func() error { return r.commitDelay("100000") },
-		func() (err error) {
-			k.accounts, err = r.during(some, r.killAll, append([]string{"-posts=100", "-resend", "-name=" + name, "-rate=" + strconv.Itoa(gentle)}, flags...)...)
-			return err
-		})
-	return k, errors.Join(err, r.commitDelay("0"), r.settled(), r.compare(name, &k))
+	k.accounts, err = r.during(some, r.killDuringCommits,
+		append([]string{"-posts=100", "-resend", "-name=" + name, "-rate=" + strconv.Itoa(gentle)}, flags...)...)
+	return k, errors.Join(err, r.settled(), r.compare(name, &k))
+}
+
+// killDuringCommits has PostgreSQL take long for a commit, so that a process is
+// likely killed between a commit and its answer.
+func (r *resilience) killDuringCommits() error {
+	return errors.Join(r.commitDelay("100000"), r.killAll(), r.commitDelay("0"))
 }
 
 // compare counts the orders whose products begin with a name.

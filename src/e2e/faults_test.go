@@ -36,7 +36,7 @@ func faults(t *testing.T, r *resilience) {
 		name:   "one of three users pods answers 500",
 		demand: "< 1 % not answered in full",
 		run: func() (string, error) {
-			sum, err := r.underOne(1, "status=500", some)
+			sum, err := r.underOne(1, "status=500", 2*few)
 			return sum.String(), errors.Join(err, sum.nearlyAll())
 		},
 		controls: []control{r.without("retries,ejection", "retries and ejection")},
@@ -72,7 +72,7 @@ func (a accounts) nearlyAll() error {
 
 // slowOne compares latency with and without a slow pod of users.
 func (r *resilience) slowOne() (string, error) {
-	healthy, err := r.during(some, nothing)
+	healthy, err := r.during(2*few, nothing)
 	if err != nil {
 		return "", err
 	}
@@ -109,7 +109,7 @@ func (r *resilience) amplification() (string, error) {
 	var sum accounts
 	asked, err := r.askedDuring(func() error {
 		return r.under("users", "status=500", func() (err error) {
-			sum, err = r.during(some, nothing)
+			sum, err = r.during(2*few, nothing)
 			return err
 		})
 	})

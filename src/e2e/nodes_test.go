@@ -18,7 +18,7 @@ func nodes(t *testing.T, r *resilience) {
 	must(t, "the control plane waits for a worker as long as it does by default", func() error { return setGracePeriod("") })
 	r.prove(t, scenario{
 		name:   "a worker stopped hard, while users takes 0.15 s to answer",
-		demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 15 s after the node is NotReady, and ≤ 90 s in all",
+		demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
 		run:    func() (string, error) { return r.stopped(90 * time.Second) },
 		controls: []control{r.plainClient(func() (string, error) {
 			was, sum, err := r.stop()
@@ -166,7 +166,7 @@ func (l loss) shortForCalls() error {
 func (r *resilience) stopped(most time.Duration) (string, error) {
 	was, sum, err := r.stop()
 	return was.String() + sum.String(), errors.Join(err, was.shortForCalls(),
-		demand(was.entry <= min(most, was.notReady+15*time.Second), "what comes through the Service failed for %v", was.entry))
+		demand(was.entry <= min(most, was.notReady+10*time.Second), "what comes through the Service failed for %v", was.entry))
 }
 
 // stop stops the engine under a worker, as a power cut would, until Kubernetes
@@ -200,7 +200,7 @@ func lost(node string) (notReady time.Duration, err error) {
 			return kubectl("wait", "node", node, "--for=condition=Ready=Unknown", "--timeout=3m").err
 		})
 	notReady = time.Since(began)
-	time.Sleep(17 * time.Second) // what fails then, fails for good
+	time.Sleep(12 * time.Second) // what fails then, fails for good
 	return notReady, err
 }
 

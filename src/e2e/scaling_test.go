@@ -33,7 +33,7 @@ func (r *resilience) shares() (measured string, bad int, err error) {
 	sum, err := r.during(some, func() error {
 		return inOrder(
 			func() error { return r.scale("users", 4) },
-			func() (err error) { share, err = r.shareAfter(15*time.Second, 20*time.Second); return err },
+			func() (err error) { share, err = r.shareAfter(15*time.Second, 15*time.Second); return err },
 			func() error { return r.scale("users", 2) })
 	}, "-fresh=0", "-posts=0", "-rate=120")
 	return fmt.Sprintf("%.2f; %v", share, sum), sum.bad(), errors.Join(err, r.scale("users", 3),
