@@ -77,7 +77,9 @@ func (r *resilience) kill(flags ...string) (k kills, err error) {
 // killDuringCommits has PostgreSQL take long for a commit, so that a process is
 // likely killed between a commit and its answer.
 func (r *resilience) killDuringCommits() error {
-	return errors.Join(r.commitDelay("100000"), r.killAll(), r.commitDelay("0"))
+	err := r.commitDelay("100000")
+	time.Sleep(time.Second) // until commits are under way that take so long
+	return errors.Join(err, r.killAll(), r.commitDelay("0"))
 }
 
 // compare counts the orders whose products begin with a name.

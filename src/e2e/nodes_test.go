@@ -20,7 +20,8 @@ func nodes(t *testing.T, r *resilience) {
 		name:   "a worker stopped hard, while users takes 0.15 s to answer",
 		demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
 		run:    func() (string, error) { return r.stopped(90 * time.Second) },
-		controls: []control{r.plainClient(func() (string, error) {
+		// With kept ones net/http hides it: a call takes whichever is free first.
+		controls: []control{r.plainClient(",pool", ", each call on a connection of its own", func() (string, error) {
 			was, sum, err := r.stop()
 			return was.String() + sum.String(), errors.Join(err, was.shortForCalls())
 		})},

@@ -276,13 +276,13 @@ func variables(pairs ...string) string {
 }
 
 // plainClient is the control that has orders call users by its ClusterIP, as any
-// HTTP client would: one that keeps as few connections as net/http does by default.
-func (r *resilience) plainClient(run func() (string, error)) control {
+// HTTP client would, and perhaps without a mechanism besides.
+func (r *resilience) plainClient(besides, said string, run func() (string, error)) control {
 	return control{
-		without: "client-side balancing (a plain client on the ClusterIP)",
+		without: "client-side balancing (a plain client on the ClusterIP" + said + ")",
 		off: func() error {
 			return r.change("orders", "--set=users.url=http://users."+string(r.namespace)+".svc.cluster.local.:5001",
-				"--set-json=extraEnv="+variables("USERS_WITHOUT", "retries,breaker,ejection,latency,pool"))
+				"--set-json=extraEnv="+variables("USERS_WITHOUT", "retries,breaker,ejection,latency"+besides))
 		},
 		run: run,
 	}

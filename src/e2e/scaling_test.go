@@ -19,7 +19,7 @@ func scaling(t *testing.T, r *resilience) {
 			measured, bad, err := r.shares()
 			return measured, errors.Join(err, demand(bad == 0, "%d were not answered in full", bad))
 		},
-		controls: []control{r.plainClient(func() (string, error) { measured, _, err := r.shares(); return measured, err })},
+		controls: []control{r.plainClient("", "", func() (string, error) { measured, _, err := r.shares(); return measured, err })},
 	})
 }
 

@@ -30,14 +30,6 @@ type wire struct {
 	propagator propagation.TextMapPropagator
 }
 
-// idleConnections is how many idle connections to one address are kept.
-func (c Config) idleConnections() int {
-	if c.without(Pool) {
-		return http.DefaultMaxIdleConnsPerHost
-	}
-	return idlePerAddress
-}
-
 func newWire(cfg Config) *wire {
 	name := cfg.BaseURL.Hostname()
 	undotted := strings.TrimSuffix(name, ".")
@@ -54,7 +46,8 @@ func newWire(cfg Config) *wire {
 			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
 			TLSClientConfig:        tlsConfig,
 			TLSHandshakeTimeout:    tlsTimeout,
-			MaxIdleConnsPerHost:    cfg.idleConnections(),
+			DisableKeepAlives:      cfg.without(Pool),
+			MaxIdleConnsPerHost:    idlePerAddress,
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeader,
 			DisableCompression:     true, // the peer is near; its CPU costs more than the bytes

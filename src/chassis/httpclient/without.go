@@ -16,7 +16,7 @@ const (
 	Ejection Mechanism = "ejection" // every address stays in use, dead ones too
 	Latency  Mechanism = "latency"  // addresses are chosen at random, blind to latency and load
 	Lookups  Mechanism = "lookups"  // the first addresses that are found stay in use for good
-	Pool     Mechanism = "pool"     // an address keeps two idle connections, as net/http does by default
+	Pool     Mechanism = "pool"     // each try makes a connection of its own
 )
 
 // without says whether the Client is to do without m.

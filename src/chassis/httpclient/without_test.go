@@ -2,7 +2,6 @@ package httpclient
 
 import (
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -95,41 +94,12 @@ func TestWithoutLookupsTheFirstAddressesStay(t *testing.T) {
 	assert.Zero(t, both[1].hits.Load())
 }
 
-func TestWithoutPoolConnectionsAreMadeAnew(t *testing.T) {
-	const atOnce = 20
-	for name, tt := range map[string]struct {
-		without []Mechanism
-		made    int64
-	}{"with": {nil, atOnce}, "without": {[]Mechanism{Pool}, 2*atOnce - http.DefaultMaxIdleConnsPerHost}} {
-		t.Run(name, func(t *testing.T) {
-			connections, c := counted(t, gathering(atOnce), without(tt.without...))
-			for range 2 {
-				var all sync.WaitGroup
-				for range atOnce {
-					all.Go(func() { _, err := c.Get(t.Context(), "/x", "/x"); assert.NoError(t, err) })
-				}
-				all.Wait()
-			}
-			assert.InDelta(t, tt.made, connections.Load(), 8, "a busy machine may lose some")
-		})
+func TestWithoutPoolEachTryConnects(t *testing.T) {
+	connections, c := counted(t, ok, without(Pool))
+	for range 5 {
+		get(t, c)
 	}
-}
-
-// gathering answers when so many have asked.
-func gathering(atOnce int) http.HandlerFunc {
-	var mu sync.Mutex
-	here, all := 0, make(chan struct{})
-	return func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		mine := all
-		if here++; here == atOnce {
-			here, all = 0, make(chan struct{})
-			close(mine)
-		}
-		mu.Unlock()
-		<-mine
-		ok(w, r)
-	}
+	assert.EqualValues(t, 5, connections.Load())
 }
 
 func TestAnUnknownMechanismIsRefused(t *testing.T) {
