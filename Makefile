@@ -26,7 +26,7 @@ KIND_NODE_IMAGE ?=
 DOCKER_BUILD_FLAGS ?=
 # The Go build tag of the images, which then ends their tag.
 TAGS :=
-# Which of the tests on the cluster to run, such as TestObservability or TestResilience/nodes; empty: all.
+# Which of the tests on the cluster to run, a pattern as `go test -run` takes it, such as TestObservability or TestResilience/nodes; empty: all.
 E2E_RUN ?=
 # How many requests a rollout must withstand.
 export E2E_REQUESTS ?= 3000
@@ -102,7 +102,8 @@ cluster: images ## Create the kind cluster, if it is not there, and load the ima
 		$(KIND) create cluster --config k8s/kind.yaml $(if $(KIND_NODE_IMAGE),--image $(KIND_NODE_IMAGE))
 	@kubectl --context kind-$(CLUSTER) get --raw /readyz --request-timeout 30s >/dev/null || \
 		{ echo "The cluster $(CLUSTER) is there but does not answer: make cluster-delete, and try again."; exit 1; }
-	kubectl --context kind-$(CLUSTER) wait --for=condition=Ready node --all --timeout=3m
+	@kubectl --context kind-$(CLUSTER) wait --for=condition=Ready node --all --timeout=3m || \
+		{ echo "A node of the cluster $(CLUSTER) is not ready, perhaps as a test was interrupted: make cluster-delete, and try again."; exit 1; }
 	kubectl --context kind-$(CLUSTER) apply -f k8s/namespace.yaml
 	$(KIND) load docker-image --name $(CLUSTER) tandem/users:$(IMAGE_TAG) tandem/orders:$(IMAGE_TAG)
 
@@ -120,13 +121,14 @@ e2e-images: cluster image-next ## Load what the tests on the cluster need beside
 	$(KIND) load docker-image --name $(CLUSTER) tandem/orders:$(IMAGE_TAG)-next
 
 .PHONY: e2e
-e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: one test
+e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: some of it, as go test -run
 	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 2h -run '$(E2E_RUN)'
 
 # E2E_CONTROLS: run the controls, too. E2E_RESULTS: the file that results are written into.
 .PHONY: e2e-full
 e2e-full: ## Prove what it withstands with more requests and every negative control; the results become the README's table
-	$(if $(E2E_RUN),,$(MAKE) e2e-images && rm -f docs/resilience.json)
+	$(MAKE) e2e-images
+	$(if $(E2E_RUN),,rm -f docs/resilience.json)
 	E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)'
 
 .PHONY: clean

@@ -13,7 +13,7 @@ import (
 func autoscaling(t *testing.T, r *resilience) {
 	r.prove(t, scenario{
 		name:   "autoscaling of orders, up under load and down after it",
-		demand: "scales up and down, 0 failed or degraded",
+		demand: "scales up and down, 0 failed, degraded or refused",
 		run:    r.upAndDown,
 	})
 }

@@ -50,7 +50,7 @@ func faults(t *testing.T, r *resilience) {
 	if withControls() {
 		r.prove(t, scenario{
 			name:     "every users pod answers 500, and orders has no breaker",
-			demand:   "the same ≤ 1.3: 1.2, and the ten retries in ten seconds that each pod of orders has for free",
+			demand:   "calls that reach users ÷ requests at orders ≤ 1.3: 1.2 by the budget, and ten free retries in ten seconds for each orders pod",
 			run:      func() (string, error) { return r.withoutBreaker(1.3) },
 			controls: []control{{without: "retry budget", off: r.without("budget,breaker", "").off, run: func() (string, error) { return r.amplification(1.3) }}},
 		})

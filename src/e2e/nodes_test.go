@@ -20,7 +20,7 @@ func nodes(t *testing.T, r *resilience) {
 		name:   "a worker stopped hard, while users takes 0.15 s to answer",
 		demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
 		run:    func() (string, error) { return r.stopped(90 * time.Second) },
-		// With kept ones net/http hides it: a call takes whichever is free first.
+		// Over kept connections net/http hides a dead address: a call takes whichever connection comes free first.
 		controls: []control{r.plainClient(",pool", ", each call on a connection of its own", func() (string, error) {
 			was, sum, err := r.stop()
 			return was.String() + sum.String(), errors.Join(err, was.shortForCalls())
@@ -28,7 +28,7 @@ func nodes(t *testing.T, r *resilience) {
 	})
 	r.prove(t, scenario{
 		name:   "`kubectl drain` of a worker with two users pods",
-		demand: "0 failed or degraded; the disruption budget holds back the second eviction",
+		demand: "0 failed, degraded or refused; the disruption budget holds back the second eviction",
 		run: func() (string, error) {
 			measured, held, err := r.drain()
 			return measured, errors.Join(err, demand(held > 0, "no eviction was held back"))
@@ -37,8 +37,8 @@ func nodes(t *testing.T, r *resilience) {
 	})
 	if withControls() {
 		r.prove(t, scenario{
-			name:   "the same with `--node-monitor-grace-period=20s`",
-			demand: "the same, and ≤ 45 s in all",
+			name:   "a worker stopped hard, with `--node-monitor-grace-period=20s`, while users takes 0.15 s to answer",
+			demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 45 s in all",
 			run:    r.stoppedSooner,
 		})
 	}
@@ -170,7 +170,7 @@ func (r *resilience) stopped(most time.Duration) (string, error) {
 		demand(was.entry <= min(most, was.notReady+10*time.Second), "what comes through the Service failed for %v", was.entry))
 }
 
-// stop stops the engine under a worker, as a power cut would, until Kubernetes
+// stop stops a worker, as a power cut would, until Kubernetes
 // has taken its endpoints away; then it starts the worker again. users takes its
 // time meanwhile, so that orders has several connections.
 func (r *resilience) stop() (was loss, sum accounts, err error) {
@@ -182,7 +182,7 @@ func (r *resilience) stop() (was loss, sum accounts, err error) {
 	err = r.under("users", "delay=150ms", func() (err error) {
 		sum, err = r.during(some, func() (err error) {
 			began = time.Now()
-			was.notReady, err = lost(node)
+			was.notReady, err = stopWorker(node)
 			return err
 		}, "-rate="+strconv.Itoa(gentle))
 		return errors.Join(err, startWorkers(), r.settled())
@@ -191,9 +191,9 @@ func (r *resilience) stop() (was loss, sum accounts, err error) {
 	return was, sum, err
 }
 
-// lost stops a worker, waits until Kubernetes has missed it and for a while, and
+// stopWorker kills the container that is a worker, waits until Kubernetes has missed it and for a while, and
 // says how long it took to be missed.
-func lost(node string) (notReady time.Duration, err error) {
+func stopWorker(node string) (notReady time.Duration, err error) {
 	began := time.Now()
 	err = inOrder(
 		func() error { return run("docker", "kill", node).err },

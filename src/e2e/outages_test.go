@@ -14,7 +14,7 @@ import (
 func outages(t *testing.T, r *resilience) {
 	r.prove(t, scenario{
 		name: "users scaled to 0, and back to 3",
-		demand: "0 failed; without users reads degraded and orders refused (503, Retry-After) with p99 ≤ 1 s, orders ready and not restarted; " +
+		demand: "0 failed, p99 ≤ 1 s; without users reads degraded and orders refused (503, Retry-After), orders ready and not restarted; " +
 			"all in full 5 s after users is back",
 		run: r.away,
 		// Neither breaker nor timeouts: where the name has no address nothing is called.

@@ -20,7 +20,9 @@ import (
 // while load goes to orders, and accounts for every request. Each group can run
 // alone: `make e2e E2E_RUN=TestResilience/nodes`.
 func TestResilience(t *testing.T) {
-	must(t, "nothing of the tests before is still going", othersGone)
+	must(t, "nothing of the tests before is still going, and every worker is there", func() error {
+		return inOrder(othersGone, startWorkers, func() error { return kubectl("uncordon", "--selector="+worker).err })
+	})
 	n := newNamespace(t, "resilience")
 	must(t, "PostgreSQL and metrics-server install", func() error {
 		return atOnce(

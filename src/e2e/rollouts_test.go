@@ -12,7 +12,7 @@ import (
 
 // rollouts replaces pods in all usual ways.
 func rollouts(t *testing.T, r *resilience) {
-	const demand = "0 failed or degraded, every pod replaced"
+	const demand = "0 failed, degraded or refused, every pod replaced"
 	r.prove(t, scenario{
 		name:   "rolling restarts of users, of orders, and of both at once",
 		demand: demand,

@@ -12,8 +12,8 @@ const (
 )
 
 // budget bounds retries to a share of the calls of the last few seconds: a peer that
-// fails altogether sees 1.2 times the usual load, not three times. The zero value is
-// ready. (failsafe's budget counts only what is in flight at the moment, which bounds
+// fails altogether sees 1.2 times the usual load and the few retries that are free, not three times. The
+// zero value is ready. (failsafe's budget counts only what is in flight at the moment, which bounds
 // nothing for a client whose calls follow one another:
 // https://github.com/failsafe-go/failsafe-go/issues/106.)
 type budget struct {

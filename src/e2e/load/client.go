@@ -94,8 +94,8 @@ func (c *client) dial() (net.Conn, error) {
 	}
 }
 
-// newClient counts its dials from where a client that has begun earlier will not
-// come with fewer than a hundred a second.
+// newClient counts its dials from the clock in hundredths of a second, so that it
+// does not meet the ports of an earlier run that dialled less often.
 func newClient(address string) *client {
 	c := &client{address: address}
 	c.dials.Store(uint64(time.Now().UnixMilli() / 10)) //nolint:gosec // it is long after 1970
@@ -103,8 +103,7 @@ func newClient(address string) *client {
 }
 
 // kept is the connection that was used last; nil where there is none, or none of
-// late. Whoever
-// sends nothing twice must not keep a connection longer than the service drains:
+// late. Whoever sends nothing twice must not keep a connection longer than the service drains:
 // within that time it is told to close it, after it the service does, perhaps
 // just when a request is sent.
 func (c *client) kept() *connection {

@@ -1,6 +1,6 @@
-// Command load sends requests to orders at a steady rate, whatever becomes of
-// them (an open loop), resends none, and accounts for every one of them. A test
-// runs it inside the cluster:
+// Command load sends requests to orders and accounts for every one of them; unless
+// its flags say otherwise, at a steady rate, whatever becomes of them (an open
+// loop), and each once. A test runs it inside the cluster:
 //
 //	load -url http://orders:5002 -rate 100 -requests 3000
 package main

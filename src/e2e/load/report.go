@@ -66,11 +66,11 @@ func (b *books) note(one result) {
 	if one.id != 0 {
 		b.report.Created = append(b.report.Created, one.id)
 	}
-	b.sort(one)
+	b.tally(one)
 }
 
-// sort counts a result as what it is.
-func (b *books) sort(one result) {
+// tally counts a result as what it is.
+func (b *books) tally(one result) {
 	at := one.began.UnixMilli()
 	switch {
 	case one.err != nil:

@@ -43,7 +43,7 @@ func (r *recorder) request(i int) {
 	switch {
 	case r.path != "":
 		r.note(r.get(r.path, fresh))
-	case (i/100+i)%100 < r.posts: // which are orders must not depend on which are fresh
+	case (i/100+i)%100 < r.posts: // in the long run, as many are orders among the fresh ones
 		r.note(r.order(i, fresh))
 	default:
 		r.note(r.get(fmt.Sprintf("/orders/%d/details", 1+i%3), fresh))
