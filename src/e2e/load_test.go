@@ -130,7 +130,7 @@ func (g generator) start(flags ...string) (end func() (accounts, error), err err
 	printed := bufio.NewReader(stdout)
 	if line, _ := printed.ReadString('\n'); line != "flowing\n" {
 		cancel()
-		return nil, fmt.Errorf("the load does not flow: %s%s (%v)", line, stderr.String(), command.Wait())
+		return nil, errors.Join(errors.New("the load does not flow: "+line+stderr.String()), command.Wait())
 	}
 	time.Sleep(time.Second)
 	return func() (a accounts, err error) {
