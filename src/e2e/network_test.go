@@ -98,9 +98,13 @@ func rows(from map[string]shell, to targets) (cells []cell) {
 // callers are shells by who they are.
 func callers(n, strangers namespace, users, orders string) (map[string]shell, error) {
 	const labels = "app.kubernetes.io/name: %[1]s, app.kubernetes.io/instance: %[1]s, app.kubernetes.io/component: %[2]s"
+	inUsers, err := n.shellIn(users)
+	if err != nil {
+		return nil, err
+	}
 	shells := map[string]shell{
-		"users":  {n, users, "probe"}, // put there by usersServed
-		"orders": {n, orders, "probe"},
+		"users":  inUsers,
+		"orders": {n, orders, "probe"}, // put there by balancing
 	}
 	for who, s := range map[string]struct {
 		in           namespace
