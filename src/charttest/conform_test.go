@@ -16,7 +16,7 @@ import (
 // Go modules that contain the schemas of the kinds that the charts render, so
 // that the check needs the module proxy alone.
 const (
-	kubernetesModule = "k8s.io/kubernetes@v1.34.4"
+	kubernetesModule = "k8s.io/kubernetes@v1.37.2"
 	gatewayModule    = "sigs.k8s.io/gateway-api@v1.2.1"
 	operatorModule   = "github.com/prometheus-operator/prometheus-operator@v0.79.2"
 )
