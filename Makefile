@@ -61,7 +61,7 @@ test: ## Run every test with the race detector, on SQLite and PostgreSQL
 
 .PHONY: postgres-available
 postgres-available:
-	@go run ./src/chassis/database/postgrestest/available
+	@go run ./src/testkit/postgrestest/available
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT) ## Check style, structure, charts and known vulnerabilities

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"tandem/src/chassis/database/postgrestest"
+	"tandem/src/testkit/postgrestest"
 )
 
 // lab is where benchmarks run: a folder, the built services, and a PostgreSQL

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/database/postgrestest"
+	"tandem/src/testkit/postgrestest"
 )
 
 // TestSIGKILLLosesNoAcknowledgedWrite kills the real process under load, more

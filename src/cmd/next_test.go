@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/src/chassis/database"
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/orders"
+	"tandem/src/testkit/servicetest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 func TestAReleaseRunsOnTheSchemaOfTheNext(t *testing.T) {
@@ -48,7 +48,7 @@ func notes(t *testing.T, config settings.Service) (n int) {
 	}, signals)
 	require.NoError(t, err)
 	defer db.Close()
-	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 		return q.QueryRowContext(ctx, "SELECT COUNT(note) FROM orders").Scan(&n)
 	}))
 	return n

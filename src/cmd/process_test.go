@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // patience bounds every wait for something that should happen soon.

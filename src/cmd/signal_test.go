@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/database/postgrestest"
+	"tandem/src/testkit/postgrestest"
 )
 
 const user = `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/database/postgrestest"
+	"tandem/src/testkit/postgrestest"
 )
 
 func TestABadValueStopsTheStartWithOneSentence(t *testing.T) {

@@ -45,7 +45,7 @@ func readNewOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Request, er
 		UserID: body.Int("user_id"), Product: body.String("product"),
 		Quantity: body.Int("quantity"), Price: body.Cents("price"),
 	}
-	return order, Request{Key: key, Hash: order.hash()}, body.Err(order.Broken())
+	return order, Request{Key: key, Hash: order.hash()}, body.Err(order.Validate())
 }
 
 // place creates the order, or returns the answer that a request with the same

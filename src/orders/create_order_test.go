@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
+	"tandem/src/testkit/servicetest"
 )
 
 func TestACreatedOrderIsAnsweredWithItsUser(t *testing.T) {

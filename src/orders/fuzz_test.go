@@ -12,10 +12,10 @@ import (
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/httpclient"
-	"tandem/src/chassis/servicetest"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
 	"tandem/src/orders"
+	"tandem/src/testkit/servicetest"
+	"tandem/src/testkit/telemetrytest"
 	"tandem/src/users/client"
 )
 

@@ -71,7 +71,7 @@ var errKeyTaken = errors.New("idempotency key is taken")
 // Unprocessable where the key stands for another order.
 func (s *Store) CreateOnce(ctx context.Context, r Request, o NewOrder, encode func(Order) ([]byte, error)) (*Answer, error) {
 	var answer Answer
-	err := s.db.Write(ctx, op("INSERT"), func(ctx context.Context, q database.Queries) error {
+	err := s.db.Write(ctx, op("INSERT"), func(ctx context.Context, q database.Querier) error {
 		created, err := insert(ctx, q, o)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (s *Store) CreateOnce(ctx context.Context, r Request, o NewOrder, encode fu
 
 // keep stores an answer. An expired key is free; the unique key makes the
 // second of two transactions wait for the first.
-func keep(ctx context.Context, q database.Queries, r Request, a Answer) error {
+func keep(ctx context.Context, q database.Querier, r Request, a Answer) error {
 	const query = "INSERT INTO idempotency_keys (key, request_hash, order_id, answer, created_at) VALUES ($1, $2, $3, $4, $5)" +
 		" ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash, order_id = excluded.order_id," +
 		" answer = excluded.answer, created_at = excluded.created_at WHERE idempotency_keys.created_at <= $6"
@@ -117,7 +117,7 @@ func (s *Store) Replay(ctx context.Context, r Request) (*Answer, error) {
 	const query = "SELECT request_hash, order_id, answer FROM idempotency_keys WHERE key = $1 AND created_at > $2"
 	var hash []byte
 	answer := Answer{Replayed: true}
-	err := s.db.Read(ctx, keysOp("SELECT"), func(ctx context.Context, q database.Queries) error {
+	err := s.db.Read(ctx, keysOp("SELECT"), func(ctx context.Context, q database.Querier) error {
 		return q.QueryRowContext(ctx, query, r.Key, database.Now().Add(-keyLifetime)).Scan(&hash, &answer.OrderID, &answer.Body)
 	})
 	switch {
@@ -134,7 +134,7 @@ func (s *Store) Replay(ctx context.Context, r Request) (*Answer, error) {
 
 // PurgeKeys deletes keys that have expired.
 func (s *Store) PurgeKeys(ctx context.Context) error {
-	return s.db.WriteOne(ctx, keysOp("DELETE"), func(ctx context.Context, q database.Queries) error {
+	return s.db.Exec(ctx, keysOp("DELETE"), func(ctx context.Context, q database.Querier) error {
 		_, err := q.ExecContext(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", database.Now().Add(-keyLifetime))
 		return err
 	})

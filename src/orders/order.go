@@ -81,8 +81,8 @@ const (
 	maxAmount   = decimal.Cents(1_000_000_000_00)
 )
 
-// Broken names each member that breaks a rule.
-func (o NewOrder) Broken() (broken failure.Fields) {
+// Validate names each member that breaks a rule.
+func (o NewOrder) Validate() (broken failure.Fields) {
 	if o.UserID < 1 {
 		broken.Add("user_id", "must be a whole number from 1")
 	}

@@ -12,12 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/contracttest"
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
 	"tandem/src/orders"
+	"tandem/src/testkit/contracttest"
+	"tandem/src/testkit/servicetest"
+	"tandem/src/testkit/telemetrytest"
 	"tandem/src/users"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
+	"tandem/src/testkit/servicetest"
 )
 
 // six places orders 1 to 6 for users 1, 2, 3, 1, 2, 3 and ships 2 and 5.

@@ -20,7 +20,7 @@ func demoOrders() []Order {
 // Seed puts the demo's orders into an empty store; several replicas may do so
 // at once.
 func (s *Store) Seed(ctx context.Context) error {
-	return s.db.Seed(ctx, "orders", func(ctx context.Context, q database.Queries) error {
+	return s.db.Seed(ctx, "orders", func(ctx context.Context, q database.Querier) error {
 		for _, o := range demoOrders() {
 			const query = "INSERT INTO orders (" + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
 			if _, err := q.ExecContext(ctx, query, o.ID, o.UserID, o.Product, o.Quantity, int64(o.Price), string(o.Status), o.CreatedAt); err != nil {

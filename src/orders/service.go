@@ -56,7 +56,7 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 	return host.Run(ctx, func(ctx context.Context) error { return start(ctx, config, host, users) })
 }
 
-func newClient(config Config, host *lifecycle.Host) (*client.Client, error) {
+func newClient(config Config, host *lifecycle.App) (*client.Client, error) {
 	var without []httpclient.Mechanism
 	for _, mechanism := range config.UsersWithout {
 		without = append(without, httpclient.Mechanism(mechanism))
@@ -65,13 +65,13 @@ func newClient(config Config, host *lifecycle.Host) (*client.Client, error) {
 		host.Telemetry.Log.Warn("calls to users do without what protects them", slog.Any("without", without))
 	}
 	return client.New(httpclient.Config{
-		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout, Without: without,
+		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout, Disable: without,
 		Tracer: host.Telemetry.Tracer, Propagator: host.Telemetry.Propagator,
 		Registry: host.Telemetry.Registry, Logger: host.Telemetry.Log,
 	})
 }
 
-func start(ctx context.Context, config Config, host *lifecycle.Host, users *client.Client) error {
+func start(ctx context.Context, config Config, host *lifecycle.App, users *client.Client) error {
 	db, err := host.OpenDatabase(ctx, "orders", Migrations())
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ const columns = "id, user_id, product, quantity, price_cents, status, created_at
 
 // Create stores a new, pending order.
 func (s *Store) Create(ctx context.Context, o NewOrder) (created Order, err error) {
-	err = s.db.WriteOne(ctx, op("INSERT"), func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Exec(ctx, op("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
 		created, err = insert(ctx, q, o)
 		return err
 	})
@@ -35,7 +35,7 @@ func (s *Store) Create(ctx context.Context, o NewOrder) (created Order, err erro
 
 // Get returns the order with that id. The failure is NotFound.
 func (s *Store) Get(ctx context.Context, id int64) (found Order, err error) {
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
 		found, err = scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM orders WHERE id = $1", id))
 		return err
 	})
@@ -56,7 +56,7 @@ func (s *Store) List(ctx context.Context, f Filter) (found []Order, err error) {
 	}
 	where.And("id >", f.After)
 	page, args := where.Page(f.Limit)
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Queries) error {
+	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) error {
 		found, err = database.Rows(ctx, q, scan, "SELECT "+columns+" FROM orders"+page, args...)
 		return err
 	})
@@ -71,7 +71,7 @@ func (s *Store) SetStatus(ctx context.Context, id int64, status Status) (changed
 		return Order{}, s.refuse(ctx, id, status)
 	}
 	const query = "UPDATE orders SET status = $2 WHERE id = $1 AND status IN ($3, $4) RETURNING " + columns
-	err = s.db.WriteOne(ctx, op("UPDATE"), func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Exec(ctx, op("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
 		changed, err = scan(q.QueryRowContext(ctx, query, id, string(status), string(before[0]), string(before[len(before)-1])))
 		return err
 	})
@@ -95,7 +95,7 @@ func (s *Store) refuse(ctx context.Context, id int64, status Status) error {
 func (s *Store) Stats(ctx context.Context) (stats Stats, err error) {
 	const query = "SELECT status, CAST(SUM(orders) AS BIGINT), CAST(SUM(revenue_cents) AS BIGINT) FROM order_stats GROUP BY status"
 	var sums []sum
-	err = s.db.Read(ctx, database.Op{Name: "SELECT", Table: "order_stats"}, func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Read(ctx, database.Op{Name: "SELECT", Table: "order_stats"}, func(ctx context.Context, q database.Querier) (err error) {
 		sums, err = database.Rows(ctx, q, scanSum, query)
 		return err
 	})
@@ -132,7 +132,7 @@ func total(sums []sum) Stats {
 	return stats
 }
 
-func insert(ctx context.Context, q database.Queries, o NewOrder) (Order, error) {
+func insert(ctx context.Context, q database.Querier, o NewOrder) (Order, error) {
 	const query = "INSERT INTO orders (user_id, product, quantity, price_cents, status, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING " + columns
 	return scan(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), database.Now()))
 }

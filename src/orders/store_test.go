@@ -12,10 +12,10 @@ import (
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/decimal"
 	"tandem/src/chassis/failure"
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/orders"
+	"tandem/src/testkit/servicetest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // onStores runs a test on the store alone, in an empty database of each kind.
@@ -33,7 +33,7 @@ func onStores(t *testing.T, test func(t *testing.T, store *orders.Store, db *dat
 
 func exec(t *testing.T, db *database.DB, statement string, args ...any) {
 	t.Helper()
-	require.NoError(t, db.WriteOne(t.Context(), database.Op{Name: "TEST", Table: "test"}, func(ctx context.Context, q database.Queries) error {
+	require.NoError(t, db.Exec(t.Context(), database.Op{Name: "TEST", Table: "test"}, func(ctx context.Context, q database.Querier) error {
 		_, err := q.ExecContext(ctx, statement, args...)
 		return err
 	}))
@@ -119,7 +119,7 @@ func TestAKeyExpiresAfterADayAndIsPurged(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "2", string(kept.Body))
 		var left int
-		require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 			return q.QueryRowContext(ctx, "SELECT COUNT(*) FROM idempotency_keys").Scan(&left)
 		}))
 		require.Equal(t, 1, left)
@@ -153,7 +153,7 @@ func TestListsReadOnlyTheIndexedRowsTheyAnswer(t *testing.T) {
 	} {
 		var id, parent, unused int
 		var plan string
-		require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 			return q.QueryRowContext(ctx, "EXPLAIN QUERY PLAN SELECT * FROM orders WHERE "+where+" ORDER BY id LIMIT 5").Scan(&id, &parent, &unused, &plan)
 		}))
 		require.Contains(t, plan, index, where)

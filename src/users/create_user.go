@@ -15,7 +15,7 @@ func createUser(store *Store) web.Handler {
 			return err
 		}
 		user := NewUser{Name: body.String("name"), Email: body.String("email")}
-		if err := body.Err(user.Broken()); err != nil {
+		if err := body.Err(user.Validate()); err != nil {
 			return err
 		}
 		created, err := store.Create(r.Context(), user)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
+	"tandem/src/testkit/servicetest"
 )
 
 func TestACreatedUserCanBeReadBack(t *testing.T) {

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/src/chassis/database"
-	"tandem/src/chassis/servicetest"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/servicetest"
+	"tandem/src/testkit/telemetrytest"
 	"tandem/src/users"
 )
 

@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
+	"tandem/src/testkit/servicetest"
 )
 
 func TestAnUnknownUserIsNamed(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
+	"tandem/src/testkit/servicetest"
 )
 
 // seven creates users 1 to 7, of which 2 and 4 are inactive.

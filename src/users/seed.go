@@ -20,7 +20,7 @@ func demoUsers() []User {
 // Seed puts the demo's users into an empty store; several replicas may do so
 // at once.
 func (s *Store) Seed(ctx context.Context) error {
-	return s.db.Seed(ctx, "users", func(ctx context.Context, q database.Queries) error {
+	return s.db.Seed(ctx, "users", func(ctx context.Context, q database.Querier) error {
 		for _, u := range demoUsers() {
 			const query = "INSERT INTO users (id, name, email, email_key, active, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
 			if _, err := q.ExecContext(ctx, query, u.ID, u.Name, u.Email, emailKey(u.Email), u.Active, u.CreatedAt); err != nil {

@@ -31,7 +31,7 @@ const columns = "id, name, email, active, created_at"
 // has the address, in whatever case.
 func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error) {
 	const query = "INSERT INTO users (name, email, email_key, active, created_at) VALUES ($1, $2, $3, TRUE, $4) RETURNING " + columns
-	err = s.db.WriteOne(ctx, op("INSERT"), func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Exec(ctx, op("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
 		created, err = scan(q.QueryRowContext(ctx, query, u.Name, u.Email, emailKey(u.Email), database.Now()))
 		return err
 	})
@@ -40,7 +40,7 @@ func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error)
 
 // Get returns the user with that id. The failure is NotFound.
 func (s *Store) Get(ctx context.Context, id int64) (found User, err error) {
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
 		found, err = scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM users WHERE id = $1", id))
 		return err
 	})
@@ -61,7 +61,7 @@ func (s *Store) List(ctx context.Context, f Filter) (found []User, err error) {
 		where.AndIn("id", f.IDs)
 	}
 	page, args := where.Page(f.Limit)
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Queries) error {
+	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) error {
 		found, err = database.Rows(ctx, q, scan, "SELECT "+columns+" FROM users"+page, args...)
 		return err
 	})
@@ -78,7 +78,7 @@ func (s *Store) Update(ctx context.Context, id int64, c Changes) (changed User, 
 		lower := emailKey(*c.Email)
 		key = &lower
 	}
-	err = s.db.WriteOne(ctx, op("UPDATE"), func(ctx context.Context, q database.Queries) (err error) {
+	err = s.db.Exec(ctx, op("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
 		changed, err = scan(q.QueryRowContext(ctx, query, id, c.Name, c.Email, key, c.Active))
 		return err
 	})

@@ -32,7 +32,7 @@ func readChanges(w http.ResponseWriter, r *http.Request) (Changes, error) {
 		return Changes{}, err
 	}
 	changes := Changes{Name: body.OptionalString("name"), Email: body.OptionalString("email"), Active: body.OptionalBool("active")}
-	if err := body.Err(changes.Broken()); err != nil {
+	if err := body.Err(changes.Validate()); err != nil {
 		return Changes{}, err
 	}
 	if changes == (Changes{}) {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
+	"tandem/src/testkit/servicetest"
 )
 
 func TestOnlyTheMembersGivenChange(t *testing.T) {

@@ -44,13 +44,13 @@ type Filter struct {
 // (RFC 5321, section 4.5.3.1.3).
 const maxEmail = 254
 
-// Broken names each member that breaks a rule.
-func (u NewUser) Broken() failure.Fields {
-	return Changes{Name: &u.Name, Email: &u.Email}.Broken()
+// Validate names each member that breaks a rule.
+func (u NewUser) Validate() failure.Fields {
+	return Changes{Name: &u.Name, Email: &u.Email}.Validate()
 }
 
-// Broken names each member that breaks a rule.
-func (c Changes) Broken() (broken failure.Fields) {
+// Validate names each member that breaks a rule.
+func (c Changes) Validate() (broken failure.Fields) {
 	if c.Name != nil {
 		broken.CheckText("name", *c.Name)
 	}

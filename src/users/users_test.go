@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/contracttest"
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/contracttest"
+	"tandem/src/testkit/servicetest"
+	"tandem/src/testkit/telemetrytest"
 	"tandem/src/users"
 )
 

@@ -18,10 +18,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tandem/src/chassis/database"
-	"tandem/src/chassis/database/postgrestest"
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/testkit/postgrestest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // release is the migrations of a program: each version adds a table, and says
@@ -85,14 +85,14 @@ func openOnce(t *testing.T, config database.Config, migrations fs.FS) {
 
 func count(t *testing.T, db *database.DB, table string) (n int) {
 	t.Helper()
-	require.NoError(t, db.Read(t.Context(), database.Op{Name: "SELECT", Table: table}, func(ctx context.Context, q database.Queries) error {
+	require.NoError(t, db.Read(t.Context(), database.Op{Name: "SELECT", Table: table}, func(ctx context.Context, q database.Querier) error {
 		return q.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n)
 	}))
 	return n
 }
 
-func insert(id int) database.Work {
-	return func(ctx context.Context, q database.Queries) error {
+func insert(id int) database.TxFunc {
+	return func(ctx context.Context, q database.Querier) error {
 		_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES ($1, $2)", id, time.Now().UTC())
 		return err
 	}
@@ -142,7 +142,7 @@ func TestAFailedTransactionLeavesNothing(t *testing.T) {
 		db, err := open(t, config, release(1))
 		require.NoError(t, err)
 		boom := errors.New("boom")
-		err = db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Queries) error {
+		err = db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
 			return errors.Join(insert(1)(ctx, q), boom)
 		})
 		require.ErrorIs(t, err, boom)
@@ -155,8 +155,8 @@ func TestADuplicateIsRecognised(t *testing.T) {
 		db, err := open(t, config, release(1))
 		require.NoError(t, err)
 		op := database.Op{Name: "INSERT", Table: "t1"}
-		require.NoError(t, db.WriteOne(t.Context(), op, insert(1)))
-		err = db.WriteOne(t.Context(), op, insert(1))
+		require.NoError(t, db.Exec(t.Context(), op, insert(1)))
+		err = db.Exec(t.Context(), op, insert(1))
 		require.True(t, database.IsDuplicate(err), "%v", err)
 		require.False(t, database.IsDuplicate(errors.New("other")))
 	})
@@ -168,7 +168,7 @@ func TestTimesComeBackAsTheyWent(t *testing.T) {
 		require.NoError(t, err)
 		want := time.Date(2026, 2, 3, 4, 5, 6, 123456000, time.UTC)
 		var got time.Time
-		require.NoError(t, db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Queries) error {
+		require.NoError(t, db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
 			_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES (1, $1)", want)
 			return errors.Join(err, q.QueryRowContext(ctx, "SELECT at FROM t1").Scan(&got))
 		}))
@@ -183,7 +183,7 @@ func TestATransactionGivenUpForAnotherIsRunAgain(t *testing.T) {
 	var writers errgroup.Group
 	for range 4 {
 		writers.Go(func() error {
-			return db.Write(t.Context(), op, func(ctx context.Context, q database.Queries) error {
+			return db.Write(t.Context(), op, func(ctx context.Context, q database.Querier) error {
 				var n int
 				if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM t1").Scan(&n); err != nil {
 					return err
@@ -238,7 +238,7 @@ func TestALostDatabaseIsAFailureThatMayPass(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	err = db.Read(ctx, database.Op{Name: "SELECT", Table: "t1"}, func(ctx context.Context, q database.Queries) error {
+	err = db.Read(ctx, database.Op{Name: "SELECT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
 		var n int
 		return q.QueryRowContext(ctx, "SELECT 1").Scan(&n)
 	})
@@ -268,7 +268,7 @@ func TestAnEmbeddedCommitIsDurableBeforeItIsAcknowledged(t *testing.T) {
 	require.NoError(t, err)
 	var synchronous int
 	var journal string
-	require.NoError(t, db.WriteOne(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+	require.NoError(t, db.Exec(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 		return errors.Join(q.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
 			q.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal))
 	}))
@@ -283,7 +283,7 @@ func TestAMigrationMayTakeLongerThanAStatement(t *testing.T) {
 	address := postgrestest.URL(t)
 	db, err := open(t, database.Config{Name: "test", URL: parse(t, address)}, slow)
 	require.NoError(t, err)
-	err = db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+	err = db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 		var timeout string
 		if err := q.QueryRowContext(ctx, "SHOW statement_timeout").Scan(&timeout); err != nil {
 			return err
@@ -305,7 +305,7 @@ func migratorSetting(t *testing.T, address string) string {
 	db, err := open(t, database.Config{Name: "test", URL: parse(t, address)}, noted)
 	require.NoError(t, err)
 	var timeout string
-	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 		return q.QueryRowContext(ctx, "SELECT timeout FROM noted").Scan(&timeout)
 	}))
 	return timeout
@@ -317,7 +317,7 @@ func TestAServerThatGoesAwayIsAFailureThatMayPass(t *testing.T) {
 	require.NoError(t, err)
 	admin, err := open(t, database.Config{Name: "test", URL: address}, release(1))
 	require.NoError(t, err)
-	ask := func(ctx context.Context, q database.Queries) error {
+	ask := func(ctx context.Context, q database.Querier) error {
 		var done bool
 		return q.QueryRowContext(ctx, "SELECT pg_sleep(20) IS NULL").Scan(&done)
 	}
@@ -325,7 +325,7 @@ func TestAServerThatGoesAwayIsAFailureThatMayPass(t *testing.T) {
 	go func() { failed <- db.Read(t.Context(), database.Op{Name: "SELECT", Table: "t1"}, ask) }()
 	require.Eventually(t, func() bool {
 		ended := 0
-		require.NoError(t, admin.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+		require.NoError(t, admin.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 			return q.QueryRowContext(ctx, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'").Scan(&ended)
 		}))
 		return ended > 0
@@ -337,15 +337,15 @@ func TestAFullDiskIsAFailureThatMayPass(t *testing.T) {
 	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
 	require.NoError(t, err)
 	limit(t, db)
-	err = db.WriteOne(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, fill)
+	err = db.Exec(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, fill)
 	require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
-	require.NoError(t, db.WriteOne(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+	require.NoError(t, db.Exec(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
 }
 
 // limit lets the database grow no further.
 func limit(t *testing.T, db *database.DB) {
 	t.Helper()
-	require.NoError(t, db.WriteOne(t.Context(), database.Op{}, func(ctx context.Context, q database.Queries) error {
+	require.NoError(t, db.Exec(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 		var pages int
 		if err := q.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
 			return err
@@ -355,7 +355,7 @@ func limit(t *testing.T, db *database.DB) {
 }
 
 // fill inserts more than fits.
-func fill(ctx context.Context, q database.Queries) error {
+func fill(ctx context.Context, q database.Querier) error {
 	_, err := q.ExecContext(ctx, "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t1 (id) SELECT i FROM n")
 	return err
 }
@@ -378,7 +378,7 @@ func TestAPingDoesNotWaitBehindRequests(t *testing.T) {
 	var busy errgroup.Group
 	for range 12 { // more than there are connections
 		busy.Go(func() error {
-			_ = db.Read(ctx, database.Op{}, func(ctx context.Context, q database.Queries) error {
+			_ = db.Read(ctx, database.Op{}, func(ctx context.Context, q database.Querier) error {
 				_, err := q.ExecContext(ctx, "SELECT pg_sleep(20)")
 				return err
 			})

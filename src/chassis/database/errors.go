@@ -99,5 +99,5 @@ func asFailure(err error) error {
 	if !away(err) {
 		return err
 	}
-	return failure.New(failure.Unavailable, "The database does not answer; try again shortly.").Because(err)
+	return failure.New(failure.Unavailable, "The database does not answer; try again shortly.").WithCause(err)
 }

@@ -25,7 +25,7 @@ type group struct {
 // member is one transaction of a group.
 type member struct {
 	ctx      context.Context
-	work     Work
+	work     TxFunc
 	err      error
 	panicked *workPanic
 	done     chan struct{}
@@ -47,7 +47,7 @@ func newGroup(pool *sql.DB) *group {
 }
 
 // do runs work in a transaction and returns when it is durable, or has failed.
-func (g *group) do(ctx context.Context, work Work) error {
+func (g *group) do(ctx context.Context, work TxFunc) error {
 	m := &member{ctx: ctx, work: work, done: make(chan struct{})}
 	select {
 	case g.waiting <- m:

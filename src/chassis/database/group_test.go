@@ -11,18 +11,18 @@ import (
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/failure"
-	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // grouped runs works at the same time: the first holds the writer until all the
 // others wait, so that they share a commit.
-func grouped(t *testing.T, db *database.DB, works ...database.Work) []error {
+func grouped(t *testing.T, db *database.DB, works ...database.TxFunc) []error {
 	t.Helper()
 	op := database.Op{Name: "INSERT", Table: "t1"}
 	held, release := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
-		_ = db.Write(t.Context(), op, func(context.Context, database.Queries) error {
+		_ = db.Write(t.Context(), op, func(context.Context, database.Querier) error {
 			close(held)
 			<-release
 			return nil
@@ -37,7 +37,7 @@ func grouped(t *testing.T, db *database.DB, works ...database.Work) []error {
 					errs[i] = value.(error)
 				}
 			}()
-			errs[i] = db.WriteOne(t.Context(), op, work)
+			errs[i] = db.Exec(t.Context(), op, work)
 		})
 	}
 	time.Sleep(50 * time.Millisecond) // that they wait cannot be seen; fewer of them would only test less
@@ -50,8 +50,8 @@ func TestOneFailureInAGroupOfCommitsIsItsOwn(t *testing.T) {
 	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
 	require.NoError(t, err)
 	boom, crash := errors.New("boom"), errors.New("crash")
-	half := func(id int, end func() error) database.Work {
-		return func(ctx context.Context, q database.Queries) error {
+	half := func(id int, end func() error) database.TxFunc {
+		return func(ctx context.Context, q database.Querier) error {
 			return errors.Join(insert(id)(ctx, q), end())
 		}
 	}
@@ -76,7 +76,7 @@ func TestACallerWhoGoesAwayTakesNobodyWithIt(t *testing.T) {
 	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	leave := func(_ context.Context, q database.Queries) error {
+	leave := func(_ context.Context, q database.Querier) error {
 		cancel()
 		return insert(2)(ctx, q) // with the context that has just ended
 	}
@@ -104,7 +104,7 @@ func TestAWriteThatIsGivenUpWhileItWaitsIsNotDone(t *testing.T) {
 	held, release := make(chan struct{}), make(chan struct{})
 	first := make(chan error, 1)
 	go func() {
-		first <- db.Write(t.Context(), op, func(context.Context, database.Queries) error {
+		first <- db.Write(t.Context(), op, func(context.Context, database.Querier) error {
 			close(held)
 			<-release
 			return nil
@@ -113,7 +113,7 @@ func TestAWriteThatIsGivenUpWhileItWaitsIsNotDone(t *testing.T) {
 	<-held
 	ctx, cancel := context.WithCancel(t.Context())
 	second := make(chan error, 1)
-	go func() { second <- db.WriteOne(ctx, op, insert(1)) }()
+	go func() { second <- db.Exec(ctx, op, insert(1)) }()
 	time.Sleep(20 * time.Millisecond) // that it waits cannot be seen; if it does not yet, it is refused just so
 	cancel()
 	close(release)
@@ -128,9 +128,9 @@ func TestWritesAfterTheEndAreRefusedAndNoneHangs(t *testing.T) {
 	require.NoError(t, err)
 	var writers sync.WaitGroup
 	for id := range 40 {
-		writers.Go(func() { _ = db.WriteOne(t.Context(), database.Op{}, insert(id)) })
+		writers.Go(func() { _ = db.Exec(t.Context(), database.Op{}, insert(id)) })
 	}
 	require.NoError(t, db.Close())
 	writers.Wait()
-	require.Equal(t, failure.Unavailable, failure.CodeOf(db.WriteOne(t.Context(), database.Op{}, insert(99))))
+	require.Equal(t, failure.Unavailable, failure.CodeOf(db.Exec(t.Context(), database.Op{}, insert(99))))
 }

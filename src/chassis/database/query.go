@@ -19,8 +19,8 @@ const (
 	maxAttempts      = 5
 )
 
-// Queries runs SQL, in a transaction or outside.
-type Queries interface {
+// Querier runs SQL, in a transaction or outside.
+type Querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -32,17 +32,17 @@ type Op struct {
 	Table string
 }
 
-// Work is what an operation does with the connection that it is given.
-type Work func(ctx context.Context, q Queries) error
+// TxFunc is what an operation does with the connection that it is given.
+type TxFunc func(ctx context.Context, q Querier) error
 
 // Read runs statements that change nothing. Like Write and WriteOne it returns
 // a failure.Unavailable where the database is away.
-func (db *DB) Read(ctx context.Context, op Op, work Work) error {
+func (db *DB) Read(ctx context.Context, op Op, work TxFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error { return work(ctx, db.reader) })
 }
 
-// WriteOne runs one statement that is its own transaction.
-func (db *DB) WriteOne(ctx context.Context, op Op, work Work) error {
+// Exec runs one statement that is its own transaction.
+func (db *DB) Exec(ctx context.Context, op Op, work TxFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
 		if db.group != nil {
 			return db.group.do(ctx, work)
@@ -53,7 +53,7 @@ func (db *DB) WriteOne(ctx context.Context, op Op, work Work) error {
 
 // Write runs statements in one transaction; again, when the database gave it
 // up in favour of another, so work must not keep anything of a failed run.
-func (db *DB) Write(ctx context.Context, op Op, work Work) error {
+func (db *DB) Write(ctx context.Context, op Op, work TxFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
 		if db.group != nil {
 			return db.group.do(ctx, work)
@@ -80,7 +80,7 @@ func (db *DB) run(ctx context.Context, op Op, work func(context.Context) error) 
 // Now is the time in the precision that both databases keep: microseconds.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-func (db *DB) transact(ctx context.Context, work Work) error {
+func (db *DB) transact(ctx context.Context, work TxFunc) error {
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ type Row interface{ Scan(dest ...any) error }
 
 // Rows runs a query and reads every row of its answer; never nil without an
 // error.
-func Rows[T any](ctx context.Context, q Queries, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
+func Rows[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

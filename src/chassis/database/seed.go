@@ -5,8 +5,8 @@ import "context"
 // Seed runs insert, which gives its rows' ids itself, if the table is empty,
 // and lets the ids that the database gives go on behind them. Of several
 // processes that seed at once, one does.
-func (db *DB) Seed(ctx context.Context, table string, insert Work) error {
-	return db.Write(ctx, Op{Name: "INSERT", Table: table}, func(ctx context.Context, q Queries) error {
+func (db *DB) Seed(ctx context.Context, table string, insert TxFunc) error {
+	return db.Write(ctx, Op{Name: "INSERT", Table: table}, func(ctx context.Context, q Querier) error {
 		if db.system == postgresSystem { // SQLite's writing transactions exclude each other anyway
 			if _, err := q.ExecContext(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 				return err
@@ -25,7 +25,7 @@ func (db *DB) Seed(ctx context.Context, table string, insert Work) error {
 
 // continueIDs makes PostgreSQL's next id follow the greatest; SQLite's
 // AUTOINCREMENT does so by itself.
-func (db *DB) continueIDs(ctx context.Context, q Queries, table string) error {
+func (db *DB) continueIDs(ctx context.Context, q Querier, table string) error {
 	if db.system != postgresSystem {
 		return nil
 	}

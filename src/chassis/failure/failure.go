@@ -11,16 +11,16 @@ type Code string
 
 // The kinds of failure. Internal is what every error is that says nothing else.
 const (
-	Invalid       Code = "invalid"       // the input can never be accepted
-	NotFound      Code = "not_found"     // the thing named does not exist
-	Conflict      Code = "conflict"      // the state of things forbids it
-	Unprocessable Code = "unprocessable" // understood, yet contradicts an earlier request
-	TooLarge      Code = "too_large"     // the body exceeds its limit
-	MediaType     Code = "media_type"    // the body is of an unknown type
-	Method        Code = "method"        // the resource knows no such method
-	Unavailable   Code = "unavailable"   // may succeed later, unchanged
-	Canceled      Code = "canceled"      // the caller went away
-	Internal      Code = "internal"      // a defect on this side
+	Invalid              Code = "invalid"       // the input can never be accepted
+	NotFound             Code = "not_found"     // the thing named does not exist
+	Conflict             Code = "conflict"      // the state of things forbids it
+	Unprocessable        Code = "unprocessable" // understood, yet contradicts an earlier request
+	TooLarge             Code = "too_large"     // the body exceeds its limit
+	UnsupportedMediaType Code = "media_type"    // the body is of an unknown type
+	MethodNotAllowed     Code = "method"        // the resource knows no such method
+	Unavailable          Code = "unavailable"   // may succeed later, unchanged
+	Canceled             Code = "canceled"      // the caller went away
+	Internal             Code = "internal"      // a defect on this side
 )
 
 // Field says what is wrong with one member of the input.
@@ -31,11 +31,11 @@ type Field struct {
 
 // Error is a failure that may be shown to the caller.
 type Error struct {
-	Code    Code
-	Message string         // one sentence a person can act on
-	Fields  []Field        // every bad member of the input, where Code is Invalid
-	Members map[string]any // further facts a program can act on, such as user_id
-	Cause   error          // for the log, never shown
+	Code       Code
+	Message    string         // one sentence a person can act on
+	Fields     []Field        // every bad member of the input, where Code is Invalid
+	Extensions map[string]any // further facts a program can act on, such as user_id
+	Cause      error          // for the log, never shown
 }
 
 // New returns a failure of that kind with a sentence for people.
@@ -55,16 +55,16 @@ func (e *Error) Unwrap() error { return e.Cause }
 // With returns the failure with one more member for programs.
 func (e *Error) With(name string, value any) *Error {
 	members := map[string]any{name: value}
-	for k, v := range e.Members {
+	for k, v := range e.Extensions {
 		members[k] = v
 	}
 	c := *e
-	c.Members = members
+	c.Extensions = members
 	return &c
 }
 
-// Because returns the failure with a cause for the log.
-func (e *Error) Because(cause error) *Error {
+// WithCause returns the failure with a cause for the log.
+func (e *Error) WithCause(cause error) *Error {
 	c := *e
 	c.Cause = cause
 	return &c

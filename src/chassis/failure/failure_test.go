@@ -31,6 +31,6 @@ func TestFieldsNameEveryBadMember(t *testing.T) {
 func TestWithLeavesTheOriginalUntouched(t *testing.T) {
 	plain := failure.New(failure.NotFound, "No such user.")
 	with := plain.With("user_id", 7).With("more", true)
-	require.Empty(t, plain.Members)
-	require.Equal(t, map[string]any{"user_id": 7, "more": true}, with.Members)
+	require.Empty(t, plain.Extensions)
+	require.Equal(t, map[string]any{"user_id": 7, "more": true}, with.Extensions)
 }

@@ -20,8 +20,8 @@ import (
 	"tandem/src/chassis/build"
 	"tandem/src/chassis/health"
 	"tandem/src/chassis/telemetry"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // probeBound is what a probe may have to wait, at most.
@@ -38,7 +38,7 @@ func newService(t *testing.T) *service {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
 	s := &service{health.New(build.For("users-service"), signals.Registry), web.NewRouter(signals, 1), signals}
-	s.router.HandleQuiet("GET /health", s.Get)
+	s.router.HandleProbe("GET /health", s.Get)
 	return s
 }
 

@@ -72,9 +72,9 @@ type Config struct {
 	// ResolveEvery is how often the host is looked up anew; 0 means 5 s. A failed
 	// connection causes a look-up at once.
 	ResolveEvery time.Duration
-	// Without leaves mechanisms out, so that a test can be seen to fail without them.
+	// Disable leaves mechanisms out, so that a test can be seen to fail without them.
 	// Nothing in production has a reason to.
-	Without []Mechanism
+	Disable []Mechanism
 
 	// TLS is the base of the TLS configuration for https; nil means the system's roots.
 	TLS *tls.Config

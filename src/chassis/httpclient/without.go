@@ -20,13 +20,13 @@ const (
 )
 
 // without says whether the Client is to do without m.
-func (c Config) without(m Mechanism) bool { return slices.Contains(c.Without, m) }
+func (c Config) without(m Mechanism) bool { return slices.Contains(c.Disable, m) }
 
 // checkWithout refuses a mechanism that does not exist: a control that leaves out nothing
 // would prove nothing.
 func (c Config) checkWithout() error {
 	known := []Mechanism{Retries, Budget, Breaker, Ejection, Latency, Lookups, Pool}
-	for _, m := range c.Without {
+	for _, m := range c.Disable {
 		if !slices.Contains(known, m) {
 			return fmt.Errorf("httpclient: no mechanism %q to do without: want some of %v", m, known)
 		}

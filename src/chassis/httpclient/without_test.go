@@ -11,7 +11,7 @@ import (
 )
 
 func without(ms ...Mechanism) func(*Config) {
-	return func(c *Config) { c.Without = append(c.Without, ms...) }
+	return func(c *Config) { c.Disable = append(c.Disable, ms...) }
 }
 
 // failing makes calls to a peer that always fails and returns how often that was asked.
@@ -103,6 +103,6 @@ func TestWithoutPoolEachTryConnects(t *testing.T) {
 }
 
 func TestAnUnknownMechanismIsRefused(t *testing.T) {
-	_, err := New(Config{BaseURL: mustURL("http://peer"), Timeout: time.Second, TryTimeout: time.Second, Without: []Mechanism{Budget, "luck"}})
+	_, err := New(Config{BaseURL: mustURL("http://peer"), Timeout: time.Second, TryTimeout: time.Second, Disable: []Mechanism{Budget, "luck"}})
 	require.EqualError(t, err, `httpclient: no mechanism "luck" to do without: want some of [retries budget breaker ejection latency lookups pool]`)
 }

@@ -9,7 +9,7 @@ import (
 
 // OpenDatabase opens the service's database, watches it for readiness and
 // closes it when the last request has been answered.
-func (h *Host) OpenDatabase(ctx context.Context, name string, migrations fs.FS) (*database.DB, error) {
+func (h *App) OpenDatabase(ctx context.Context, name string, migrations fs.FS) (*database.DB, error) {
 	db, err := database.Open(ctx, database.Config{
 		Name: name, URL: h.settings.DatabaseURL, DataDir: h.settings.DataDir, Migrations: migrations,
 	}, h.Telemetry)

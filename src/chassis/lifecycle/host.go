@@ -24,8 +24,8 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// Host carries one service through its life.
-type Host struct {
+// App carries one service through its life.
+type App struct {
 	Telemetry *telemetry.Telemetry
 	Router    *web.Router
 	Health    *health.Health
@@ -37,22 +37,22 @@ type Host struct {
 
 // New prepares a host whose router answers /health, /metrics and /version.
 // Nothing listens yet.
-func New(ctx context.Context, service string, config settings.Service, getenv func(string) string, stdout io.Writer) (*Host, error) {
+func New(ctx context.Context, service string, config settings.Service, getenv func(string) string, stdout io.Writer) (*App, error) {
 	info := build.For(service)
 	t, err := telemetry.New(ctx, info, config.LogLevel, getenv, stdout)
 	if err != nil {
 		return nil, err
 	}
 	t.Log.Info("starting", slog.String("version", info.Version), config.Effective)
-	h := &Host{
+	h := &App{
 		Telemetry: t, Router: web.NewRouter(t, config.MaxInFlight), Health: health.New(info, t.Registry), settings: config,
 	}
 	metrics := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: t.Registry})
-	h.Router.HandleQuiet("GET /health", h.Health.Get)
+	h.Router.HandleProbe("GET /health", h.Health.Get)
 	h.Router.Handle("GET /version", func(w http.ResponseWriter, _ *http.Request) error {
 		return web.JSON(w, http.StatusOK, info)
 	})
-	h.Router.HandleQuiet("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
+	h.Router.HandleProbe("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
 		metrics.ServeHTTP(w, r)
 		return nil
 	})
@@ -62,13 +62,13 @@ func New(ctx context.Context, service string, config settings.Service, getenv fu
 
 // OnClose registers what is closed when the last request has been answered,
 // in reverse order.
-func (h *Host) OnClose(f func() error) { h.closers = append(h.closers, f) }
+func (h *App) OnClose(f func() error) { h.closers = append(h.closers, f) }
 
 // Run serves until the context ends. It listens first, then calls start, which
 // opens what the service stands on and registers its routes, then is ready.
 // The error is that of the listener, of start, or of a shutdown that had to
 // cut requests.
-func (h *Host) Run(ctx context.Context, start func(context.Context) error) error {
+func (h *App) Run(ctx context.Context, start func(context.Context) error) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	listener, err := h.listen(ctx)
@@ -84,7 +84,7 @@ func (h *Host) Run(ctx context.Context, start func(context.Context) error) error
 	return errors.Join(h.serve(ctx, start), h.shutDown(context.WithoutCancel(ctx)))
 }
 
-func (h *Host) listen(ctx context.Context) (net.Listener, error) {
+func (h *App) listen(ctx context.Context) (net.Listener, error) {
 	if err := h.openFaults(ctx); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (h *Host) listen(ctx context.Context) (net.Listener, error) {
 }
 
 // openFaults lets tests switch faults on, if the settings do.
-func (h *Host) openFaults(ctx context.Context) error {
+func (h *App) openFaults(ctx context.Context) error {
 	if h.settings.FaultPort == 0 {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (h *Host) openFaults(ctx context.Context) error {
 }
 
 // serve starts the service and blocks until it has to leave.
-func (h *Host) serve(ctx context.Context, start func(context.Context) error) error {
+func (h *App) serve(ctx context.Context, start func(context.Context) error) error {
 	began := time.Now()
 	if err := start(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -139,7 +139,7 @@ func ended(ctx context.Context) error {
 // removes a pod from its Service, but every kube-proxy and client hears of it
 // in its own time
 // (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow).
-func (h *Host) drain() {
+func (h *App) drain() {
 	h.Health.Drain()
 	h.Router.Drain()
 	h.Telemetry.Log.Info("draining", slog.String("delay", h.settings.DrainDelay.String()))
@@ -148,7 +148,7 @@ func (h *Host) drain() {
 
 // shutDown stops accepting, finishes what is in flight, exports the last
 // traces and closes what was opened, each within its own bound.
-func (h *Host) shutDown(ctx context.Context) error {
+func (h *App) shutDown(ctx context.Context) error {
 	err := h.stopServer(ctx)
 	if flushErr := h.Telemetry.Flush(ctx); flushErr != nil {
 		h.Telemetry.Log.Warn("traces were lost", slog.String("error", flushErr.Error()))
@@ -160,7 +160,7 @@ func (h *Host) shutDown(ctx context.Context) error {
 	return err
 }
 
-func (h *Host) stopServer(ctx context.Context) error {
+func (h *App) stopServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, h.settings.ShutdownTimeout)
 	defer cancel()
 	if err := h.server.Shutdown(ctx); err != nil {
@@ -170,7 +170,7 @@ func (h *Host) stopServer(ctx context.Context) error {
 }
 
 // newServer bounds everything that a client could draw out.
-func (h *Host) newServer() *http.Server {
+func (h *App) newServer() *http.Server {
 	return &http.Server{
 		Handler:           h.Router,
 		ReadHeaderTimeout: 5 * time.Second,

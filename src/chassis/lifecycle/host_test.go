@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"tandem/src/chassis/database/postgrestest"
 	"tandem/src/chassis/lifecycle"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/postgrestest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // patience is how long a test waits for what must come about.
@@ -28,7 +28,7 @@ const patience = 20 * time.Second
 
 // running is a host that a test runs.
 type running struct {
-	*lifecycle.Host
+	*lifecycle.App
 	log    *telemetrytest.Log
 	leave  context.CancelFunc // what SIGTERM does
 	ended  chan error
@@ -56,7 +56,7 @@ func run(t *testing.T, c settings.Service, start func(ctx context.Context, h *ru
 	ctx, leave := context.WithCancel(t.Context())
 	transport := &http.Transport{}
 	r := &running{
-		Host: host, log: log, leave: leave, ended: make(chan error, 1),
+		App: host, log: log, leave: leave, ended: make(chan error, 1),
 		client: &http.Client{Transport: transport, Timeout: patience},
 	}
 	done := make(chan struct{})

@@ -24,7 +24,7 @@ import (
 
 	"tandem/src/chassis/build"
 	"tandem/src/chassis/telemetry"
-	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // patience is how long a test waits for what must come about.

@@ -34,7 +34,7 @@ type Body struct {
 // Duplicate members and text that is not UTF-8 are refused (RFC 7493).
 func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-		return nil, failure.New(failure.MediaType, "Send the body as Content-Type: application/json.")
+		return nil, failure.New(failure.UnsupportedMediaType, "Send the body as Content-Type: application/json.")
 	}
 	text, err := readAll(w, r)
 	if err != nil {
@@ -65,20 +65,20 @@ func unreadable(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure.New(failure.TooLarge, fmt.Sprintf("The body is larger than %d bytes.", MaxBody))
 	}
-	return failure.New(failure.Invalid, "The body did not arrive whole, or not in time.").Because(err)
+	return failure.New(failure.Invalid, "The body did not arrive whole, or not in time.").WithCause(err)
 }
 
 func malformed(err error, text []byte) error {
 	if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
-		return failure.New(failure.Invalid, fmt.Sprintf("The body must be a JSON object, not a %s.", kind(wrong.JSONKind))).Because(err)
+		return failure.New(failure.Invalid, fmt.Sprintf("The body must be a JSON object, not a %s.", kind(wrong.JSONKind))).WithCause(err)
 	}
 	if wrong, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(wrong.Err, jsontext.ErrDuplicateName) {
-			return failure.New(failure.Invalid, fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", wrong.ByteOffset)).Because(err)
+			return failure.New(failure.Invalid, fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", wrong.ByteOffset)).WithCause(err)
 		}
-		return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", wrong.ByteOffset)).Because(err)
+		return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", wrong.ByteOffset)).WithCause(err)
 	}
-	return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", len(text))).Because(err)
+	return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", len(text))).WithCause(err)
 }
 
 // String reads a member that must be there and be a string.

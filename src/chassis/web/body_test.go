@@ -40,7 +40,7 @@ func TestTheBodyMustBeSentAsJSON(t *testing.T) {
 	}
 	for _, mediaType := range []string{"", "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "application/json,text/plain", "/", "application/problem+json"} {
 		_, err := readBody(mediaType, "{}")
-		require.Equal(t, failure.MediaType, failure.CodeOf(err), mediaType)
+		require.Equal(t, failure.UnsupportedMediaType, failure.CodeOf(err), mediaType)
 	}
 	s := newService(t)
 	r := httptest.NewRequest("POST", "/things", strings.NewReader(`{"name":"x"}`))

@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"tandem/src/chassis/telemetry"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/telemetrytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,7 +57,7 @@ func serviceOf(signals *telemetry.Telemetry, places int) *service {
 		return web.JSON(w, http.StatusCreated, map[string]string{"name": name})
 	})
 	s.Handle("GET /things/{id}", ok)
-	s.HandleQuiet("GET /health", ok)
+	s.HandleProbe("GET /health", ok)
 	return s
 }
 

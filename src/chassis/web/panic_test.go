@@ -13,14 +13,14 @@ import (
 	"go.opentelemetry.io/otel/codes"
 
 	"tandem/src/chassis/failure"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // kinds are the ways to register a handler.
 var kinds = map[string]func(s *service, pattern string, handler web.Handler){
 	"route":       func(s *service, pattern string, handler web.Handler) { s.Handle(pattern, handler) },
-	"quiet route": func(s *service, pattern string, handler web.Handler) { s.HandleQuiet(pattern, handler) },
+	"quiet route": func(s *service, pattern string, handler web.Handler) { s.HandleProbe(pattern, handler) },
 }
 
 func explode(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
@@ -158,7 +158,7 @@ func TestACallerWhoWentAwayIsCountedAndLoggedAs499(t *testing.T) {
 	s.Handle("GET /slow", func(_ http.ResponseWriter, r *http.Request) error {
 		close(entered)
 		<-r.Context().Done()
-		return failure.New(failure.Unavailable, "The peer cannot be reached.").Because(r.Context().Err())
+		return failure.New(failure.Unavailable, "The peer cannot be reached.").WithCause(r.Context().Err())
 	})
 	server := s.start(t)
 	ctx, leave := context.WithCancel(t.Context())

@@ -22,15 +22,15 @@ const retryAfter = "1"
 // Problem is an error answer: RFC 9457 problem details, the sentence once more
 // as "error", the request's trace id and, of a bad input, every bad member.
 type Problem struct {
-	Type     string          `json:"type"`
-	Title    string          `json:"title"`
-	Status   int             `json:"status"`
-	Detail   string          `json:"detail"`
-	Instance string          `json:"instance"`
-	Error    string          `json:"error"`
-	TraceID  string          `json:"trace_id"`
-	Errors   []failure.Field `json:"errors,omitempty"`
-	Members  map[string]any  `json:",embed"`
+	Type       string          `json:"type"`
+	Title      string          `json:"title"`
+	Status     int             `json:"status"`
+	Detail     string          `json:"detail"`
+	Instance   string          `json:"instance"`
+	Error      string          `json:"error"`
+	TraceID    string          `json:"trace_id"`
+	Errors     []failure.Field `json:"errors,omitempty"`
+	Extensions map[string]any  `json:",embed"`
 }
 
 // Status is the HTTP status of a kind of failure.
@@ -40,13 +40,13 @@ func Status(code failure.Code) int {
 		return http.StatusBadRequest
 	case failure.NotFound:
 		return http.StatusNotFound
-	case failure.Method:
+	case failure.MethodNotAllowed:
 		return http.StatusMethodNotAllowed
 	case failure.Conflict:
 		return http.StatusConflict
 	case failure.TooLarge:
 		return http.StatusRequestEntityTooLarge
-	case failure.MediaType:
+	case failure.UnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
 	case failure.Unprocessable:
 		return http.StatusUnprocessableEntity
@@ -66,8 +66,8 @@ func Code(status int) failure.Code {
 		return ""
 	}
 	for _, code := range []failure.Code{
-		failure.Invalid, failure.NotFound, failure.Method, failure.Conflict, failure.TooLarge,
-		failure.MediaType, failure.Unprocessable, failure.Canceled, failure.Unavailable,
+		failure.Invalid, failure.NotFound, failure.MethodNotAllowed, failure.Conflict, failure.TooLarge,
+		failure.UnsupportedMediaType, failure.Unprocessable, failure.Canceled, failure.Unavailable,
 	} {
 		if Status(code) == status {
 			return code
@@ -80,12 +80,12 @@ func Code(status int) failure.Code {
 // request given up as such, and of anything else only that it happened.
 func shown(ctx context.Context, err error) *failure.Error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return failure.New(failure.Canceled, "The caller closed the request.").Because(err)
+		return failure.New(failure.Canceled, "The caller closed the request.").WithCause(err)
 	}
 	if f, ok := errors.AsType[*failure.Error](err); ok {
 		return f
 	}
-	return failure.New(failure.Internal, "Something went wrong on our side; the trace id identifies the request in our log.").Because(err)
+	return failure.New(failure.Internal, "Something went wrong on our side; the trace id identifies the request in our log.").WithCause(err)
 }
 
 // writeProblem answers with a failure.
@@ -101,6 +101,6 @@ func writeProblem(w http.ResponseWriter, r *http.Request, f *failure.Error) erro
 	return write(w, status, "application/problem+json", Problem{
 		Type: "about:blank", Title: title, Status: status, Detail: f.Message, Instance: r.URL.EscapedPath(),
 		Error: f.Message, TraceID: trace.SpanContextFromContext(r.Context()).TraceID().String(),
-		Errors: f.Fields, Members: f.Members,
+		Errors: f.Fields, Extensions: f.Extensions,
 	})
 }

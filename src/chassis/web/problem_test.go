@@ -50,8 +50,8 @@ func TestEveryKindOfFailureHasAStatusOfItsOwnAndCodeIsTheInverse(t *testing.T) {
 		require.Equal(t, code, web.Code(status))
 	}
 	require.Equal(t, map[int]failure.Code{
-		400: failure.Invalid, 404: failure.NotFound, 405: failure.Method, 409: failure.Conflict, 413: failure.TooLarge,
-		415: failure.MediaType, 422: failure.Unprocessable, 499: failure.Canceled, 500: failure.Internal, 503: failure.Unavailable,
+		400: failure.Invalid, 404: failure.NotFound, 405: failure.MethodNotAllowed, 409: failure.Conflict, 413: failure.TooLarge,
+		415: failure.UnsupportedMediaType, 422: failure.Unprocessable, 499: failure.Canceled, 500: failure.Internal, 503: failure.Unavailable,
 	}, seen)
 }
 
@@ -69,7 +69,7 @@ func TestEachFailureBecomesAProblemWithItsSentence(t *testing.T) {
 	for _, code := range allCodes(t) {
 		t.Run(string(code), func(t *testing.T) {
 			s := newService(t)
-			s.Handle("GET /failure", failing(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").Because(errors.New("hush")))))
+			s.Handle("GET /failure", failing(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
 			w := s.ask("GET", "/failure")
 			members := problemOf(t, w, web.Status(code))
 			require.Equal(t, "A sentence.", members["error"])

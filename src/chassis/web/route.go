@@ -158,7 +158,7 @@ func (rt *route) fail(x *exchange, r *http.Request, f *failure.Error) {
 		return
 	}
 	if err := writeProblem(x, r, f); err != nil {
-		x.err = f.Because(err)
+		x.err = f.WithCause(err)
 		x.WriteHeader(http.StatusInternalServerError)
 	}
 }

@@ -74,9 +74,9 @@ func (rt *Router) Handle(pattern string, handler Handler) {
 	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler})
 }
 
-// HandleQuiet registers a handler for probes and scrapers: counted like any
+// HandleProbe registers a handler for probes and scrapers: counted like any
 // other, but neither limited nor traced, and logged at debug level.
-func (rt *Router) HandleQuiet(pattern string, handler Handler) {
+func (rt *Router) HandleProbe(pattern string, handler Handler) {
 	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler, quiet: true})
 }
 
@@ -173,7 +173,7 @@ func (rt *Router) noRoute(w http.ResponseWriter, r *http.Request) error {
 	if clean(r.URL.EscapedPath()) {
 		if allow := rt.allowed(r); allow != "" {
 			w.Header().Set("Allow", allow)
-			return failure.New(failure.Method, "This resource does not answer "+r.Method+"; it answers "+allow+".")
+			return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
 		}
 	}
 	return failure.New(failure.NotFound, "There is no such path.")

@@ -19,8 +19,8 @@ import (
 
 	"tandem/src/chassis/build"
 	"tandem/src/chassis/telemetry"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/telemetrytest"
 )
 
 func TestWhatNoRouteMatchesIsAProblemLoggedAndCountedOnce(t *testing.T) {
@@ -144,7 +144,7 @@ func TestHeadIsWhereGetIs(t *testing.T) {
 func TestBeforeOpenAnUnknownPathIs503AndAKnownOneAnswers(t *testing.T) {
 	signals, _ := telemetrytest.New(t)
 	starting := web.NewRouter(signals, 1)
-	starting.HandleQuiet("GET /health", ok)
+	starting.HandleProbe("GET /health", ok)
 	w := httptest.NewRecorder()
 	starting.ServeHTTP(w, httptest.NewRequest("GET", "/things", nil))
 	members := problemOf(t, w, http.StatusServiceUnavailable)

@@ -17,8 +17,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tandem/src/chassis/failure"
-	"tandem/src/chassis/telemetry/telemetrytest"
 	"tandem/src/chassis/web"
+	"tandem/src/testkit/telemetrytest"
 )
 
 func attributesOf(span sdktrace.ReadOnlySpan) map[string]any {

@@ -25,9 +25,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 }
 
 func test(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	var config orders.ReleaseConfig
-	if err := settings.Parse(orders.ReleaseProgram(), &config, args, getenv, stdout); err != nil {
+	var config orders.SmokeTestConfig
+	if err := settings.Parse(orders.SmokeTestProgram(), &config, args, getenv, stdout); err != nil {
 		return err
 	}
-	return orders.CheckRelease(ctx, config, stdout)
+	return orders.RunSmokeTest(ctx, config, stdout)
 }

@@ -25,9 +25,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 }
 
 func test(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
-	var config users.ReleaseConfig
-	if err := settings.Parse(users.ReleaseProgram(), &config, args, getenv, stdout); err != nil {
+	var config users.SmokeTestConfig
+	if err := settings.Parse(users.SmokeTestProgram(), &config, args, getenv, stdout); err != nil {
 		return err
 	}
-	return users.CheckRelease(ctx, config, stdout)
+	return users.RunSmokeTest(ctx, config, stdout)
 }

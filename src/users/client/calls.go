@@ -102,5 +102,5 @@ func (c *Client) get(ctx context.Context, route, path string, into any) error {
 }
 
 func away(err error) error {
-	return failure.New(failure.Unavailable, "The users service does not answer; try again shortly.").Because(err)
+	return failure.New(failure.Unavailable, "The users service does not answer; try again shortly.").WithCause(err)
 }

@@ -14,7 +14,7 @@ import (
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/health"
 	"tandem/src/chassis/httpclient"
-	"tandem/src/chassis/servicetest"
+	"tandem/src/testkit/servicetest"
 	"tandem/src/users"
 	"tandem/src/users/client"
 )

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/database/postgrestest"
 	"tandem/src/chassis/settings"
-	"tandem/src/chassis/telemetry/telemetrytest"
+	"tandem/src/testkit/postgrestest"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // patience bounds every wait for something that should happen soon.

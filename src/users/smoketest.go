@@ -7,36 +7,36 @@ import (
 	"net/http"
 	"strings"
 
-	"tandem/src/chassis/releasetest"
 	"tandem/src/chassis/settings"
+	"tandem/src/chassis/smoketest"
 	"tandem/src/users/client"
 )
 
 // unknownID is an id that no user will ever have.
 const unknownID = 1 << 52
 
-// ReleaseConfig is what the release's test can be told.
-type ReleaseConfig struct {
-	releasetest.Options
+// SmokeTestConfig is what the release's test can be told.
+type SmokeTestConfig struct {
+	smoketest.Options
 	URL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the release answers."`
 }
 
-// ReleaseProgram describes the release's test to a person who asks for help.
-func ReleaseProgram() settings.Program {
+// SmokeTestProgram describes the release's test to a person who asks for help.
+func SmokeTestProgram() settings.Program {
 	return settings.Program{Name: "users test", About: "Checks by calls alone whether a release of users works."}
 }
 
-// releaseChecks are the checks of one run.
-type releaseChecks struct {
-	test *releasetest.Test
-	api  releasetest.API
+// smokeTest are the checks of one run.
+type smokeTest struct {
+	test *smoketest.Test
+	api  smoketest.API
 	user client.User
 }
 
-// CheckRelease says whether the release at config.URL works.
-func CheckRelease(ctx context.Context, config ReleaseConfig, stdout io.Writer) error {
-	return releasetest.Run(ctx, stdout, config.Options, func(t *releasetest.Test) {
-		c := &releaseChecks{t, releasetest.At(config.URL), client.NewTestUser()}
+// RunSmokeTest says whether the release at config.URL works.
+func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
+	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
+		c := &smokeTest{t, smoketest.At(config.URL), client.NewTestUser()}
 		if !t.Await("users is healthy", c.api.Healthy(client.Service)) {
 			return
 		}
@@ -49,7 +49,7 @@ func CheckRelease(ctx context.Context, config ReleaseConfig, stdout io.Writer) e
 	})
 }
 
-func (c *releaseChecks) create(ctx context.Context) error {
+func (c *smokeTest) create(ctx context.Context) error {
 	wanted := c.user
 	answer := client.CreateTestUser(ctx, c.test, c.api, wanted)
 	if err := answer.Want(http.StatusCreated, &c.user); err != nil {
@@ -61,9 +61,9 @@ func (c *releaseChecks) create(ctx context.Context) error {
 	return nil
 }
 
-func (c *releaseChecks) readBack(ctx context.Context) error {
+func (c *smokeTest) readBack(ctx context.Context) error {
 	var read client.User
-	answer := c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/users/%d", c.user.ID)})
+	answer := c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/users/%d", c.user.ID)})
 	if err := answer.Want(http.StatusOK, &read); err != nil {
 		return err
 	}
@@ -73,11 +73,11 @@ func (c *releaseChecks) readBack(ctx context.Context) error {
 	return nil
 }
 
-func (c *releaseChecks) refuseDuplicate(ctx context.Context) error {
+func (c *smokeTest) refuseDuplicate(ctx context.Context) error {
 	same := client.User{Name: c.user.Name, Email: strings.ToUpper(c.user.Email)}
 	return client.CreateTestUser(ctx, c.test, c.api, same).Want(http.StatusConflict, nil)
 }
 
-func (c *releaseChecks) missUnknown(ctx context.Context) error {
-	return c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
+func (c *smokeTest) missUnknown(ctx context.Context) error {
+	return c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
 }

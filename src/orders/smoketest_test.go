@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
 	"tandem/src/orders"
+	"tandem/src/testkit/servicetest"
 	"tandem/src/users"
 )
 
@@ -19,8 +19,8 @@ import (
 func checkRelease(t *testing.T, ordersURL, usersURL string) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
-	config := orders.ReleaseConfig{URL: servicetest.URL(t, ordersURL), UsersURL: servicetest.URL(t, usersURL)}
-	err = orders.CheckRelease(t.Context(), config, &out)
+	config := orders.SmokeTestConfig{URL: servicetest.URL(t, ordersURL), UsersURL: servicetest.URL(t, usersURL)}
+	err = orders.RunSmokeTest(t.Context(), config, &out)
 	return out.String(), err
 }
 

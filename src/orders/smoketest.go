@@ -9,48 +9,48 @@ import (
 	"net/http"
 
 	"tandem/src/chassis/decimal"
-	"tandem/src/chassis/releasetest"
 	"tandem/src/chassis/settings"
+	"tandem/src/chassis/smoketest"
 	"tandem/src/users/client"
 )
 
 // unknownID is an id that no order and no user will ever have.
 const unknownID = 1 << 52
 
-// ReleaseConfig is what the release's test can be told.
-type ReleaseConfig struct {
-	releasetest.Options
+// SmokeTestConfig is what the release's test can be told.
+type SmokeTestConfig struct {
+	smoketest.Options
 	URL      settings.URL `default:"http://127.0.0.1:5002" schemes:"http,https" like:"http://orders:5002" help:"Where the release answers."`
 	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the users service answers that the release asks."`
 }
 
-// ReleaseProgram describes the release's test to a person who asks for help.
-func ReleaseProgram() settings.Program {
+// SmokeTestProgram describes the release's test to a person who asks for help.
+func SmokeTestProgram() settings.Program {
 	return settings.Program{Name: "orders test", About: "Checks by calls alone whether a release of orders works, together with users."}
 }
 
-// releaseChecks are the checks of one run.
-type releaseChecks struct {
-	test       *releasetest.Test
-	api, users releasetest.API
+// smokeTest are the checks of one run.
+type smokeTest struct {
+	test       *smoketest.Test
+	api, users smoketest.API
 	user       client.User
 	key        string // Idempotency-Key of the order
 	order      orderAnswer
 }
 
-// releaseOrder is the body of POST /orders.
-type releaseOrder struct {
+// smokeOrder is the body of POST /orders.
+type smokeOrder struct {
 	UserID   int64         `json:"user_id"`
 	Product  string        `json:"product"`
 	Quantity int64         `json:"quantity"`
 	Price    decimal.Cents `json:"price"`
 }
 
-// CheckRelease says whether the release at config.URL works.
-func CheckRelease(ctx context.Context, config ReleaseConfig, stdout io.Writer) error {
-	return releasetest.Run(ctx, stdout, config.Options, func(t *releasetest.Test) {
-		c := &releaseChecks{
-			test: t, api: releasetest.At(config.URL), users: releasetest.At(config.UsersURL),
+// RunSmokeTest says whether the release at config.URL works.
+func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
+	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
+		c := &smokeTest{
+			test: t, api: smoketest.At(config.URL), users: smoketest.At(config.UsersURL),
 			user: client.NewTestUser(), key: "release-test-" + rand.Text(),
 		}
 		if !t.Await("users is healthy", c.users.Healthy(client.Service)) ||
@@ -68,11 +68,11 @@ func CheckRelease(ctx context.Context, config ReleaseConfig, stdout io.Writer) e
 	})
 }
 
-func (c *releaseChecks) createUser(ctx context.Context) error {
+func (c *smokeTest) createUser(ctx context.Context) error {
 	return client.CreateTestUser(ctx, c.test, c.users, c.user).Want(http.StatusCreated, &c.user)
 }
 
-func (c *releaseChecks) create(ctx context.Context) error {
+func (c *smokeTest) create(ctx context.Context) error {
 	var placed placedAnswer
 	answer := c.place(ctx, c.user.ID, c.key)
 	if err := answer.Want(http.StatusCreated, &placed); err != nil {
@@ -87,10 +87,10 @@ func (c *releaseChecks) create(ctx context.Context) error {
 
 // place asks for an order. One that comes into being, wanted or not, is
 // cancelled at the test's end.
-func (c *releaseChecks) place(ctx context.Context, userID int64, key string) releasetest.Answer {
-	answer := c.api.Do(ctx, releasetest.Call{
+func (c *smokeTest) place(ctx context.Context, userID int64, key string) smoketest.Answer {
+	answer := c.api.Do(ctx, smoketest.Call{
 		Method: http.MethodPost, Path: "/orders", Key: key,
-		Body: releaseOrder{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
+		Body: smokeOrder{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
 	})
 	var placed placedAnswer
 	if answer.Want(http.StatusCreated, &placed) == nil && placed.Order.ID != c.order.ID {
@@ -99,9 +99,9 @@ func (c *releaseChecks) place(ctx context.Context, userID int64, key string) rel
 	return answer
 }
 
-func (c *releaseChecks) cancel(ctx context.Context, id int64) error {
+func (c *smokeTest) cancel(ctx context.Context, id int64) error {
 	var order orderAnswer
-	err := c.api.Do(ctx, releasetest.Call{
+	err := c.api.Do(ctx, smoketest.Call{
 		Method: http.MethodPatch, Path: fmt.Sprintf("/orders/%d", id), Body: map[string]Status{"status": Cancelled},
 	}).Want(http.StatusOK, &order)
 	if err == nil && order.Status != Cancelled {
@@ -110,9 +110,9 @@ func (c *releaseChecks) cancel(ctx context.Context, id int64) error {
 	return err
 }
 
-func (c *releaseChecks) readBack(ctx context.Context) error {
+func (c *smokeTest) readBack(ctx context.Context) error {
 	var read orderAnswer
-	answer := c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/orders/%d", c.order.ID)})
+	answer := c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/orders/%d", c.order.ID)})
 	if err := answer.Want(http.StatusOK, &read); err != nil {
 		return err
 	}
@@ -122,9 +122,9 @@ func (c *releaseChecks) readBack(ctx context.Context) error {
 	return nil
 }
 
-func (c *releaseChecks) readDetails(ctx context.Context) error {
+func (c *smokeTest) readDetails(ctx context.Context) error {
 	var details detailsAnswer
-	answer := c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/orders/%d/details", c.order.ID)})
+	answer := c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/orders/%d/details", c.order.ID)})
 	if err := answer.Want(http.StatusOK, &details); err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (c *releaseChecks) readDetails(ctx context.Context) error {
 	return nil
 }
 
-func (c *releaseChecks) repeat(ctx context.Context) error {
+func (c *smokeTest) repeat(ctx context.Context) error {
 	var placed placedAnswer
 	answer := c.place(ctx, c.user.ID, c.key)
 	if err := answer.Want(http.StatusCreated, &placed); err != nil {
@@ -146,10 +146,10 @@ func (c *releaseChecks) repeat(ctx context.Context) error {
 	return nil
 }
 
-func (c *releaseChecks) refuseUnknownUser(ctx context.Context) error {
+func (c *smokeTest) refuseUnknownUser(ctx context.Context) error {
 	return c.place(ctx, unknownID, "").Want(http.StatusBadRequest, nil)
 }
 
-func (c *releaseChecks) missUnknown(ctx context.Context) error {
-	return c.api.Do(ctx, releasetest.Call{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
+func (c *smokeTest) missUnknown(ctx context.Context) error {
+	return c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
 }

@@ -1,7 +1,7 @@
-// Package releasetest checks an installed release from outside, by calls alone:
+// Package smoketest checks an installed release from outside, by calls alone:
 // what `helm test` runs. It prints how each check went, and puts away again what
 // the checks made, whatever becomes of the later ones.
-package releasetest
+package smoketest
 
 import (
 	"context"

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"strings"
 
-	"tandem/src/chassis/releasetest"
+	"tandem/src/chassis/smoketest"
 )
 
 // NewTestUser is what a release test makes a user from: nobody else has its
@@ -19,8 +19,8 @@ func NewTestUser() User {
 
 // CreateTestUser asks for a user on behalf of a release test. One that comes
 // into being, wanted or not, is deactivated at the test's end.
-func CreateTestUser(ctx context.Context, t *releasetest.Test, users releasetest.API, from User) releasetest.Answer {
-	answer := users.Do(ctx, releasetest.Call{
+func CreateTestUser(ctx context.Context, t *smoketest.Test, users smoketest.API, from User) smoketest.Answer {
+	answer := users.Do(ctx, smoketest.Call{
 		Method: http.MethodPost, Path: "/users", Body: map[string]string{"name": from.Name, "email": from.Email},
 	})
 	var user User
@@ -30,9 +30,9 @@ func CreateTestUser(ctx context.Context, t *releasetest.Test, users releasetest.
 	return answer
 }
 
-func deactivate(ctx context.Context, users releasetest.API, id int64) error {
+func deactivate(ctx context.Context, users smoketest.API, id int64) error {
 	var user User
-	err := users.Do(ctx, releasetest.Call{
+	err := users.Do(ctx, smoketest.Call{
 		Method: http.MethodPatch, Path: fmt.Sprintf("/users/%d", id), Body: map[string]bool{"active": false},
 	}).Want(http.StatusOK, &user)
 	if err == nil && user.Active {

@@ -1,4 +1,4 @@
-package releasetest_test
+package smoketest_test
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/releasetest"
-	"tandem/src/chassis/servicetest"
+	"tandem/src/chassis/smoketest"
+	"tandem/src/testkit/servicetest"
 )
 
 var errBroken = errors.New("it is broken")
@@ -22,15 +22,15 @@ func broken(context.Context) error { return errBroken }
 func works(context.Context) error  { return nil }
 
 // run runs checks with little patience.
-func run(t *testing.T, checks func(*releasetest.Test)) (printed string, err error) {
+func run(t *testing.T, checks func(*smoketest.Test)) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
-	err = releasetest.Run(t.Context(), &out, releasetest.Options{Patience: time.Second}, checks)
+	err = smoketest.Run(t.Context(), &out, smoketest.Options{Patience: time.Second}, checks)
 	return out.String(), err
 }
 
 func TestEachCheckIsALineAndTheErrorNamesThoseThatFailed(t *testing.T) {
-	printed, err := run(t, func(r *releasetest.Test) {
+	printed, err := run(t, func(r *smoketest.Test) {
 		require.True(t, r.Check("first", works))
 		require.False(t, r.Check("second", broken))
 		require.True(t, r.Check("third", works))
@@ -42,7 +42,7 @@ func TestEachCheckIsALineAndTheErrorNamesThoseThatFailed(t *testing.T) {
 
 func TestWhatAwaitedChecksWantMayComeLater(t *testing.T) {
 	tries := 0
-	_, err := run(t, func(r *releasetest.Test) {
+	_, err := run(t, func(r *smoketest.Test) {
 		r.Await("late", func(context.Context) error {
 			if tries++; tries < 3 {
 				return errBroken
@@ -56,7 +56,7 @@ func TestWhatAwaitedChecksWantMayComeLater(t *testing.T) {
 
 func TestPatienceEnds(t *testing.T) {
 	began := time.Now()
-	printed, err := run(t, func(r *releasetest.Test) { r.Await("never", broken) })
+	printed, err := run(t, func(r *smoketest.Test) { r.Await("never", broken) })
 	require.Error(t, err)
 	require.Contains(t, printed, "it is broken")
 	require.WithinRange(t, time.Now(), began.Add(time.Second), began.Add(5*time.Second))
@@ -67,7 +67,7 @@ func TestTheNewestIsPutAwayFirstAlsoAfterAFailure(t *testing.T) {
 	putAway := func(what string, err error) func(context.Context) error {
 		return func(context.Context) error { order = append(order, what); return err }
 	}
-	_, err := run(t, func(r *releasetest.Test) {
+	_, err := run(t, func(r *smoketest.Test) {
 		r.Made("user", putAway("user", nil))
 		r.Made("order", putAway("order", errBroken))
 		r.Check("a check", broken)
@@ -79,7 +79,7 @@ func TestTheNewestIsPutAwayFirstAlsoAfterAFailure(t *testing.T) {
 func TestATestThatIsEndedPutsAwayAllTheSame(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var seen error
-	err := releasetest.Run(ctx, new(bytes.Buffer), releasetest.Options{Patience: time.Hour}, func(r *releasetest.Test) {
+	err := smoketest.Run(ctx, new(bytes.Buffer), smoketest.Options{Patience: time.Hour}, func(r *smoketest.Test) {
 		r.Made("user", func(ctx context.Context) error { seen = ctx.Err(); return nil })
 		end()
 		r.Await("a check", func(ctx context.Context) error { return ctx.Err() })
@@ -89,18 +89,18 @@ func TestATestThatIsEndedPutsAwayAllTheSame(t *testing.T) {
 }
 
 // answering is an API that answers every call alike.
-func answering(t *testing.T, status int, body string) releasetest.API {
+func answering(t *testing.T, status int, body string) smoketest.API {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = fmt.Fprint(w, body)
 	}))
 	t.Cleanup(server.Close)
-	return releasetest.At(servicetest.URL(t, server.URL))
+	return smoketest.At(servicetest.URL(t, server.URL))
 }
 
 func TestAnAnswerThatIsNotWantedIsQuotedWithItsCall(t *testing.T) {
-	answer := answering(t, 409, `{"error": "taken"}`).Do(t.Context(), releasetest.Call{Method: "POST", Path: "/users", Body: 1})
+	answer := answering(t, 409, `{"error": "taken"}`).Do(t.Context(), smoketest.Call{Method: "POST", Path: "/users", Body: 1})
 	require.NoError(t, answer.Want(409, nil))
 	require.Regexp(t, `^POST http://.*/users answered 409 instead of 201: \{"error": "taken"\}$`, answer.Want(201, nil).Error())
 	var number int
@@ -108,8 +108,8 @@ func TestAnAnswerThatIsNotWantedIsQuotedWithItsCall(t *testing.T) {
 }
 
 func TestACallWithoutAnAnswerSaysWhy(t *testing.T) {
-	nobody := releasetest.At(servicetest.URL(t, "http://127.0.0.1:1"))
-	require.ErrorContains(t, nobody.Do(t.Context(), releasetest.Call{Path: "/users"}).Want(200, nil), "connection refused")
+	nobody := smoketest.At(servicetest.URL(t, "http://127.0.0.1:1"))
+	require.ErrorContains(t, nobody.Do(t.Context(), smoketest.Call{Path: "/users"}).Want(200, nil), "connection refused")
 }
 
 func TestOnlyTheServiceMeantIsHealthy(t *testing.T) {

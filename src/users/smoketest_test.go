@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/servicetest"
 	"tandem/src/chassis/settings"
+	"tandem/src/testkit/servicetest"
 	"tandem/src/users"
 )
 
@@ -18,7 +18,7 @@ import (
 func checkRelease(t *testing.T, url string) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
-	err = users.CheckRelease(t.Context(), users.ReleaseConfig{URL: servicetest.URL(t, url)}, &out)
+	err = users.RunSmokeTest(t.Context(), users.SmokeTestConfig{URL: servicetest.URL(t, url)}, &out)
 	return out.String(), err
 }
 

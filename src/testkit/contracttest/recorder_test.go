@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"tandem/src/chassis/contracttest"
+	"tandem/src/testkit/contracttest"
 )
 
 // recorder stands in for the test that a contract reports to, so that failing

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/contracttest"
+	"tandem/src/testkit/contracttest"
 )
 
 // answer is what a service says, whatever it is asked.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"tandem/src/chassis/database/postgrestest"
+	"tandem/src/testkit/postgrestest"
 )
 
 func main() {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/src/chassis/contracttest"
+	"tandem/src/testkit/contracttest"
 )
 
 func bodies(t *testing.T) map[string]contracttest.Body {
