@@ -24,7 +24,7 @@ type Config struct {
 type UsersCalls struct {
 	UsersTimeout    time.Duration `default:"900ms" min:"10ms" max:"1m" help:"Time for a call to users, all tries together."`
 	UsersTryTimeout time.Duration `default:"400ms" min:"10ms" max:"1m" help:"Time for one try of a call to users."`
-	UsersWithout    []string      `someof:"retries,budget,breaker,ejection,latency,lookups,pool" help:"Mechanisms that calls to users do without, so that a test can be seen to fail without them; not for use."`
+	UsersTestHooks
 }
 
 const (
@@ -57,16 +57,10 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 }
 
 func newClient(config Config, host *lifecycle.App) (*client.Client, error) {
-	var without []httpclient.Mechanism
-	for _, mechanism := range config.UsersWithout {
-		without = append(without, httpclient.Mechanism(mechanism))
-	}
-	if len(without) > 0 {
-		host.Telemetry.Log.Warn("calls to users do without what protects them", slog.Any("without", without))
-	}
 	return client.New(httpclient.Config{
-		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout, Disable: without,
-		Tracer: host.Telemetry.Tracer, Propagator: host.Telemetry.Propagator,
+		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout,
+		TestHooks: config.UsersTestHooks.client(host.Telemetry.Log),
+		Tracer:    host.Telemetry.Tracer, Propagator: host.Telemetry.Propagator,
 		Registry: host.Telemetry.Registry, Logger: host.Telemetry.Log,
 	})
 }

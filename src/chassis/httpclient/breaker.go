@@ -17,7 +17,7 @@ const (
 
 func newBreaker(cfg Config) circuitbreaker.CircuitBreaker[any] {
 	calls := uint(breakerCalls)
-	if cfg.without(Breaker) {
+	if cfg.disabled(Breaker) {
 		calls = math.MaxUint // so many are never made within a window
 	}
 	return circuitbreaker.NewBuilder[any]().

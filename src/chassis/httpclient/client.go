@@ -11,7 +11,7 @@
 //	balancer.go  which address to try; address.go what is known of each; resolve.go where they come from
 //	transport.go one exchange on the wire
 //	telemetry.go spans and metrics of it all
-//	without.go   which of these a negative control leaves out
+//	mechanism.go what a program that is built with the tag testhooks can disable, by hooks_testhooks.go
 package httpclient
 
 import (
@@ -72,9 +72,8 @@ type Config struct {
 	// ResolveEvery is how often the host is looked up anew; 0 means 5 s. A failed
 	// connection causes a look-up at once.
 	ResolveEvery time.Duration
-	// Disable leaves mechanisms out, so that a test can be seen to fail without them.
-	// Nothing in production has a reason to.
-	Disable []Mechanism
+	// TestHooks is empty unless the program is built with the tag testhooks.
+	TestHooks
 
 	// TLS is the base of the TLS configuration for https; nil means the system's roots.
 	TLS *tls.Config
@@ -100,7 +99,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Timeout <= 0 || c.TryTimeout <= 0 {
 		return c, fmt.Errorf("httpclient: timeouts must be positive, got %v and %v", c.Timeout, c.TryTimeout)
 	}
-	if err := c.checkWithout(); err != nil {
+	if err := c.validate(); err != nil {
 		return c, err
 	}
 	if c.ResolveEvery <= 0 {
@@ -164,11 +163,11 @@ func New(cfg Config) (*Client, error) {
 		tryTimeout: cfg.TryTimeout,
 		maxRetries: maxRetries,
 		breaker:    newBreaker(cfg),
-		budget:     budget{unbounded: cfg.without(Budget)},
+		budget:     budget{unbounded: cfg.disabled(Budget)},
 		balancer:   newBalancer(cfg, port),
 		wire:       newWire(cfg),
 	}
-	if cfg.without(Retries) {
+	if cfg.disabled(Retries) {
 		c.maxRetries = 0
 	}
 	c.telemetry = newTelemetry(cfg, c.wire, c.breaker, c.balancer)

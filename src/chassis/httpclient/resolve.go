@@ -30,9 +30,9 @@ func newBalancer(cfg Config, port uint16) *balancer {
 	return &balancer{
 		source:  source{cfg.BaseURL.Hostname(), port, cfg.ResolveEvery, cfg.Resolver},
 		log:     cfg.Logger,
-		blind:   cfg.without(Latency),
-		ejects:  !cfg.without(Ejection),
-		once:    cfg.without(Lookups),
+		blind:   cfg.disabled(Latency),
+		ejects:  !cfg.disabled(Ejection),
+		once:    cfg.disabled(Lookups),
 		first:   make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),

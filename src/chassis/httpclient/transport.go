@@ -46,7 +46,7 @@ func newWire(cfg Config) *wire {
 			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
 			TLSClientConfig:        tlsConfig,
 			TLSHandshakeTimeout:    tlsTimeout,
-			DisableKeepAlives:      cfg.without(Pool),
+			DisableKeepAlives:      cfg.disabled(Pool),
 			MaxIdleConnsPerHost:    idlePerAddress,
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeader,

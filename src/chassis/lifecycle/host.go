@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tandem/src/chassis/build"
-	"tandem/src/chassis/fault"
 	"tandem/src/chassis/health"
 	"tandem/src/chassis/settings"
 	"tandem/src/chassis/telemetry"
@@ -85,7 +84,7 @@ func (h *App) Run(ctx context.Context, start func(context.Context) error) error 
 }
 
 func (h *App) listen(ctx context.Context) (net.Listener, error) {
-	if err := h.openFaults(ctx); err != nil {
+	if err := h.openTestHooks(ctx); err != nil {
 		return nil, err
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(h.settings.Port)))
@@ -93,16 +92,6 @@ func (h *App) listen(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on port %d: %w", h.settings.Port, err)
 	}
 	return listener, nil
-}
-
-// openFaults lets tests switch faults on, if the settings do.
-func (h *App) openFaults(ctx context.Context) error {
-	if h.settings.FaultPort == 0 {
-		return nil
-	}
-	faults := new(fault.Switch)
-	h.Router.Inject(faults.Strike)
-	return faults.Listen(ctx, h.settings.FaultPort, h.Telemetry.Log)
 }
 
 // serve starts the service and blocks until it has to leave.

@@ -19,7 +19,6 @@ import (
 	"tandem/src/chassis/lifecycle"
 	"tandem/src/chassis/settings"
 	"tandem/src/chassis/web"
-	"tandem/src/testkit/postgrestest"
 	"tandem/src/testkit/telemetrytest"
 )
 
@@ -383,26 +382,6 @@ func TestADatabaseThatCannotBeOpenedEndsTheHost(t *testing.T) {
 		return err
 	})
 	require.ErrorContains(t, r.wait(t), "DATA_DIR")
-}
-
-func TestAFaultStrikesRequestsButNotProbesNorScrapes(t *testing.T) {
-	port, err := postgrestest.FreePort()
-	require.NoError(t, err)
-	number, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	r := run(t, config(func(c *settings.Service) { c.FaultPort = number }), healthy)
-	require.Equal(t, http.StatusOK, r.get(t, "/version").status)
-
-	faults := "http://127.0.0.1:" + port + "/fault"
-	put, err := http.NewRequest(http.MethodPut, faults+"?status=503", http.NoBody)
-	require.NoError(t, err)
-	response, err := r.client.Do(put)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusServiceUnavailable, r.get(t, "/version").status)
-	for _, spared := range []string{"/health", "/metrics"} {
-		require.Equal(t, http.StatusOK, r.get(t, spared).status, spared)
-	}
 }
 
 func TestAHostWaitsForTheSQLiteFileThatAnotherHas(t *testing.T) {

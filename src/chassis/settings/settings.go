@@ -39,8 +39,8 @@ type Common struct {
 // Service are the settings of a program that is one service.
 type Service struct {
 	Common
+	TestHooks
 	Port        int `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 picks a free one."`
-	FaultPort   int `default:"0" min:"0" max:"65535" help:"Port of loopback where a test can switch faults on; 0: nowhere."`
 	DatabaseURL URL `schemes:"postgres,postgresql" like:"postgres://user:password@host:5432/database" help:"PostgreSQL database; empty: SQLite in a file under DATA_DIR."`
 }
 

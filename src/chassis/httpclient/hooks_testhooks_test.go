@@ -1,3 +1,5 @@
+//go:build testhooks
+
 package httpclient
 
 import (
@@ -103,6 +105,6 @@ func TestWithoutPoolEachTryConnects(t *testing.T) {
 }
 
 func TestAnUnknownMechanismIsRefused(t *testing.T) {
-	_, err := New(Config{BaseURL: mustURL("http://peer"), Timeout: time.Second, TryTimeout: time.Second, Disable: []Mechanism{Budget, "luck"}})
-	require.EqualError(t, err, `httpclient: no mechanism "luck" to do without: want some of [retries budget breaker ejection latency lookups pool]`)
+	_, err := New(Config{BaseURL: mustURL("http://peer"), Timeout: time.Second, TryTimeout: time.Second, TestHooks: TestHooks{Disable: []Mechanism{Budget, "luck"}}})
+	require.EqualError(t, err, `httpclient: unknown mechanism "luck": want some of [retries budget breaker ejection latency lookups pool]`)
 }

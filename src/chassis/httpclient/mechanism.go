@@ -1,0 +1,15 @@
+package httpclient
+
+// Mechanism is a part of a Client that protects its caller or the peer.
+type Mechanism string
+
+// The mechanisms that TestHooks can disable, and how a Client behaves without each.
+const (
+	Retries  Mechanism = "retries"  // each call makes one attempt
+	Budget   Mechanism = "budget"   // no limit on retries but two for each call
+	Breaker  Mechanism = "breaker"  // every call is made; the breaker stays closed
+	Ejection Mechanism = "ejection" // every endpoint stays in use, also those that are down
+	Latency  Mechanism = "latency"  // endpoints are chosen at random, whatever their latency and load
+	Lookups  Mechanism = "lookups"  // the first addresses found are never looked up again
+	Pool     Mechanism = "pool"     // each attempt opens a new connection
+)
