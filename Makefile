@@ -42,7 +42,7 @@ BENCH     ?=
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/users, bin/orders and bin/tandem
@@ -57,6 +57,7 @@ test: ## Run every test with the race detector, on SQLite and PostgreSQL
 	@$(MAKE) --no-print-directory postgres-available
 	@[ -n '$(RACE)' ] || { echo "There is no C compiler: tests run without the race detector."; [ "$$CI" != true ]; }
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m $$(go list ./src/... | grep -v '$(CHARTTEST)$$')
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -tags testhooks ./src/chassis/httpclient ./src/chassis/lifecycle
 	cd src/e2e && go test ./results
 
 .PHONY: postgres-available
@@ -68,6 +69,7 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT)
 	go mod tidy -diff
 	$(GOLANGCI_LINT) run ./src/... ./k8s/...
 	go vet -tags next ./src/orders
+	go vet -tags testhooks ./src/chassis/httpclient ./src/chassis/lifecycle ./src/chassis/settings ./src/orders
 	cd src/e2e && $(CURDIR)/$(GOLANGCI_LINT) run --build-tags e2e
 	$(ACTIONLINT)
 	go test $(CHARTTEST)
@@ -91,6 +93,10 @@ images: image-users image-orders ## Build the images tandem/users and tandem/ord
 .PHONY: image-next
 image-next: ## Build the successor of tandem/orders, which changes the schema, for tests
 	$(MAKE) image-orders TAGS=next
+
+.PHONY: images-testhooks
+images-testhooks: ## Build images for tests, which can inject faults and disable mechanisms
+	$(MAKE) image-users image-orders TAGS=testhooks
 
 image-%:
 	docker build $(DOCKER_BUILD_FLAGS) --file Dockerfile.$* --tag tandem/$*:$(IMAGE_TAG)$(TAGS:%=-%) --build-arg TAGS=$(TAGS) \
@@ -117,8 +123,8 @@ observability: ## Put collector, Jaeger, Prometheus and Grafana beside the relea
 	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reuse-values --values k8s/observability/values.yaml"
 
 .PHONY: e2e-images
-e2e-images: cluster image-next ## Load what the tests on the cluster need beside the images
-	$(KIND) load docker-image --name $(CLUSTER) tandem/orders:$(IMAGE_TAG)-next
+e2e-images: cluster image-next images-testhooks ## Load what the tests on the cluster need beside the images
+	$(KIND) load docker-image --name $(CLUSTER) tandem/orders:$(IMAGE_TAG)-next tandem/users:$(IMAGE_TAG)-testhooks tandem/orders:$(IMAGE_TAG)-testhooks
 
 .PHONY: e2e
 e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: some of it, as go test -run
