@@ -54,7 +54,7 @@ func anyUser(f *testing.F) *client.Client {
 		_, _ = fmt.Fprint(w, `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`)
 	}))
 	f.Cleanup(server.Close)
-	users, err := client.New(httpclient.Config{BaseURL: servicetest.URL(f, server.URL).URL, Timeout: 30 * time.Second, TryTimeout: 20 * time.Second})
+	users, err := client.New(httpclient.Config{BaseURL: servicetest.URL(f, server.URL).URL, Timeout: 30 * time.Second, AttemptTimeout: 20 * time.Second})
 	require.NoError(f, err)
 	f.Cleanup(users.Close)
 	return users

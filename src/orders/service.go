@@ -58,7 +58,7 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 
 func newClient(config Config, host *lifecycle.App) (*client.Client, error) {
 	return client.New(httpclient.Config{
-		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, TryTimeout: config.UsersTryTimeout,
+		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, AttemptTimeout: config.UsersTryTimeout,
 		TestHooks: config.UsersTestHooks.client(host.Telemetry.Log),
 		Tracer:    host.Telemetry.Tracer, Propagator: host.Telemetry.Propagator,
 		Registry: host.Telemetry.Registry, Logger: host.Telemetry.Log,

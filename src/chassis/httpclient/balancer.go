@@ -11,137 +11,142 @@ import (
 	"time"
 )
 
-// balancer spreads tries over the peer's addresses: of two that are picked at random, the
-// second if it is clearly less loaded ("power of two choices"), where load is EWMA latency
-// times tries in flight. It is no http.RoundTripper, since only the caller knows whether the body
-// came through, and because a retry must be able to say which address to avoid.
+// loadRatio is how many times higher the load of an endpoint must be before another one
+// is preferred. A lower ratio would send nearly all attempts to the endpoint that is
+// faster by chance, whereas endpoints of equal speed should get equal shares: then all
+// pods need the same capacity, and the loss of any pod costs the same. An idle endpoint
+// is still preferred to one of equal latency that has an attempt in flight, because the
+// load of that one is exactly twice as high.
+const loadRatio = 2
+
+// balancer distributes attempts over the peer's endpoints by the "power of two choices":
+// it picks two at random and prefers the second if that one has clearly less load. Load
+// is EWMA latency times attempts in flight.
+//
+// It is not an http.RoundTripper: only the caller knows whether the body was read
+// completely, and a retry must be able to name an endpoint to avoid.
 type balancer struct {
-	source source
-	log    *slog.Logger
-	blind  bool // see Latency
-	ejects bool // see Ejection
-	once   bool // see Lookups
+	lookupConfig lookupConfig
+	log          *slog.Logger
 
-	set      atomic.Pointer[addressSet] // nil until the first look-up is through
-	first    chan struct{}              // closed when it is
-	wake     chan struct{}              // asks for a look-up
-	choosing sync.Mutex                 // so that two do not both find an address idle
-	ejecting sync.Mutex                 // so that two cannot eject each other's last alternative
+	ignoreLoad      bool // mechanism Latency is disabled
+	neverEject      bool // mechanism Ejection is disabled
+	staticEndpoints bool // mechanism Lookups is disabled
 
-	failing bool // the last look-up failed; only its goroutine looks
-	cancel  context.CancelFunc
-	stopped chan struct{}
+	endpoints     atomic.Pointer[endpointSet] // nil until the first lookup has ended
+	firstLookup   chan struct{}               // closed when the first lookup has ended
+	lookupRequest chan struct{}               // a value asks for a lookup
+	pickMu        sync.Mutex                  // so that two attempts do not both find an endpoint idle
+	ejectMu       sync.Mutex                  // so that two ejections do not remove each other's last alternative
+
+	lookupFailing bool // the last lookup failed; only refreshLoop uses it
+	cancel        context.CancelFunc
+	stopped       chan struct{}
 }
 
-// addressSet is what one look-up has brought. It is never changed, only replaced.
-type addressSet struct {
-	addresses []*address
-	blind     bool  // see Latency
-	err       error // why there are none
+// endpointSet is the result of one lookup. It is replaced as a whole, never changed.
+type endpointSet struct {
+	endpoints  []*endpoint
+	ignoreLoad bool  // as in balancer
+	err        error // why endpoints is empty
 }
 
-// pick chooses an address other than avoid, if it can, and counts a try to it; done must
-// follow. It waits only for the very first look-up. The error is ErrNoAddress or that of
-// ctx.
-func (b *balancer) pick(ctx context.Context, avoid *address) (*address, error) {
-	set := b.set.Load()
+// pick chooses an endpoint, if possible another one than avoid, and counts an attempt to
+// it. The caller must call done when the attempt has ended. pick waits only for the first
+// lookup. The error is ErrNoAddress or that of ctx.
+func (b *balancer) pick(ctx context.Context, avoid *endpoint) (*endpoint, error) {
+	set := b.endpoints.Load()
 	if set == nil {
 		select {
-		case <-b.first:
-			set = b.set.Load()
+		case <-b.firstLookup:
+			set = b.endpoints.Load()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	if len(set.addresses) == 0 {
-		b.resolveSoon()
-		// Not wrapped: the look-up may have run into a deadline, but it was not this call's.
-		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.source.host, set.err) //nolint:errorlint // see above
+	if len(set.endpoints) == 0 {
+		b.requestLookup()
+		// Not wrapped: a deadline that the lookup exceeded is not the deadline of this call.
+		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.lookupConfig.host, set.err) //nolint:errorlint // see above
 	}
-	b.choosing.Lock()
-	defer b.choosing.Unlock()
+	b.pickMu.Lock()
+	defer b.pickMu.Unlock()
 	now := time.Now()
-	a := set.choose(now, avoid)
-	a.begin(now)
-	return a, nil
+	e := set.choose(now, avoid)
+	e.begin(now)
+	return e, nil
 }
 
-// done takes note of how a try at a went.
-func (b *balancer) done(a *address, took time.Duration, v verdict) {
+// done records the outcome of an attempt to e. It may eject e, and asks for a lookup
+// after a connection error.
+func (b *balancer) done(e *endpoint, duration time.Duration, o outcome) {
 	now := time.Now()
-	if a.end(now, took, v) && b.ejects {
-		b.eject(now, a)
+	if e.end(now, duration, o) && !b.neverEject {
+		b.eject(now, e)
 	}
-	if v == broken {
-		b.resolveSoon()
+	if o == outcomeConnError {
+		b.requestLookup()
 	}
 }
 
-// eject takes a out of use for a while, unless that would leave none.
-func (b *balancer) eject(now time.Time, a *address) {
-	b.ejecting.Lock()
-	defer b.ejecting.Unlock()
-	for _, other := range b.set.Load().addresses {
-		if other == a || !other.usable(now) {
+// eject takes e out of use for a while, unless no other endpoint is available.
+func (b *balancer) eject(now time.Time, e *endpoint) {
+	b.ejectMu.Lock()
+	defer b.ejectMu.Unlock()
+	for _, other := range b.endpoints.Load().endpoints {
+		if other == e || !other.available(now) {
 			continue
 		}
-		if d := a.eject(now); d > 0 {
-			b.log.Warn("address ejected", "address", a.hostPort, "for", d)
+		if d := e.eject(now); d > 0 {
+			b.log.Warn("endpoint ejected", slog.String("endpoint", e.hostPort), slog.Float64("ejection_seconds", d.Seconds()))
 		}
 		return
 	}
 }
 
-// count is how many addresses are in use and how many are ejected at the moment.
+// count returns how many endpoints are in use and how many are ejected at the moment.
 func (b *balancer) count() (healthy, ejected int) {
-	addresses := b.set.Load().list()
+	endpoints := b.endpoints.Load().list()
 	now := time.Now()
-	for _, a := range addresses {
-		if !a.ejected(now) {
+	for _, e := range endpoints {
+		if !e.ejected(now) {
 			healthy++
 		}
 	}
-	return healthy, len(addresses) - healthy
+	return healthy, len(endpoints) - healthy
 }
 
-// noticeable is how many times the load of another address is more than noise. A smaller
-// difference would send nearly all tries to whichever address is quicker by chance, whereas
-// equal ones should get equal shares: then each pod needs equal room, and losing any of
-// them costs as little. An idle address is still preferred to an equally quick one that
-// has a try in flight, which is exactly twice as loaded.
-const noticeable = 2
-
-// choose returns one of two random addresses that are usable and not to be avoided: the
-// first, unless its load is noticeably higher; failing that one to be avoided; failing
-// that any.
-func (s *addressSet) choose(now time.Time, avoid *address) *address {
-	a := s.next(now, avoid, nil)
-	if a == nil {
-		a = s.next(now, nil, nil)
+// choose returns one of two random endpoints that are available and not avoid: the first,
+// unless its load is at least loadRatio times that of the second. If only avoid is
+// available it returns avoid, and if none is available it returns any endpoint.
+func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
+	first := s.randomAvailable(now, avoid, nil)
+	if first == nil {
+		first = s.randomAvailable(now, nil, nil)
 	}
-	if a == nil {
-		return s.addresses[rand.IntN(len(s.addresses))]
+	if first == nil {
+		return s.endpoints[rand.IntN(len(s.endpoints))]
 	}
-	b := s.next(now, avoid, a)
-	if b == nil || s.blind || a.load(now) < noticeable*b.load(now) {
-		return a
+	second := s.randomAvailable(now, avoid, first)
+	if second == nil || s.ignoreLoad || first.load(now) < loadRatio*second.load(now) {
+		return first
 	}
-	return b
+	return second
 }
 
-// next is a random usable address that is neither of two others, or nil. It guesses a few
-// times before it goes through them all, since the one that follows an ejected address
-// would otherwise get that one's share besides its own.
-func (s *addressSet) next(now time.Time, not, nor *address) *address {
-	const guesses = 8
-	fits := func(a *address) bool { return a != not && a != nor && a.usable(now) }
-	for range guesses {
-		if a := s.addresses[rand.IntN(len(s.addresses))]; fits(a) {
-			return a
+// randomAvailable returns a random available endpoint other than two given ones, or nil
+// if there is none. It draws a few times before it goes through the whole list: from the
+// list alone, the endpoint after an ejected one would get that one's share as well.
+func (s *endpointSet) randomAvailable(now time.Time, exclude, alsoExclude *endpoint) *endpoint {
+	const draws = 8
+	eligible := func(e *endpoint) bool { return e != exclude && e != alsoExclude && e.available(now) }
+	for range draws {
+		if e := s.endpoints[rand.IntN(len(s.endpoints))]; eligible(e) {
+			return e
 		}
 	}
-	if i := slices.IndexFunc(s.addresses, fits); i >= 0 {
-		return s.addresses[i]
+	if i := slices.IndexFunc(s.endpoints, eligible); i >= 0 {
+		return s.endpoints[i]
 	}
 	return nil
 }

@@ -20,348 +20,353 @@ import (
 
 const left, right = "127.0.0.2", "127.0.0.3"
 
-// pair starts backends left and right and a client that knows both.
-func pair(t *testing.T, onLeft, onRight http.HandlerFunc, adjust ...func(*Config)) (l, r *backend, c *Client) {
+// twoBackends starts a backend on left and one on right, and a client of both.
+func twoBackends(t *testing.T, onLeft, onRight http.HandlerFunc, options ...func(*Config)) (l, r *backend, c *Client) {
 	t.Helper()
-	both := serve(t, func(ip string) http.HandlerFunc {
+	both := startBackends(t, func(ip string) http.HandlerFunc {
 		if ip == left {
 			return onLeft
 		}
 		return onRight
 	}, left, right)
-	adjust = append([]func(*Config){resolvedBy(namesOf(left, right), time.Hour)}, adjust...)
-	return both[0], both[1], client(t, "http://peer:"+both[0].port(), adjust...)
+	options = append([]func(*Config){withResolver(resolverFor(left, right), time.Hour)}, options...)
+	return both[0], both[1], newClient(t, "http://peer:"+both[0].port(), options...)
 }
 
-func TestDeadAddressIsSkippedAtOnce(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	l, r, c := pair(t, ok, ok, func(c *Config) { c.Registry = reg })
-	require.Eventually(t, func() bool { get(t, c); return l.hits.Load() > 0 && r.hits.Load() > 0 }, patience, time.Microsecond)
-	l.CloseClientConnections()
-	l.Close()
-	start := time.Now()
-	for range 500 {
-		assert.Equal(t, http.StatusOK, get(t, c).Status)
-	}
-	retries := metric(t, reg, "http_client_retries_total", nil).GetCounter().GetValue()
-	// One for each time that the ejection ends, after 1, 2, 4 s ...
-	assert.LessOrEqual(t, retries, 1+time.Since(start).Seconds())
-	t.Logf("%v retries in %v", retries, time.Since(start))
-}
-
-func TestDeadAddressUnderLoad(t *testing.T) {
-	l, r, c := pair(t, ok, ok)
-	const callers = 8
-	var group sync.WaitGroup
-	for range callers {
-		group.Go(func() {
-			for range 200 {
-				res, err := c.Get(t.Context(), "/x", "/x")
-				if assert.NoError(t, err) {
-					assert.Equal(t, http.StatusOK, res.Status)
-				}
-			}
-		})
-	}
-	require.Eventually(t, func() bool { return l.hits.Load() > 20 }, patience, time.Millisecond)
-	l.Listener.Close()
-	l.CloseClientConnections()
-	group.Wait()
-	assert.Greater(t, r.hits.Load(), l.hits.Load())
-}
-
-func TestSlowAddressGetsFewCalls(t *testing.T) {
-	slow := func(w http.ResponseWriter, r *http.Request) { time.Sleep(100 * time.Millisecond); ok(w, r) }
-	l, r, c := pair(t, slow, ok)
-	for range 500 {
-		get(t, c)
-	}
-	t.Logf("slow %d, quick %d", l.hits.Load(), r.hits.Load())
-	assert.Less(t, l.hits.Load(), int64(25))
-}
-
-func TestLoadCountsTriesInFlight(t *testing.T) {
-	release := make(chan struct{})
-	wait := func(http.ResponseWriter, *http.Request) { <-release }
-	l, r, c := pair(t, wait, wait)
-	var group sync.WaitGroup
-	const calls = 40
-	for range calls {
-		group.Go(func() { get(t, c) })
-	}
-	require.Eventually(t, func() bool { return l.hits.Load()+r.hits.Load() == calls }, patience, time.Millisecond)
-	close(release)
-	group.Wait()
-	assert.InDelta(t, calls/2, l.hits.Load(), calls/8, "with nothing else known, the calls are halved")
-}
-
-func TestChoosesTheLessLoaded(t *testing.T) {
-	set := testBalancer("10.0.0.1", "10.0.0.2").set.Load()
-	a, b := set.addresses[0], set.addresses[1]
-	now := time.Now()
-	a.begin(now)
-	a.end(now, 10*time.Millisecond, answered)
-	b.begin(now)
-	b.end(now, 40*time.Millisecond, answered)
-	chosen := func() (n int) {
-		for range 100 {
-			if set.choose(now, nil) == a {
-				n++
-			}
-			assert.Same(t, b, set.choose(now, a), "whatever its load")
+func TestBalancer(t *testing.T) {
+	t.Run("skips an endpoint that is down", func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		l, r, c := twoBackends(t, ok, ok, func(c *Config) { c.Registry = reg })
+		require.Eventually(t, func() bool { get(t, c); return l.hits.Load() > 0 && r.hits.Load() > 0 }, testTimeout, time.Microsecond)
+		l.CloseClientConnections()
+		l.Close()
+		start := time.Now()
+		for range 500 {
+			assert.Equal(t, http.StatusOK, get(t, c).Status)
 		}
-		return n
-	}
-	for _, want := range []string{"all", "all", "some", "some", "some", "some", "some", "none"} {
-		n := chosen()
-		assert.Equal(t, want, map[int]string{0: "none", 100: "all"}[n]+strings.Repeat("some", min(n, 100-n, 1)), "%d × 10 ms against 40 ms", a.inFlight+1)
+		retries := metric(t, reg, "http_client_retries_total", nil).GetCounter().GetValue()
+		// One retry each time that an ejection ends, after 1, 2, 4 s, and so on.
+		assert.LessOrEqual(t, retries, 1+time.Since(start).Seconds())
+		t.Logf("%v retries in %v", retries, time.Since(start))
+	})
+
+	t.Run("skips an endpoint that goes down under load", func(t *testing.T) {
+		l, r, c := twoBackends(t, ok, ok)
+		const callers = 8
+		var group sync.WaitGroup
+		for range callers {
+			group.Go(func() {
+				for range 200 {
+					res, err := c.Get(t.Context(), "/x", "/x")
+					if assert.NoError(t, err) {
+						assert.Equal(t, http.StatusOK, res.Status)
+					}
+				}
+			})
+		}
+		require.Eventually(t, func() bool { return l.hits.Load() > 20 }, testTimeout, time.Millisecond)
+		l.Listener.Close()
+		l.CloseClientConnections()
+		group.Wait()
+		assert.Greater(t, r.hits.Load(), l.hits.Load())
+	})
+
+	t.Run("sends few attempts to a slow endpoint", func(t *testing.T) {
+		slow := func(w http.ResponseWriter, r *http.Request) { time.Sleep(100 * time.Millisecond); ok(w, r) }
+		l, r, c := twoBackends(t, slow, ok)
+		for range 500 {
+			get(t, c)
+		}
+		t.Logf("slow %d, fast %d", l.hits.Load(), r.hits.Load())
+		assert.Less(t, l.hits.Load(), int64(25))
+	})
+
+	t.Run("counts attempts in flight as load", func(t *testing.T) {
+		release := make(chan struct{})
+		wait := func(http.ResponseWriter, *http.Request) { <-release }
+		l, r, c := twoBackends(t, wait, wait)
+		var group sync.WaitGroup
+		const calls = 40
+		for range calls {
+			group.Go(func() { get(t, c) })
+		}
+		require.Eventually(t, func() bool { return l.hits.Load()+r.hits.Load() == calls }, testTimeout, time.Millisecond)
+		close(release)
+		group.Wait()
+		assert.InDelta(t, calls/2, l.hits.Load(), calls/8, "half of the calls each, as long as nothing else is known")
+	})
+
+	t.Run("chooses the endpoint with less load", func(t *testing.T) {
+		set := testBalancer("10.0.0.1", "10.0.0.2").endpoints.Load()
+		a, b := set.endpoints[0], set.endpoints[1]
+		now := time.Now()
 		a.begin(now)
-	}
-}
-
-func TestAnIdleAddressIsPreferred(t *testing.T) {
-	set := testBalancer("10.0.0.1", "10.0.0.2").set.Load()
-	now := time.Now()
-	set.addresses[0].begin(now)
-	for range 100 {
-		assert.Same(t, set.addresses[1], set.choose(now, nil))
-	}
-}
-
-// Their tries would tell only when they end.
-func TestAnAddressThatSlowsDownIsSeenBeforeItsTriesEnd(t *testing.T) {
-	tests := map[string]struct {
-		takes time.Duration
-		most  int // tries, of 200 in 400 ms
-	}{
-		"hangs":   {time.Hour, 4},
-		"is slow": {100 * time.Millisecond, 8},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			set := testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").set.Load()
-			s := simulation{now: time.Now(), sets: []*addressSet{set}, every: 2 * time.Millisecond}
-			s.takes = func(*address) time.Duration { return 4 * time.Millisecond }
-			s.run(5 * time.Second)
-			s.tries = nil
-			s.takes = func(a *address) time.Duration {
-				if a == set.addresses[0] {
-					return tt.takes
+		a.end(now, 10*time.Millisecond, outcomeSuccess)
+		b.begin(now)
+		b.end(now, 40*time.Millisecond, outcomeSuccess)
+		chosen := func() (n int) {
+			for range 100 {
+				if set.choose(now, nil) == a {
+					n++
 				}
-				return 4 * time.Millisecond
+				assert.Same(t, b, set.choose(now, a), "the endpoint to avoid is not chosen, whatever the load")
 			}
-			s.run(400 * time.Millisecond)
-			assert.LessOrEqual(t, s.tries[set.addresses[0].AddrPort], tt.most)
-		})
-	}
-}
+			return n
+		}
+		for _, want := range []string{"all", "all", "some", "some", "some", "some", "some", "none"} {
+			n := chosen()
+			got := map[int]string{0: "none", 100: "all"}[n] + strings.Repeat("some", min(n, 100-n, 1))
+			assert.Equal(t, want, got, "%d × 10 ms against 40 ms", a.inFlight+1)
+			a.begin(now)
+		}
+	})
 
-// Pods do equally well over time, though each answer takes another time and some very long.
-func TestEqualAddressesGetEqualShares(t *testing.T) {
-	tests := map[string]struct {
-		pause time.Duration
-		oneIn int // tries that meet the pause
-	}{
-		"collections of garbage": {10 * time.Millisecond, 100},
-		"a CPU that is shared":   {50 * time.Millisecond, 100},
-		"rare and long pauses":   {80 * time.Millisecond, 1000},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := simulation{now: time.Now(), every: time.Second / 400}
-			s.takes = func(*address) time.Duration {
-				if rand.IntN(tt.oneIn) == 0 {
-					return tt.pause
+	t.Run("prefers an idle endpoint", func(t *testing.T) {
+		set := testBalancer("10.0.0.1", "10.0.0.2").endpoints.Load()
+		now := time.Now()
+		set.endpoints[0].begin(now)
+		for range 100 {
+			assert.Same(t, set.endpoints[1], set.choose(now, nil))
+		}
+	})
+
+	// An attempt is a sample only when it ends.
+	t.Run("detects a slow endpoint before its attempts end", func(t *testing.T) {
+		tests := map[string]struct {
+			duration    time.Duration // of an attempt to the slow endpoint
+			maxAttempts int           // to it, of 200 in 400 ms
+		}{
+			"hangs":   {time.Hour, 4},
+			"is slow": {100 * time.Millisecond, 8},
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				set := testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").endpoints.Load()
+				s := simulation{now: time.Now(), sets: []*endpointSet{set}, interval: 2 * time.Millisecond}
+				s.duration = func(*endpoint) time.Duration { return 4 * time.Millisecond }
+				s.run(5 * time.Second)
+				s.attempts = nil
+				s.duration = func(e *endpoint) time.Duration {
+					if e == set.endpoints[0] {
+						return tt.duration
+					}
+					return 4 * time.Millisecond
 				}
-				u := rand.Float64()
-				return 500*time.Microsecond + time.Duration(u*u*float64(2500*time.Microsecond))
-			}
-			for range 3 { // replicas of the caller
-				s.sets = append(s.sets, testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").set.Load())
-			}
-			s.run(5 * time.Second) // a first sample counts in full
-			s.tries = nil
-			s.run(15 * time.Second)
-			shares := slices.Collect(maps.Values(s.tries))
-			require.Len(t, shares, 4)
-			ratio := float64(slices.Max(shares)) / float64(slices.Min(shares))
-			t.Logf("%.2f", ratio)
-			assert.LessOrEqual(t, ratio, 1.3)
-		})
-	}
+				s.run(400 * time.Millisecond)
+				assert.LessOrEqual(t, s.attempts[set.endpoints[0].AddrPort], tt.maxAttempts)
+			})
+		}
+	})
+
+	// The pods are equally fast on average, but the latency of each request varies and is sometimes very long.
+	t.Run("gives equal shares to equal endpoints", func(t *testing.T) {
+		tests := map[string]struct {
+			pause time.Duration
+			oneIn int // one attempt in so many has the pause
+		}{
+			"garbage collection":   {10 * time.Millisecond, 100},
+			"shared CPU":           {50 * time.Millisecond, 100},
+			"rare and long pauses": {80 * time.Millisecond, 1000},
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				s := simulation{now: time.Now(), interval: time.Second / 400}
+				s.duration = func(*endpoint) time.Duration {
+					if rand.IntN(tt.oneIn) == 0 {
+						return tt.pause
+					}
+					u := rand.Float64()
+					return 500*time.Microsecond + time.Duration(u*u*float64(2500*time.Microsecond))
+				}
+				for range 3 { // replicas of the caller
+					s.sets = append(s.sets, testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4").endpoints.Load())
+				}
+				s.run(5 * time.Second) // until the first samples, which have full weight, no longer matter
+				s.attempts = nil
+				s.run(15 * time.Second)
+				shares := slices.Collect(maps.Values(s.attempts))
+				require.Len(t, shares, 4)
+				ratio := float64(slices.Max(shares)) / float64(slices.Min(shares))
+				t.Logf("%.2f", ratio)
+				assert.LessOrEqual(t, ratio, 1.3)
+			})
+		}
+	})
+
+	// A caller with a short deadline never waits until the endpoint responds. The client must still learn that it is slow.
+	t.Run("takes a canceled call as a sample of latency", func(t *testing.T) {
+		l, r, c := twoBackends(t, hang, ok)
+		for range 200 {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			c.Get(ctx, "/x", "/x")
+			cancel()
+		}
+		t.Logf("hanging %d, fast %d", l.hits.Load(), r.hits.Load())
+		assert.Less(t, l.hits.Load(), int64(20))
+		assert.Greater(t, r.hits.Load(), int64(150))
+	})
+
+	// By latency alone, an endpoint that fails fast looks better than one that responds slowly.
+	t.Run("sends a retry to another endpoint", func(t *testing.T) {
+		slow := func(w http.ResponseWriter, r *http.Request) { time.Sleep(50 * time.Millisecond); ok(w, r) }
+		l, _, c := twoBackends(t, status(http.StatusServiceUnavailable), slow)
+		for range failuresToEject {
+			assert.Equal(t, http.StatusOK, get(t, c).Status)
+		}
+		assert.NotZero(t, l.hits.Load())
+	})
+
+	t.Run("works if the peer listens on one of two addresses", func(t *testing.T) {
+		for name, n := range map[string]*fakeResolver{"v6 first": resolverFor("::1", "127.0.0.1"), "v4 first": resolverFor("127.0.0.1", "::1")} {
+			t.Run(name, func(t *testing.T) {
+				b, _ := singleBackend(t, ok)
+				c := newClient(t, "http://localhost:"+b.port(), withResolver(n, time.Hour))
+				for range 50 {
+					assert.Equal(t, http.StatusOK, get(t, c).Status)
+				}
+			})
+		}
+	})
+
+	t.Run("resolves localhost by the system resolver", func(t *testing.T) {
+		b, _ := singleBackend(t, ok)
+		assert.Equal(t, http.StatusOK, get(t, newClient(t, "http://localhost:"+b.port())).Status)
+	})
 }
 
-// simulation makes tries by a clock of its own.
+// simulation makes attempts in simulated time.
 type simulation struct {
-	now   time.Time
-	sets  []*addressSet // of as many clients, which take turns at random
-	every time.Duration // on average, from one try to the next
-	takes func(*address) time.Duration
+	now      time.Time
+	sets     []*endpointSet // one for each client; a random client makes each attempt
+	interval time.Duration  // mean time between two attempts
+	duration func(*endpoint) time.Duration
 
-	pending []pending
-	tries   map[netip.AddrPort]int
+	pending  []pending
+	attempts map[netip.AddrPort]int
 }
 
 type pending struct {
-	at   *address
-	took time.Duration
-	ends time.Time
+	endpoint *endpoint
+	duration time.Duration
+	end      time.Time
 }
 
-// run begins tries for so long; those that have not ended by then stay pending.
+// run begins attempts for the duration d. Attempts that have not ended by then stay pending.
 func (s *simulation) run(d time.Duration) {
-	if s.tries == nil {
-		s.tries = map[netip.AddrPort]int{}
+	if s.attempts == nil {
+		s.attempts = map[netip.AddrPort]int{}
 	}
 	for until := s.now.Add(d); s.now.Before(until); {
-		s.now = s.now.Add(time.Duration(rand.ExpFloat64() * float64(s.every)))
+		s.now = s.now.Add(time.Duration(rand.ExpFloat64() * float64(s.interval)))
 		s.endDue()
-		a := s.sets[rand.IntN(len(s.sets))].choose(s.now, nil)
-		a.begin(s.now)
-		s.tries[a.AddrPort]++
-		took := s.takes(a)
-		s.pending = append(s.pending, pending{a, took, s.now.Add(took)})
+		e := s.sets[rand.IntN(len(s.sets))].choose(s.now, nil)
+		e.begin(s.now)
+		s.attempts[e.AddrPort]++
+		duration := s.duration(e)
+		s.pending = append(s.pending, pending{e, duration, s.now.Add(duration)})
 	}
 }
 
-// endDue ends the tries whose time has come, in their order.
+// endDue ends the attempts that are due, in the order of their ends.
 func (s *simulation) endDue() {
-	slices.SortFunc(s.pending, func(a, b pending) int { return a.ends.Compare(b.ends) })
-	for len(s.pending) > 0 && !s.pending[0].ends.After(s.now) {
+	slices.SortFunc(s.pending, func(a, b pending) int { return a.end.Compare(b.end) })
+	for len(s.pending) > 0 && !s.pending[0].end.After(s.now) {
 		p := s.pending[0]
-		p.at.end(p.ends, p.took, answered)
+		p.endpoint.end(p.end, p.duration, outcomeSuccess)
 		s.pending = s.pending[1:]
 	}
 }
 
-// A caller in a hurry never learns how slow the hanging address is; the client must.
-func TestCancelledCallCountsAsSample(t *testing.T) {
-	l, r, c := pair(t, hang, ok)
-	for range 200 {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		c.Get(ctx, "/x", "/x")
-		cancel()
-	}
-	t.Logf("hanging %d, quick %d", l.hits.Load(), r.hits.Load())
-	assert.Less(t, l.hits.Load(), int64(20))
-	assert.Greater(t, r.hits.Load(), int64(150))
-}
-
-func TestFailingAddressIsEjected(t *testing.T) {
-	reg := prometheus.NewRegistry()
-	l, r, c := pair(t, status(http.StatusInternalServerError), ok, func(c *Config) { c.Registry = reg })
-	start := time.Now()
-	for range 500 {
-		assert.Equal(t, http.StatusOK, get(t, c).Status)
-	}
-	t.Logf("failing %d, good %d", l.hits.Load(), r.hits.Load())
-	assert.LessOrEqual(t, float64(l.hits.Load()), strikesToEject*(1+time.Since(start).Seconds()))
-	if l.hits.Load() == strikesToEject && time.Since(start) < firstEjection {
-		ejected := metric(t, reg, "http_client_addresses", prometheus.Labels{"state": "ejected"})
-		assert.EqualValues(t, 1, ejected.GetGauge().GetValue())
-	}
-}
-
-// An address that fails quickly looks better than one that answers slowly.
-func TestRetryAvoidsTheAddressThatFailed(t *testing.T) {
-	slow := func(w http.ResponseWriter, r *http.Request) { time.Sleep(50 * time.Millisecond); ok(w, r) }
-	l, _, c := pair(t, status(http.StatusServiceUnavailable), slow)
-	for range strikesToEject {
-		assert.Equal(t, http.StatusOK, get(t, c).Status)
-	}
-	assert.NotZero(t, l.hits.Load())
-}
-
-func TestOnlyOneOfLocalhostListens(t *testing.T) {
-	for name, n := range map[string]*names{"v6 first": namesOf("::1", "127.0.0.1"), "v4 first": namesOf("127.0.0.1", "::1")} {
-		t.Run(name, func(t *testing.T) {
-			b, _ := one(t, ok)
-			c := client(t, "http://localhost:"+b.port(), resolvedBy(n, time.Hour))
-			for range 50 {
-				assert.Equal(t, http.StatusOK, get(t, c).Status)
-			}
-		})
-	}
-}
-
-func TestSystemResolverKnowsLocalhost(t *testing.T) {
-	b, _ := one(t, ok)
-	assert.Equal(t, http.StatusOK, get(t, client(t, "http://localhost:"+b.port())).Status)
-}
-
 func TestEjection(t *testing.T) {
-	b := testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3")
-	now := time.Now()
-	all := b.set.Load().addresses
-	b.eject(now, all[0])
-	b.eject(now, all[1])
-	b.eject(now, all[2])
-	assert.True(t, all[2].usable(now), "the last one stays")
-	for range 50 {
-		assert.Same(t, all[2], b.set.Load().choose(now, nil))
-		assert.Same(t, all[2], b.set.Load().choose(now, all[2]), "rather the one to be avoided than an ejected one")
-	}
-	all[2].eject(now)
-	assert.NotNil(t, b.set.Load().choose(now, nil), "all are ejected: any will do")
+	t.Run("ejects an endpoint that fails", func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		l, r, c := twoBackends(t, status(http.StatusInternalServerError), ok, func(c *Config) { c.Registry = reg })
+		start := time.Now()
+		for range 500 {
+			assert.Equal(t, http.StatusOK, get(t, c).Status)
+		}
+		t.Logf("failing %d, healthy %d", l.hits.Load(), r.hits.Load())
+		assert.LessOrEqual(t, float64(l.hits.Load()), failuresToEject*(1+time.Since(start).Seconds()))
+		if l.hits.Load() == failuresToEject && time.Since(start) < minEjection {
+			ejected := metric(t, reg, "http_client_addresses", prometheus.Labels{"state": "ejected"})
+			assert.EqualValues(t, 1, ejected.GetGauge().GetValue())
+		}
+	})
 
-	a := newAddress(all[0].AddrPort)
-	for _, want := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
-		assert.Equal(t, want*time.Second, a.eject(now))
-		assert.Zero(t, a.eject(now), "tries that fail together eject once")
-		now = now.Add(want * time.Second)
-		assert.True(t, a.usable(now))
-	}
-	a.begin(now)
-	a.end(now, time.Millisecond, answered)
-	assert.Equal(t, firstEjection, a.eject(now), "an answer wipes the slate")
+	t.Run("keeps one endpoint and doubles the time of each ejection", func(t *testing.T) {
+		b := testBalancer("10.0.0.1", "10.0.0.2", "10.0.0.3")
+		now := time.Now()
+		all := b.endpoints.Load().endpoints
+		b.eject(now, all[0])
+		b.eject(now, all[1])
+		b.eject(now, all[2])
+		assert.True(t, all[2].available(now), "the last available endpoint is not ejected")
+		for range 50 {
+			assert.Same(t, all[2], b.endpoints.Load().choose(now, nil))
+			assert.Same(t, all[2], b.endpoints.Load().choose(now, all[2]), "the endpoint to avoid is better than an ejected one")
+		}
+		all[2].eject(now)
+		assert.NotNil(t, b.endpoints.Load().choose(now, nil), "if all are ejected, any one is chosen")
+
+		e := newEndpoint(all[0].AddrPort)
+		for _, want := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
+			assert.Equal(t, want*time.Second, e.eject(now))
+			assert.Zero(t, e.eject(now), "attempts that fail together cause one ejection")
+			now = now.Add(want * time.Second)
+			assert.True(t, e.available(now))
+		}
+		e.begin(now)
+		e.end(now, time.Millisecond, outcomeSuccess)
+		assert.Equal(t, minEjection, e.eject(now), "a success resets the time of the next ejection")
+	})
+
+	// If the endpoint still hangs, that delays one call, not every call that arrives in the meantime.
+	t.Run("sends one attempt at a time after an ejection", func(t *testing.T) {
+		tests := map[string]struct {
+			outcome outcome // of the first attempt
+			next    int     // simultaneous attempts that it gets then, at most
+		}{
+			"success":          {outcomeSuccess, 100},
+			"failure":          {outcomeFailure, 0},
+			"connection error": {outcomeConnError, 0},
+			"unknown":          {outcomeUnknown, 1},
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				b := testBalancer("10.0.0.1", "10.0.0.2")
+				e := b.endpoints.Load().endpoints[0]
+				e.eject(time.Now().Add(-minEjection))
+				busy := b.endpoints.Load().endpoints[1]
+				for range 1000 { // so that load does not keep attempts away from e
+					busy.begin(time.Now())
+				}
+				require.Equal(t, 1, picks(b, e))
+				b.done(e, time.Millisecond, tt.outcome)
+				assert.Equal(t, tt.next, picks(b, e))
+			})
+		}
+	})
+
+	t.Run("sends one of many simultaneous attempts after an ejection", func(t *testing.T) {
+		b := testBalancer("10.0.0.1", "10.0.0.2")
+		for range 500 {
+			e := newEndpoint(b.endpoints.Load().endpoints[0].AddrPort)
+			e.eject(time.Now().Add(-minEjection))
+			b.endpoints.Load().endpoints[0] = e
+			require.Equal(t, 1, picks(b, e))
+		}
+	})
 }
 
-// If it still hangs, that delays one call, not every one that comes in the meantime.
-func TestAnAddressThatComesBackIsTriedWithCare(t *testing.T) {
-	tests := map[string]struct {
-		v    verdict
-		then int // tries it may get at a time, at most
-	}{
-		"it answers":       {answered, 100},
-		"it struggles":     {struggled, 0},
-		"it is broken":     {broken, 0},
-		"nothing is known": {abandoned, 1},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			b := testBalancer("10.0.0.1", "10.0.0.2")
-			a := b.set.Load().addresses[0]
-			a.eject(time.Now().Add(-firstEjection))
-			busy := b.set.Load().addresses[1]
-			for range 1000 { // so that only care keeps tries from a
-				busy.begin(time.Now())
-			}
-			require.Equal(t, 1, picks(b, a))
-			b.done(a, time.Millisecond, tt.v)
-			assert.Equal(t, tt.then, picks(b, a))
-		})
-	}
-}
-
-func TestSimultaneousTriesDoNotBothFindAnAddressIdle(t *testing.T) {
-	b := testBalancer("10.0.0.1", "10.0.0.2")
-	for range 500 {
-		a := newAddress(b.set.Load().addresses[0].AddrPort)
-		a.eject(time.Now().Add(-firstEjection))
-		b.set.Load().addresses[0] = a
-		require.Equal(t, 1, picks(b, a))
-	}
-}
-
-// picks is how many of a hundred simultaneous tries go to a.
-func picks(b *balancer, a *address) int {
+// picks makes 100 simultaneous attempts and returns how many of them go to e.
+func picks(b *balancer, e *endpoint) int {
 	var n atomic.Int64
 	var group sync.WaitGroup
 	start := make(chan struct{})
 	for range 100 {
 		group.Go(func() {
 			<-start
-			if at, _ := b.pick(context.Background(), nil); at == a {
+			if picked, _ := b.pick(context.Background(), nil); picked == e {
 				n.Add(1)
 			}
 		})
@@ -369,45 +374,4 @@ func picks(b *balancer, a *address) int {
 	close(start)
 	group.Wait()
 	return int(n.Load())
-}
-
-func TestStrikesMustBeInARow(t *testing.T) {
-	a := newAddress(testBalancer("10.0.0.1").set.Load().addresses[0].AddrPort)
-	end := func(v verdict) bool { a.begin(time.Now()); return a.end(time.Now(), time.Millisecond, v) }
-	for range 2 {
-		assert.False(t, end(struggled))
-		assert.False(t, end(struggled))
-		assert.False(t, end(abandoned))
-		assert.False(t, end(answered))
-	}
-	assert.False(t, end(struggled))
-	assert.False(t, end(struggled))
-	assert.True(t, end(struggled))
-	assert.True(t, end(broken))
-}
-
-func TestLatencyDecaysWithTime(t *testing.T) {
-	a := newAddress(testBalancer("10.0.0.1").set.Load().addresses[0].AddrPort)
-	now := time.Now()
-	sample := func(took time.Duration, v verdict) { a.begin(now); a.end(now, took, v) }
-	sample(time.Second, answered)
-	at := func(after time.Duration) time.Duration { return time.Duration(a.load(now.Add(after))) }
-	assert.InDelta(t, time.Second, at(0), float64(time.Millisecond))
-	assert.InDelta(t, 368*time.Millisecond, at(decay), float64(time.Millisecond))
-	for range 1000 {
-		sample(time.Millisecond, answered)
-	}
-	assert.InDelta(t, time.Second, at(0), float64(time.Millisecond), "a thousand samples in no time")
-	sample(time.Microsecond, abandoned)
-	assert.InDelta(t, time.Second, at(0), float64(time.Millisecond), "given up early says little")
-	now = now.Add(decay)
-	sample(300*time.Millisecond, abandoned)
-	assert.InDelta(t, 368*time.Millisecond, at(0), float64(time.Millisecond), "nor does it now")
-	sample(500*time.Millisecond, abandoned)
-	assert.InDelta(t, 684*time.Millisecond, at(0), float64(time.Millisecond), "at least that long")
-	sample(2*time.Second, struggled)
-	assert.InDelta(t, 684*time.Millisecond, at(0), float64(time.Millisecond), "a slow one right after another")
-	now = now.Add(decay)
-	sample(2*time.Second, struggled)
-	assert.InDelta(t, 1516*time.Millisecond, at(0), float64(time.Millisecond), "a slow one after a while")
 }

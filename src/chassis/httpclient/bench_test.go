@@ -12,8 +12,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// BenchmarkGet compares a call by Client with one by a bare http.Client. Both talk to the
-// same server in this process, so the difference is what the layers cost.
+// BenchmarkGet compares a call by Client with one by a plain http.Client. Both use the same
+// server in this process, so the difference is the cost of the layers.
 func BenchmarkGet(b *testing.B) {
 	body := strings.Repeat("x", 200)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
@@ -24,11 +24,11 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func benchmarkBare(b *testing.B, url string) {
-	c := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idlePerAddress, DisableCompression: true}}
+	c := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: maxIdleConnsPerHost, DisableCompression: true}}
 	defer c.CloseIdleConnections()
 	b.ReportAllocs()
 	for b.Loop() {
-		ctx, cancel := context.WithTimeout(b.Context(), patience)
+		ctx, cancel := context.WithTimeout(b.Context(), testTimeout)
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			b.Fatal(err)
@@ -48,7 +48,7 @@ func benchmarkBare(b *testing.B, url string) {
 func benchmarkClient(b *testing.B, base string, sampler sdktrace.Sampler) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler))
 	tracer := provider.Tracer("bench")
-	c := client(b, base, func(c *Config) { c.Registry, c.Tracer = prometheus.NewRegistry(), tracer })
+	c := newClient(b, base, func(c *Config) { c.Registry, c.Tracer = prometheus.NewRegistry(), tracer })
 	ctx, span := tracer.Start(b.Context(), "caller")
 	defer span.End()
 	b.ReportAllocs()

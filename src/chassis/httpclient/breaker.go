@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"log/slog"
 	"math"
 	"time"
 
@@ -8,38 +9,39 @@ import (
 )
 
 const (
-	breakerRate   = 0.5 // share of failed calls that opens it,
-	breakerCalls  = 20  // among at least so many
-	breakerWindow = 10 * time.Second
-	breakerDelay  = time.Second // from open to half-open
-	breakerProbes = 3           // calls that must succeed to close it; one failure opens it again
+	breakerFailureRate   = 0.5 // share of failed calls that opens the breaker
+	breakerMinCalls      = 20  // calls within breakerWindow before it can open
+	breakerWindow        = 10 * time.Second
+	breakerDelay         = time.Second // from open to half-open
+	breakerHalfOpenCalls = 3           // calls that must succeed to close it; one failure opens it again
 )
 
 func newBreaker(cfg Config) circuitbreaker.CircuitBreaker[any] {
-	calls := uint(breakerCalls)
+	minCalls := uint(breakerMinCalls)
 	if cfg.disabled(Breaker) {
-		calls = math.MaxUint // so many are never made within a window
+		minCalls = math.MaxUint // never reached, so the breaker stays closed
 	}
 	return circuitbreaker.NewBuilder[any]().
-		WithFailureRateThreshold(breakerRate, calls, breakerWindow).
+		WithFailureRateThreshold(breakerFailureRate, minCalls, breakerWindow).
 		WithDelay(breakerDelay).
-		WithSuccessThreshold(breakerProbes).
+		WithSuccessThreshold(breakerHalfOpenCalls).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-			cfg.Logger.Warn("circuit breaker changed", "from", e.OldState.String(), "to", e.NewState.String())
+			cfg.Logger.Warn("circuit breaker changed", slog.String("from", e.OldState.String()), slog.String("to", e.NewState.String()))
 		}).
 		Build()
 }
 
-// settle returns the permit that a call took from b, with what the call has shown.
+// recordResult reports the outcome of a call to b, which returns the call's permit.
 //
-// An abandoned call has shown nothing, and failsafe cannot take back a permit without a
-// result. That matters only when half-open, where the permits are few and the last one
-// lost would keep the breaker shut for ever: half-open then begins anew.
-func settle(b circuitbreaker.CircuitBreaker[any], v verdict) {
+// A call with an unknown outcome is neither a success nor a failure, and failsafe cannot
+// take a permit back without one of the two. This matters only in the half-open state,
+// which has few permits: if none came back, the breaker would reject every call from then
+// on. So recordResult starts the half-open state again, with all permits.
+func recordResult(b circuitbreaker.CircuitBreaker[any], o outcome) {
 	switch {
-	case v == answered:
+	case o == outcomeSuccess:
 		b.RecordSuccess()
-	case v != abandoned:
+	case o != outcomeUnknown:
 		b.RecordFailure()
 	case b.IsHalfOpen():
 		b.Open()

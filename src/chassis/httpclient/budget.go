@@ -6,55 +6,57 @@ import (
 )
 
 const (
-	budgetWindow = 10 * time.Second
-	budgetShare  = 0.2 // retries per call
-	budgetFloor  = 10  // retries per window that are free, so that a quiet client may retry
+	budgetWindow     = 10 * time.Second
+	budgetRatio      = 0.2 // retries per call
+	budgetMinRetries = 10  // retries per window in addition, so that a client with few calls can retry
 )
 
-// budget bounds retries to a share of the calls of the last few seconds: a peer that
-// fails altogether sees 1.2 times the usual load and the few retries that are free, not three times. The
-// zero value is ready. (failsafe's budget counts only what is in flight at the moment, which bounds
-// nothing for a client whose calls follow one another:
-// https://github.com/failsafe-go/failsafe-go/issues/106.)
-type budget struct {
-	mu      sync.Mutex
-	began   time.Time // when the current half of the window did
-	calls   [2]int    // in the current half and in the one before
-	retries [2]int
+// retryBudget limits retries to a share of the calls in the last few seconds: a peer that
+// fails completely gets 1.2 times its usual load plus budgetMinRetries, not three times.
+// The zero value is ready for use.
+//
+// The budget of failsafe-go counts only what is in flight at the moment. That does not
+// limit a client that makes one call after another:
+// https://github.com/failsafe-go/failsafe-go/issues/106
+type retryBudget struct {
+	mu        sync.Mutex
+	halfStart time.Time // start of the current half of the window
+	calls     [2]int    // in the current half and in the previous one
+	retries   [2]int
 
-	unbounded bool // every retry may be made
+	unlimited bool // mechanism Budget is disabled
 }
 
-// call counts one call, which earns a share of a retry.
-func (b *budget) call(now time.Time) {
+// recordCall counts a call, which allows for budgetRatio of a retry.
+func (b *retryBudget) recordCall(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.advance(now)
 	b.calls[0]++
 }
 
-// retry says whether a retry may be made, and counts it if so.
-func (b *budget) retry(now time.Time) bool {
+// takeRetry returns whether the budget allows a retry, and counts it if so.
+func (b *retryBudget) takeRetry(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.advance(now)
-	allowed := budgetFloor + budgetShare*float64(b.calls[0]+b.calls[1])
-	if !b.unbounded && float64(b.retries[0]+b.retries[1]+1) > allowed {
+	allowed := budgetMinRetries + budgetRatio*float64(b.calls[0]+b.calls[1])
+	if !b.unlimited && float64(b.retries[0]+b.retries[1]+1) > allowed {
 		return false
 	}
 	b.retries[0]++
 	return true
 }
 
-// advance moves the window on by the halves that have passed.
-func (b *budget) advance(now time.Time) {
-	switch passed := now.Sub(b.began); {
-	case passed < budgetWindow/2:
+// advance moves the window to now, by halves.
+func (b *retryBudget) advance(now time.Time) {
+	switch elapsed := now.Sub(b.halfStart); {
+	case elapsed < budgetWindow/2:
 		return
-	case passed < budgetWindow:
+	case elapsed < budgetWindow:
 		b.calls[1], b.retries[1] = b.calls[0], b.retries[0]
 	default:
 		b.calls[1], b.retries[1] = 0, 0
 	}
-	b.calls[0], b.retries[0], b.began = 0, 0, now
+	b.calls[0], b.retries[0], b.halfStart = 0, 0, now
 }

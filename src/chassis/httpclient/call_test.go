@@ -12,133 +12,141 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRetriesUntilAnswered(t *testing.T) {
-	for _, first := range []int{500, 502, 503, 504} {
-		t.Run(fmt.Sprint(first), func(t *testing.T) {
-			b, c := one(t, sequence(status(first), status(first), ok))
-			assert.Equal(t, http.StatusOK, get(t, c).Status)
-			assert.EqualValues(t, 3, b.hits.Load())
-		})
-	}
-}
-
-func TestDoesNotRetryAnAnswer(t *testing.T) {
-	for _, code := range []int{200, 302, 400, 404, 409, 429, 501} {
-		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			b, c := one(t, status(code))
-			assert.Equal(t, code, get(t, c).Status)
-			assert.EqualValues(t, 1, b.hits.Load())
-		})
-	}
-}
-
-func TestLastResponseOfExhaustedRetries(t *testing.T) {
-	b, c := one(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "3600") // must not make the client wait
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprint(w, "full")
-	})
-	res := get(t, c)
-	assert.Equal(t, http.StatusServiceUnavailable, res.Status)
-	assert.Equal(t, "full", string(res.Body))
-	assert.Equal(t, "3600", res.Header.Get("Retry-After"))
-	assert.EqualValues(t, 1+maxRetries, b.hits.Load())
-}
-
-func TestRetriesAfterDropInMidBody(t *testing.T) {
-	b, c := one(t, sequence(drop, ok))
-	assert.Equal(t, "ok", string(get(t, c).Body))
-	assert.EqualValues(t, 2, b.hits.Load())
-}
-
-func TestTryTimeoutThenAnotherAddress(t *testing.T) {
-	backends := serve(t, func(ip string) http.HandlerFunc {
-		if ip == "127.0.0.2" {
-			return hang
+func TestRetries(t *testing.T) {
+	t.Run("repeats an attempt until it succeeds", func(t *testing.T) {
+		for _, code := range []int{500, 502, 503, 504} {
+			t.Run(fmt.Sprint(code), func(t *testing.T) {
+				b, c := singleBackend(t, sequence(status(code), status(code), ok))
+				assert.Equal(t, http.StatusOK, get(t, c).Status)
+				assert.EqualValues(t, 3, b.hits.Load())
+			})
 		}
-		return ok
-	}, "127.0.0.2", "127.0.0.3")
-	c := client(t, "http://peer:"+backends[0].port(), resolvedBy(namesOf("127.0.0.2", "127.0.0.3"), time.Hour),
-		func(c *Config) { c.TryTimeout = 500 * time.Millisecond })
-	for calls := 0; backends[0].hits.Load() == 0; calls++ {
-		require.Less(t, calls, 100, "the hanging address is never chosen")
-		assert.Equal(t, http.StatusOK, get(t, c).Status)
-	}
-}
-
-func TestTryTimeoutCoversTheBody(t *testing.T) {
-	slowBody := func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
-		hang(w, r)
-	}
-	b, c := one(t, sequence(slowBody, ok), func(c *Config) { c.TryTimeout = 300 * time.Millisecond })
-	assert.Equal(t, "ok", string(get(t, c).Body))
-	assert.EqualValues(t, 2, b.hits.Load())
-}
-
-func TestTotalDeadline(t *testing.T) {
-	b, c := one(t, hang, func(c *Config) { c.Timeout = 200 * time.Millisecond })
-	start := time.Now()
-	_, err := c.Get(t.Context(), "/x", "/x")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(start), patience/2)
-	assert.EqualValues(t, 1, b.hits.Load(), "no time was left for a retry")
-}
-
-func TestTotalDeadlineCoversAllTries(t *testing.T) {
-	_, c := one(t, hang, func(c *Config) { c.Timeout, c.TryTimeout = 600*time.Millisecond, 500*time.Millisecond })
-	start := time.Now()
-	_, err := c.Get(t.Context(), "/x", "/x")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(start), 1490*time.Millisecond, "three tries of their own length would take 1.5 s")
-}
-
-func TestCancellationReachesTheServer(t *testing.T) {
-	started, gone := make(chan struct{}), make(chan struct{})
-	b, c := one(t, func(_ http.ResponseWriter, r *http.Request) {
-		close(started)
-		<-r.Context().Done()
-		close(gone)
 	})
-	ctx, cancel := context.WithCancelCause(t.Context())
-	go func() { <-started; cancel(errors.New("browser closed")) }()
-	_, err := c.Get(ctx, "/x", "/x")
-	require.ErrorIs(t, err, context.Canceled)
-	select {
-	case <-gone:
-	case <-time.After(patience):
-		t.Fatal("the server still works for nobody")
-	}
-	assert.EqualValues(t, 1, b.hits.Load())
+
+	t.Run("does not repeat other responses", func(t *testing.T) {
+		for _, code := range []int{200, 302, 400, 404, 409, 429, 501} {
+			t.Run(fmt.Sprint(code), func(t *testing.T) {
+				b, c := singleBackend(t, status(code))
+				assert.Equal(t, code, get(t, c).Status)
+				assert.EqualValues(t, 1, b.hits.Load())
+			})
+		}
+	})
+
+	t.Run("returns the last response", func(t *testing.T) {
+		b, c := singleBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "3600") // must not make the client wait
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, "full")
+		})
+		res := get(t, c)
+		assert.Equal(t, http.StatusServiceUnavailable, res.Status)
+		assert.Equal(t, "full", string(res.Body))
+		assert.Equal(t, "3600", res.Header.Get("Retry-After"))
+		assert.EqualValues(t, 1+maxRetries, b.hits.Load())
+	})
+
+	t.Run("repeats an attempt whose body breaks off", func(t *testing.T) {
+		b, c := singleBackend(t, sequence(drop, ok))
+		assert.Equal(t, "ok", string(get(t, c).Body))
+		assert.EqualValues(t, 2, b.hits.Load())
+	})
+
+	// A delay that would exceed the deadline must not replace the response by a timeout. On a
+	// busy machine the response itself may come too late, so one success is enough.
+	t.Run("returns the response when no time is left for a retry", func(t *testing.T) {
+		_, c := singleBackend(t, status(http.StatusServiceUnavailable), func(c *Config) { c.Timeout = baseBackoff/2 - 1 })
+		c.breaker = neverOpenBreaker()
+		require.Eventually(t, func() bool {
+			c.budget = retryBudget{} // so that the budget is not what prevents the retry
+			res, err := c.Get(t.Context(), "/x", "/x")
+			return err == nil && res.Status == http.StatusServiceUnavailable
+		}, testTimeout, time.Millisecond)
+	})
 }
 
-func TestCancellationEndsAPause(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	assert.ErrorIs(t, sleep(ctx, time.Hour), context.Canceled)
-	assert.ErrorIs(t, sleep(ctx, 0), context.Canceled)
-	assert.NoError(t, sleep(t.Context(), 1))
+func TestDeadlines(t *testing.T) {
+	t.Run("sends a retry to another endpoint after a timeout", func(t *testing.T) {
+		backends := startBackends(t, func(ip string) http.HandlerFunc {
+			if ip == "127.0.0.2" {
+				return hang
+			}
+			return ok
+		}, "127.0.0.2", "127.0.0.3")
+		c := newClient(t, "http://peer:"+backends[0].port(), withResolver(resolverFor("127.0.0.2", "127.0.0.3"), time.Hour),
+			func(c *Config) { c.AttemptTimeout = 500 * time.Millisecond })
+		for calls := 0; backends[0].hits.Load() == 0; calls++ {
+			require.Less(t, calls, 100, "the hanging endpoint is never chosen")
+			assert.Equal(t, http.StatusOK, get(t, c).Status)
+		}
+	})
+
+	t.Run("limits an attempt with its body", func(t *testing.T) {
+		slowBody := func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+			hang(w, r)
+		}
+		b, c := singleBackend(t, sequence(slowBody, ok), func(c *Config) { c.AttemptTimeout = 300 * time.Millisecond })
+		assert.Equal(t, "ok", string(get(t, c).Body))
+		assert.EqualValues(t, 2, b.hits.Load())
+	})
+
+	t.Run("limits a call", func(t *testing.T) {
+		b, c := singleBackend(t, hang, func(c *Config) { c.Timeout = 200 * time.Millisecond })
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/x", "/x")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Less(t, time.Since(start), testTimeout/2)
+		assert.EqualValues(t, 1, b.hits.Load(), "no time was left for a retry")
+	})
+
+	t.Run("limits all attempts of a call together", func(t *testing.T) {
+		_, c := singleBackend(t, hang, func(c *Config) { c.Timeout, c.AttemptTimeout = 600*time.Millisecond, 500*time.Millisecond })
+		start := time.Now()
+		_, err := c.Get(t.Context(), "/x", "/x")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Less(t, time.Since(start), 1490*time.Millisecond, "three attempts of 500 ms would take 1.5 s")
+	})
 }
 
-// A pause that would outlast the deadline must not turn an answer into an expiry. Since a
-// busy machine may not answer in the little time there is, one such answer is enough.
-func TestLastResponseWhenNoTimeIsLeftToRetry(t *testing.T) {
-	_, c := one(t, status(http.StatusServiceUnavailable), func(c *Config) { c.Timeout = firstPause/2 - 1 })
-	c.breaker = neverOpen()
-	require.Eventually(t, func() bool {
-		c.budget = budget{} // nor may that be what prevents the retry
-		res, err := c.Get(t.Context(), "/x", "/x")
-		return err == nil && res.Status == http.StatusServiceUnavailable
-	}, patience, time.Millisecond)
+func TestCancellation(t *testing.T) {
+	t.Run("reaches the server", func(t *testing.T) {
+		started, canceled := make(chan struct{}), make(chan struct{})
+		b, c := singleBackend(t, func(_ http.ResponseWriter, r *http.Request) {
+			close(started)
+			<-r.Context().Done()
+			close(canceled)
+		})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() { <-started; cancel(errors.New("browser closed")) }()
+		_, err := c.Get(ctx, "/x", "/x")
+		require.ErrorIs(t, err, context.Canceled)
+		select {
+		case <-canceled:
+		case <-time.After(testTimeout):
+			t.Fatal("the server has not seen the cancellation")
+		}
+		assert.EqualValues(t, 1, b.hits.Load())
+	})
+
+	t.Run("ends the delay before a retry", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.ErrorIs(t, sleep(ctx, time.Hour), context.Canceled)
+		assert.ErrorIs(t, sleep(ctx, 0), context.Canceled)
+		assert.NoError(t, sleep(t.Context(), 1))
+	})
 }
 
-func TestPauses(t *testing.T) {
-	for range 100 {
-		first := pauseBefore(1, outcome{fault: timedOut, addr: &address{}})
-		second := pauseBefore(2, outcome{fault: dropped, addr: &address{}})
-		assert.True(t, firstPause/2 <= first && first < firstPause, first)
-		assert.True(t, firstPause <= second && second < 2*firstPause, second)
-	}
-	assert.Zero(t, pauseBefore(1, outcome{fault: dropped, addr: &address{}}))
+func TestBackoff(t *testing.T) {
+	t.Run("is random and doubles", func(t *testing.T) {
+		for range 100 {
+			first := backoff(1, attemptResult{errorKind: kindTimeout, endpoint: &endpoint{}})
+			second := backoff(2, attemptResult{errorKind: kindTransport, endpoint: &endpoint{}})
+			assert.True(t, baseBackoff/2 <= first && first < baseBackoff, first)
+			assert.True(t, baseBackoff <= second && second < 2*baseBackoff, second)
+		}
+		assert.Zero(t, backoff(1, attemptResult{errorKind: kindTransport, endpoint: &endpoint{}}))
+	})
 }

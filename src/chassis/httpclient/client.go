@@ -1,17 +1,20 @@
-// Package httpclient calls one other service over HTTP and keeps that service's
-// troubles away from the caller: it balances over all addresses of the peer's DNS
-// name, retries what is safe to retry, and gives up early when the peer is down.
+// Package httpclient calls another service over HTTP and limits the effect of its
+// failures on the caller: it balances over all addresses of the peer's DNS name, retries
+// failed attempts where that is safe, and fails fast when the peer is down.
 //
-// The layers of a call, outermost first: total deadline, circuit breaker, retry
-// within a budget, balancer, deadline of one try, http.Transport.
+// The layers of a call, outermost first: deadline of the call, circuit breaker, retries
+// within a budget, balancer, deadline of one attempt, http.Transport.
 //
-//	call.go      a call and its tries: what is retried, and when
-//	budget.go    how many retries the client may make at all
-//	breaker.go   when not to call
-//	balancer.go  which address to try; address.go what is known of each; resolve.go where they come from
-//	transport.go one exchange on the wire
-//	telemetry.go spans and metrics of it all
-//	mechanism.go what a program that is built with the tag testhooks can disable, by hooks_testhooks.go
+//	call.go      the attempts of a call and the delays between them
+//	attempt.go   one attempt, and the classification of its result
+//	budget.go    limits the retries of all calls together
+//	breaker.go   rejects calls while the peer fails
+//	balancer.go  chooses an endpoint for an attempt
+//	endpoint.go  latency, load and ejection of one endpoint
+//	resolver.go  looks up the peer's addresses
+//	transport.go sends a request and reads the response
+//	telemetry.go spans and metrics
+//	mechanism.go names what hooks_testhooks.go can disable in programs for tests
 package httpclient
 
 import (
@@ -35,43 +38,45 @@ import (
 )
 
 var (
-	// ErrBreakerOpen says that the peer failed so often of late that it was not asked.
+	// ErrBreakerOpen means that no request was sent, because the peer has failed too often
+	// in the last few seconds.
 	ErrBreakerOpen = errors.New("circuit breaker is open")
-	// ErrNoAddress says that the peer's name leads nowhere at the moment: it does not
-	// exist, has no address (a headless Kubernetes Service without ready pods), or
-	// could not be resolved and never was before.
+	// ErrNoAddress means that the peer's name has no address at the moment: it does not
+	// exist, has no records (a headless Kubernetes Service without ready pods), or no
+	// lookup has succeeded yet.
 	ErrNoAddress = errors.New("no address")
-	// ErrBodyTooLarge says that the answer's body is longer than MaxBody.
+	// ErrBodyTooLarge means that the response body is longer than MaxBody.
 	ErrBodyTooLarge = errors.New("response body too large")
 )
 
 // MaxBody is the longest response body, in bytes, that Get accepts: 4 MiB.
 const MaxBody = 4 << 20
 
-// Resolver looks up a host's addresses, as *net.Resolver does. A name that does not
-// exist is a *net.DNSError with IsNotFound; it empties the address set, while any
-// other error leaves the last set in use.
+// Resolver looks up the addresses of a host, as *net.Resolver does. If a name does not
+// exist, the error must be a *net.DNSError with IsNotFound: the client then has no
+// endpoints. After any other error it keeps the last ones.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// Config is what a Client needs to know of its peer and of the process it runs in.
+// Config is the configuration of a Client.
 type Config struct {
 	// BaseURL has scheme (http or https), host, and optionally port and path prefix.
-	// The host may be an absolute DNS name with a trailing dot, which spares a search
-	// list its queries; Host header and TLS server name go without that dot.
+	// The host may be an absolute DNS name with a trailing dot, which avoids the queries of
+	// a DNS search list. Host header and TLS server name do not contain the dot.
 	BaseURL *url.URL
-	// Peer names the other service in metrics (label server_address), errors and logs.
+	// Peer is the name of the other service in metrics (label server_address), errors and
+	// logs.
 	Peer string
-	// Timeout bounds a whole call, retries and pauses included. The context's deadline
-	// applies if it is sooner.
+	// Timeout limits a call with all its attempts and the delays between them. The
+	// deadline of the context applies if it is earlier.
 	Timeout time.Duration
-	// TryTimeout bounds one try, from choosing an address to the last byte of the body.
-	// A third of Timeout leaves room for both retries.
-	TryTimeout time.Duration
-	// ResolveEvery is how often the host is looked up anew; 0 means 5 s. A failed
-	// connection causes a look-up at once.
-	ResolveEvery time.Duration
+	// AttemptTimeout limits one attempt, from the choice of an endpoint to the last byte of
+	// the body. A third of Timeout leaves time for both retries.
+	AttemptTimeout time.Duration
+	// LookupInterval is the time between two lookups of the host; 0 means 5 s. A connection
+	// error causes a lookup at once.
+	LookupInterval time.Duration
 	// TestHooks is empty unless the program is built with the tag testhooks.
 	TestHooks
 
@@ -80,30 +85,31 @@ type Config struct {
 	// Resolver replaces net.DefaultResolver if not nil.
 	Resolver Resolver
 
-	// Tracer makes the client spans; nil means none. It is not asked when the caller's
-	// span is not sampled, as every parent-based sampler would refuse anyway.
+	// Tracer creates the client spans; nil means none. It is not called when the caller's
+	// span is not sampled, because a parent-based sampler would drop the span anyway.
 	Tracer trace.Tracer
 	// Propagator writes the trace context into requests; nil means W3C Trace Context.
 	Propagator propagation.TextMapPropagator
-	// Registry receives the metrics, once: a second Client on it panics. Nil means none.
+	// Registry receives the metrics; nil means none. It must not be used for a second
+	// Client: New would panic.
 	Registry prometheus.Registerer
-	// Logger receives what an operator should know; nil means silence.
+	// Logger receives warnings and changes of the endpoints; nil means no log.
 	Logger *slog.Logger
 }
 
-// withDefaults fills in what may be left out and refuses what cannot work.
+// withDefaults returns c with the defaults of optional fields, or an error if c is not valid.
 func (c Config) withDefaults() (Config, error) {
 	if c.BaseURL == nil || c.BaseURL.Hostname() == "" || c.BaseURL.Scheme != "http" && c.BaseURL.Scheme != "https" {
 		return c, fmt.Errorf("httpclient: base URL %v: want http(s)://host[:port][/prefix]", c.BaseURL)
 	}
-	if c.Timeout <= 0 || c.TryTimeout <= 0 {
-		return c, fmt.Errorf("httpclient: timeouts must be positive, got %v and %v", c.Timeout, c.TryTimeout)
+	if c.Timeout <= 0 || c.AttemptTimeout <= 0 {
+		return c, fmt.Errorf("httpclient: timeouts must be positive, got %v and %v", c.Timeout, c.AttemptTimeout)
 	}
 	if err := c.validate(); err != nil {
 		return c, err
 	}
-	if c.ResolveEvery <= 0 {
-		c.ResolveEvery = 5 * time.Second
+	if c.LookupInterval <= 0 {
+		c.LookupInterval = 5 * time.Second
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
@@ -117,35 +123,35 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.Logger = c.Logger.With("peer", c.Peer)
+	c.Logger = c.Logger.With(slog.String("peer", c.Peer))
 	return c, nil
 }
 
-// Client calls one peer. It is safe for concurrent use; its Close must be called.
+// Client calls one peer. It is safe for concurrent use. The caller must close it.
 type Client struct {
-	peer       string
-	scheme     string
-	prefix     string // escaped path in front of every path, without a slash at its end
-	timeout    time.Duration
-	tryTimeout time.Duration
-	maxRetries int // per call
+	peer           string
+	scheme         string
+	pathPrefix     string // escaped, without a slash at its end
+	timeout        time.Duration
+	attemptTimeout time.Duration
+	maxRetries     int // per call
 
 	breaker   circuitbreaker.CircuitBreaker[any]
-	budget    budget
+	budget    retryBudget
 	balancer  *balancer
-	wire      *wire
+	transport *transport
 	telemetry *telemetry
 }
 
-// Response is the peer's answer, its body read to the end.
+// Response is a response of the peer. Its body has been read completely.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// New makes a Client and starts looking up the peer's addresses in the background.
-// It fails on a Config that cannot work, never because the peer is away.
+// New returns a Client and starts to look up the peer's addresses in the background.
+// It returns an error if cfg is not valid, but not if the peer is unavailable.
 func New(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -156,65 +162,66 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		peer:       cfg.Peer,
-		scheme:     cfg.BaseURL.Scheme,
-		prefix:     strings.TrimSuffix(cfg.BaseURL.EscapedPath(), "/"),
-		timeout:    cfg.Timeout,
-		tryTimeout: cfg.TryTimeout,
-		maxRetries: maxRetries,
-		breaker:    newBreaker(cfg),
-		budget:     budget{unbounded: cfg.disabled(Budget)},
-		balancer:   newBalancer(cfg, port),
-		wire:       newWire(cfg),
+		peer:           cfg.Peer,
+		scheme:         cfg.BaseURL.Scheme,
+		pathPrefix:     strings.TrimSuffix(cfg.BaseURL.EscapedPath(), "/"),
+		timeout:        cfg.Timeout,
+		attemptTimeout: cfg.AttemptTimeout,
+		maxRetries:     maxRetries,
+		breaker:        newBreaker(cfg),
+		budget:         retryBudget{unlimited: cfg.disabled(Budget)},
+		balancer:       newBalancer(cfg, port),
+		transport:      newTransport(cfg),
 	}
 	if cfg.disabled(Retries) {
 		c.maxRetries = 0
 	}
-	c.telemetry = newTelemetry(cfg, c.wire, c.breaker, c.balancer)
+	c.telemetry = newTelemetry(cfg, c.transport.host, c.breaker, c.balancer)
 	c.balancer.start()
 	return c, nil
 }
 
-// Get asks for path, which begins with a slash and may hold a query, and returns the
-// peer's answer whatever its status: after the last retry that may be a 503.
+// Get sends a GET for path, which begins with a slash and may contain a query. It returns
+// the peer's response whatever its status: after the last retry that may be a 503.
 //
-// Route is the template of path, such as "/users/{id}": it becomes the attribute and
-// label url.template, so it must not hold anything that a caller chooses.
+// Route is the template of path, such as "/users/{id}". It becomes the attribute and
+// label url.template, so it must not contain anything that a caller chooses.
 //
-// Without an answer the error is, to errors.Is, ErrBreakerOpen, ErrNoAddress,
-// ErrBodyTooLarge, context.Canceled, context.DeadlineExceeded (whether the caller's
-// deadline or one of the Config), or else the transport's error of the last try.
+// Without a response, errors.Is finds one of these: ErrBreakerOpen, ErrNoAddress,
+// ErrBodyTooLarge, context.Canceled, context.DeadlineExceeded (for the caller's deadline
+// and those of the Config). Any other error is the transport's, of the last attempt.
 func (c *Client) Get(ctx context.Context, route, path string) (*Response, error) {
-	target, err := c.target(path)
+	target, err := c.targetURL(path)
 	if err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, c.explain(route, err)
+		return nil, c.wrapError(route, err)
 	}
 	if !c.breaker.TryAcquirePermit() {
-		return nil, c.explain(route, ErrBreakerOpen)
+		return nil, c.wrapError(route, ErrBreakerOpen)
 	}
-	last := c.call(ctx, route, target)
-	settle(c.breaker, last.verdict())
-	if last.err != nil {
-		return nil, c.explain(route, last.err)
+	result := c.callWithRetries(ctx, route, target)
+	recordResult(c.breaker, result.outcome())
+	if result.err != nil {
+		return nil, c.wrapError(route, result.err)
 	}
-	return last.response, nil
+	return result.response, nil
 }
 
-// Close ends the background work and closes idle connections. Calls should have ended.
+// Close stops the lookups and closes idle connections. It must not be called before the
+// last call has returned.
 func (c *Client) Close() {
 	c.balancer.stop()
-	c.wire.close()
+	c.transport.closeIdleConnections()
 }
 
-// target is the URL of path at the peer; its host is still to be filled in.
-func (c *Client) target(path string) (*url.URL, error) {
+// targetURL returns the URL of path at the peer, without the host.
+func (c *Client) targetURL(path string) (*url.URL, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("httpclient: path %q does not begin with a slash", path)
 	}
-	target, err := url.ParseRequestURI(c.prefix + path)
+	target, err := url.ParseRequestURI(c.pathPrefix + path)
 	if err != nil {
 		return nil, fmt.Errorf("httpclient: %w", err)
 	}
@@ -222,6 +229,6 @@ func (c *Client) target(path string) (*url.URL, error) {
 	return target, nil
 }
 
-func (c *Client) explain(route string, err error) error {
+func (c *Client) wrapError(route string, err error) error {
 	return fmt.Errorf("GET %s from %s: %w", route, c.peer, err)
 }

@@ -22,27 +22,27 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come about.
-const patience = 20 * time.Second
+// testTimeout is how long a test waits for a condition that must become true.
+const testTimeout = 20 * time.Second
 
-// names is a Resolver whose answer a test can change.
-type names struct {
-	mu     sync.Mutex
-	ips    []netip.Addr
-	err    error
-	asked  string
-	lookup int
+// fakeResolver is a Resolver with a result that a test can change.
+type fakeResolver struct {
+	mu       sync.Mutex
+	ips      []netip.Addr
+	err      error
+	lastHost string
+	count    int
 }
 
-func (n *names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+func (n *fakeResolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.asked = host
-	n.lookup++
+	n.lastHost = host
+	n.count++
 	return n.ips, n.err
 }
 
-func (n *names) set(err error, ips ...string) {
+func (n *fakeResolver) set(err error, ips ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.err, n.ips = err, nil
@@ -51,14 +51,14 @@ func (n *names) set(err error, ips ...string) {
 	}
 }
 
-func (n *names) lookups() int {
+func (n *fakeResolver) lookups() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.lookup
+	return n.count
 }
 
-func namesOf(ips ...string) *names {
-	n := &names{}
+func resolverFor(ips ...string) *fakeResolver {
+	n := &fakeResolver{}
 	n.set(nil, ips...)
 	return n
 }
@@ -74,8 +74,8 @@ func (b *backend) port() string {
 	return b.Listener.Addr().(*net.TCPAddr).AddrPort().String()[len(b.ip)+1:]
 }
 
-// serve starts one backend on each IP, all on the same port.
-func serve(t *testing.T, h func(ip string) http.HandlerFunc, ips ...string) []*backend {
+// startBackends starts one backend on each IP address, all on the same port.
+func startBackends(t *testing.T, h func(ip string) http.HandlerFunc, ips ...string) []*backend {
 	t.Helper()
 	var backends []*backend
 	for i, listener := range listen(t, ips) {
@@ -118,21 +118,21 @@ func listen(t *testing.T, ips []string) []net.Listener {
 	return nil
 }
 
-// one starts a single backend and returns it with a client of it.
-func one(t *testing.T, h http.HandlerFunc, adjust ...func(*Config)) (*backend, *Client) {
+// singleBackend starts a backend and returns it with a client.
+func singleBackend(t *testing.T, h http.HandlerFunc, options ...func(*Config)) (*backend, *Client) {
 	t.Helper()
-	b := serve(t, func(string) http.HandlerFunc { return h }, "127.0.0.1")[0]
-	return b, client(t, b.URL, adjust...)
+	b := startBackends(t, func(string) http.HandlerFunc { return h }, "127.0.0.1")[0]
+	return b, newClient(t, b.URL, options...)
 }
 
-// client makes a client that is closed with the test, before its servers are.
-func client(t testing.TB, base string, adjust ...func(*Config)) *Client {
+// newClient returns a client that is closed at the end of the test, before its backends.
+func newClient(t testing.TB, base string, options ...func(*Config)) *Client {
 	t.Helper()
 	u, err := url.Parse(base)
 	require.NoError(t, err)
-	cfg := Config{BaseURL: u, Peer: "peer", Timeout: patience, TryTimeout: patience, ResolveEvery: time.Hour}
-	for _, f := range adjust {
-		f(&cfg)
+	cfg := Config{BaseURL: u, Peer: "peer", Timeout: testTimeout, AttemptTimeout: testTimeout, LookupInterval: time.Hour}
+	for _, option := range options {
+		option(&cfg)
 	}
 	c, err := New(cfg)
 	require.NoError(t, err)
@@ -140,8 +140,8 @@ func client(t testing.TB, base string, adjust ...func(*Config)) *Client {
 	return c
 }
 
-func resolvedBy(n *names, every time.Duration) func(*Config) {
-	return func(c *Config) { c.Resolver, c.ResolveEvery = n, every }
+func withResolver(n *fakeResolver, interval time.Duration) func(*Config) {
+	return func(c *Config) { c.Resolver, c.LookupInterval = n, interval }
 }
 
 func get(t *testing.T, c *Client) *Response {
@@ -151,8 +151,8 @@ func get(t *testing.T, c *Client) *Response {
 	return res
 }
 
-// neverOpen is a breaker that is out of the way.
-func neverOpen() circuitbreaker.CircuitBreaker[any] {
+// neverOpenBreaker returns a breaker that stays closed.
+func neverOpenBreaker() circuitbreaker.CircuitBreaker[any] {
 	return circuitbreaker.NewBuilder[any]().WithFailureThreshold(1 << 20).Build()
 }
 
@@ -170,10 +170,10 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// hang answers nothing until the client gives up.
+// hang does not respond. It returns when the client cancels the request.
 func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// sequence answers by each handler in turn, and by the last one from then on.
+// sequence returns a handler that calls each of hs in turn, and from then on the last one.
 func sequence(hs ...http.HandlerFunc) http.HandlerFunc {
 	var n atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -181,7 +181,7 @@ func sequence(hs ...http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// drop breaks the connection in mid-body.
+// drop closes the connection in the middle of the body.
 func drop(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "100")
 	w.WriteHeader(http.StatusOK)
@@ -190,7 +190,7 @@ func drop(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// metric returns the one series of a family with the given labels, or nil.
+// metric returns the first series of a metric that has the given labels, or nil.
 func metric(t *testing.T, reg prometheus.Gatherer, name string, labels prometheus.Labels) *dto.Metric {
 	t.Helper()
 	families, err := reg.Gather()
@@ -200,7 +200,7 @@ func metric(t *testing.T, reg prometheus.Gatherer, name string, labels prometheu
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			if has(m, labels) {
+			if hasLabels(m, labels) {
 				return m
 			}
 		}
@@ -208,7 +208,7 @@ func metric(t *testing.T, reg prometheus.Gatherer, name string, labels prometheu
 	return nil
 }
 
-func has(m *dto.Metric, labels prometheus.Labels) bool {
+func hasLabels(m *dto.Metric, labels prometheus.Labels) bool {
 	found := 0
 	for _, l := range m.GetLabel() {
 		if want, ok := labels[l.GetName()]; ok && want == l.GetValue() {

@@ -5,36 +5,38 @@ import (
 	"time"
 )
 
-// Probe asks for path, and if the connection breaks once more at another address. It is
-// for asking how the peer is: past the breaker, outside the budget, and neither traced
-// nor counted. A quick answer to it says nothing about the speed of real calls, so the
-// balancer learns from it only that an address is dead.
+// Probe sends a GET for path to check the peer's health. If the connection breaks it
+// makes one more attempt, at another endpoint. It passes the circuit breaker, does not use
+// the retry budget, and makes no spans and no metrics. A fast response to it says nothing
+// about the latency of real calls, so a connection error is all that it reports to the
+// balancer.
 func (c *Client) Probe(ctx context.Context, path string) (*Response, error) {
-	target, err := c.target(path)
+	target, err := c.targetURL(path)
 	if err != nil {
 		return nil, err
 	}
-	t := try{target: target}
-	last := c.probe(ctx, t)
-	if last.verdict() == broken {
-		t.avoid = last.addr
-		last = c.probe(ctx, t)
+	a := attempt{target: target}
+	result := c.probe(ctx, a)
+	if result.outcome() == outcomeConnError {
+		a.avoid = result.endpoint
+		result = c.probe(ctx, a)
 	}
-	return last.response, last.err
+	return result.response, result.err
 }
 
-func (c *Client) probe(ctx context.Context, t try) (o outcome) {
+// probe makes one attempt of Probe.
+func (c *Client) probe(ctx context.Context, a attempt) (result attemptResult) {
 	start := time.Now()
-	o.addr, o.err = c.balancer.pick(ctx, t.avoid)
-	if o.err != nil {
-		return o
+	result.endpoint, result.err = c.balancer.pick(ctx, a.avoid)
+	if result.err != nil {
+		return result
 	}
-	o.response, o.err = c.wire.exchange(ctx, o.addr, t.target)
-	o.blame(ctx, ctx)
-	v := o.verdict()
-	if v != broken {
-		v = abandoned
+	result.response, result.err = c.transport.roundTrip(ctx, result.endpoint, a.target)
+	result.classify(ctx, ctx)
+	o := result.outcome()
+	if o != outcomeConnError {
+		o = outcomeUnknown
 	}
-	c.balancer.done(o.addr, time.Since(start), v)
-	return o
+	c.balancer.done(result.endpoint, time.Since(start), o)
+	return result
 }

@@ -22,38 +22,38 @@ import (
 	signals "tandem/src/chassis/telemetry"
 )
 
-// telemetry makes the client span and the metrics of each try, by OpenTelemetry's
+// telemetry creates the client span and the metrics of each attempt, by OpenTelemetry's
 // semantic conventions:
 // https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
 // https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client
 type telemetry struct {
-	tracer trace.Tracer
-	origin string               // scheme and host of url.full
-	peer   []attribute.KeyValue // the attributes that every span has
+	tracer           trace.Tracer
+	origin           string               // scheme and host of url.full
+	commonAttributes []attribute.KeyValue // of every span
 
 	retries   prometheus.Counter
 	durations *prometheus.HistogramVec
-	// observers spares the hot path the look-up by label values. Copied on write: there
-	// are as many as a route has statuses, so writes soon end.
-	observers atomic.Pointer[map[series]prometheus.Observer]
-	adding    sync.Mutex
+	// observers holds a histogram for each series, so that an attempt needs no lookup by
+	// label values. It is copied on write, which happens once for each series.
+	observers   atomic.Pointer[map[series]prometheus.Observer]
+	observersMu sync.Mutex // serializes writes
 }
 
-// series is what tells the observations of one client apart.
+// series identifies a histogram of one client.
 type series struct {
-	route  string
-	status int
-	fault  fault
+	route     string
+	status    int // 0 without a response
+	errorKind errorKind
 }
 
-func newTelemetry(cfg Config, w *wire, breaker circuitbreaker.CircuitBreaker[any], b *balancer) *telemetry {
+func newTelemetry(cfg Config, host string, breaker circuitbreaker.CircuitBreaker[any], b *balancer) *telemetry {
 	t := &telemetry{
 		tracer: cfg.Tracer,
-		origin: cfg.BaseURL.Scheme + "://" + w.host,
-		peer: []attribute.KeyValue{
+		origin: cfg.BaseURL.Scheme + "://" + host,
+		commonAttributes: []attribute.KeyValue{
 			semconv.HTTPRequestMethodGet,
-			semconv.ServerAddress(strings.TrimSuffix(b.source.host, ".")),
-			semconv.ServerPort(int(b.source.port)),
+			semconv.ServerAddress(strings.TrimSuffix(b.lookupConfig.host, ".")),
+			semconv.ServerPort(int(b.lookupConfig.port)),
 			semconv.NetworkProtocolVersion("1.1"),
 		},
 	}
@@ -63,30 +63,31 @@ func newTelemetry(cfg Config, w *wire, breaker circuitbreaker.CircuitBreaker[any
 }
 
 // register creates all metrics of a client.
-func (t *telemetry) register(in promauto.Factory, peer string, breaker circuitbreaker.CircuitBreaker[any], b *balancer) {
+func (t *telemetry) register(factory promauto.Factory, peer string, breaker circuitbreaker.CircuitBreaker[any], b *balancer) {
 	labels := prometheus.Labels{"server_address": peer}
-	duration := signals.DurationOpts("http_client_request_duration_seconds", "Duration of each try of an HTTP request, body included.")
+	duration := signals.DurationOpts("http_client_request_duration_seconds", "Duration of each attempt of an HTTP request, body included.")
 	duration.ConstLabels = prometheus.Labels{"server_address": peer, "http_request_method": http.MethodGet}
-	t.durations = in.NewHistogramVec(duration, []string{"url_template", "http_response_status_code", "error_type"})
-	t.retries = in.NewCounter(prometheus.CounterOpts{
-		Name: "http_client_retries_total", Help: "Tries beyond the first of a call.", ConstLabels: labels,
+	t.durations = factory.NewHistogramVec(duration, []string{"url_template", "http_response_status_code", "error_type"})
+	t.retries = factory.NewCounter(prometheus.CounterOpts{
+		Name: "http_client_retries_total", Help: "Attempts after the first one of a call.", ConstLabels: labels,
 	})
-	in.NewGaugeFunc(prometheus.GaugeOpts{
+	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "circuit_breaker_state", Help: "0 closed, 1 half-open, 2 open.", ConstLabels: labels,
-	}, func() float64 { return stateValue(breaker) })
-	addresses := func(state string, n func() int) {
-		in.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "http_client_addresses", Help: "Addresses of the peer, by whether they are in use or ejected for now.",
+	}, func() float64 { return breakerStateValue(breaker) })
+	addresses := func(state string, count func() int) {
+		factory.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "http_client_addresses", Help: "Addresses of the peer by state: in use (healthy) or ejected at the moment.",
 			ConstLabels: prometheus.Labels{"server_address": peer, "state": state},
-		}, func() float64 { return float64(n()) })
+		}, func() float64 { return float64(count()) })
 	}
 	addresses("healthy", func() int { healthy, _ := b.count(); return healthy })
 	addresses("ejected", func() int { _, ejected := b.count(); return ejected })
 }
 
-// stateValue calls a breaker half-open as soon as it would let a call through:
-// without calls it would otherwise seem open for good.
-func stateValue(breaker circuitbreaker.CircuitBreaker[any]) float64 {
+// breakerStateValue returns 0 for a closed breaker, 1 for half-open and 2 for open. The
+// breaker itself becomes half-open only when a call arrives. The value is 1 as soon as a
+// call would be let through: otherwise it would stay 2 while there are no calls.
+func breakerStateValue(breaker circuitbreaker.CircuitBreaker[any]) float64 {
 	switch {
 	case breaker.IsClosed():
 		return 0
@@ -97,60 +98,62 @@ func stateValue(breaker circuitbreaker.CircuitBreaker[any]) float64 {
 	}
 }
 
-// start begins the span of a try under the caller's. Under one that is not sampled it
-// does not even ask: that answer is known, and asking costs allocations.
-func (t *telemetry) start(ctx context.Context, route string) (context.Context, trace.Span) {
+// startSpan starts the span of an attempt as a child of the caller's. If the caller's span
+// is not sampled it returns a span that does nothing, without calling the tracer, which
+// would return the same but allocate.
+func (t *telemetry) startSpan(ctx context.Context, route string) (context.Context, trace.Span) {
 	if parent := trace.SpanContextFromContext(ctx); parent.IsValid() && !parent.IsSampled() {
 		return ctx, tracenoop.Span{}
 	}
 	return t.tracer.Start(ctx, "GET "+route, trace.WithSpanKind(trace.SpanKindClient))
 }
 
-// end completes the span of a try and observes what it took.
-func (t *telemetry) end(span trace.Span, try try, o outcome, took time.Duration) {
+// endAttempt ends the span of an attempt and observes its duration.
+func (t *telemetry) endAttempt(span trace.Span, a attempt, result attemptResult, duration time.Duration) {
 	if span.IsRecording() {
-		t.describe(span, try, o)
+		t.setSpanAttributes(span, a, result)
 	}
 	span.End()
-	signals.Observe(t.observer(series{try.route, o.status(), o.fault}), took, span.SpanContext())
+	signals.Observe(t.observer(series{a.route, result.status(), result.errorKind}), duration, span.SpanContext())
 }
 
-// describe sets the attributes and the status of a try's span.
-func (t *telemetry) describe(span trace.Span, try try, o outcome) {
-	span.SetAttributes(t.peer...)
-	span.SetAttributes(semconv.URLFull(t.origin+try.target.RequestURI()), semconv.URLTemplate(try.route))
-	if try.resend > 0 {
-		span.SetAttributes(semconv.HTTPRequestResendCount(try.resend))
+// setSpanAttributes sets the attributes and the status of an attempt's span.
+func (t *telemetry) setSpanAttributes(span trace.Span, a attempt, result attemptResult) {
+	span.SetAttributes(t.commonAttributes...)
+	span.SetAttributes(semconv.URLFull(t.origin+a.target.RequestURI()), semconv.URLTemplate(a.route))
+	if a.resendCount > 0 {
+		span.SetAttributes(semconv.HTTPRequestResendCount(a.resendCount))
 	}
-	if o.addr != nil {
-		span.SetAttributes(semconv.NetworkPeerAddress(o.addr.Addr().String()), semconv.NetworkPeerPort(int(o.addr.Port())))
+	if e := result.endpoint; e != nil {
+		span.SetAttributes(semconv.NetworkPeerAddress(e.Addr().String()), semconv.NetworkPeerPort(int(e.Port())))
 	}
-	if o.response != nil {
-		span.SetAttributes(semconv.HTTPResponseStatusCode(o.response.Status))
+	if result.response != nil {
+		span.SetAttributes(semconv.HTTPResponseStatusCode(result.response.Status))
 	}
 	switch {
-	case o.err != nil:
-		span.SetAttributes(semconv.ErrorTypeKey.String(o.fault.label()))
-		span.SetStatus(codes.Error, o.err.Error())
-	case o.response.Status >= http.StatusBadRequest:
-		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(o.response.Status)))
+	case result.err != nil:
+		span.SetAttributes(semconv.ErrorTypeKey.String(result.errorKind.label()))
+		span.SetStatus(codes.Error, result.err.Error())
+	case result.response.Status >= http.StatusBadRequest:
+		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(result.response.Status)))
 		span.SetStatus(codes.Error, "")
 	}
 }
 
-// observer finds the histogram of one series, without lock or allocation once it exists.
+// observer returns the histogram of s. If it exists, that takes no lock and does not
+// allocate.
 func (t *telemetry) observer(s series) prometheus.Observer {
-	if o, ok := (*t.observers.Load())[s]; ok {
-		return o
+	if observer, ok := (*t.observers.Load())[s]; ok {
+		return observer
 	}
-	t.adding.Lock()
-	defer t.adding.Unlock()
+	t.observersMu.Lock()
+	defer t.observersMu.Unlock()
 	status := ""
 	if s.status != 0 {
 		status = strconv.Itoa(s.status)
 	}
-	next := maps.Clone(*t.observers.Load())
-	next[s] = t.durations.WithLabelValues(s.route, status, s.fault.label())
-	t.observers.Store(&next)
-	return next[s]
+	observers := maps.Clone(*t.observers.Load())
+	observers[s] = t.durations.WithLabelValues(s.route, status, s.errorKind.label())
+	t.observers.Store(&observers)
+	return observers[s]
 }

@@ -14,56 +14,58 @@ import (
 )
 
 const (
-	dialTimeout    = 250 * time.Millisecond // within a cluster a dial takes well under 1 ms
-	tlsTimeout     = time.Second
-	keepAlive      = 15 * time.Second
-	idleTimeout    = 30 * time.Second // shorter than a server's usual minute, which avoids most races with its close
-	idlePerAddress = 100
-	maxHeader      = 64 << 10 // bytes
-	requestHeaders = 4        // traceparent, tracestate, baggage, and one to spare
+	dialTimeout         = 250 * time.Millisecond // within a cluster a dial takes well under 1 ms
+	tlsHandshakeTimeout = time.Second
+	keepAlivePeriod     = 15 * time.Second
+	// idleConnTimeout is shorter than the minute or more of most servers, so that a request
+	// rarely meets a connection that the server is closing.
+	idleConnTimeout       = 30 * time.Second
+	maxIdleConnsPerHost   = 100 // for each endpoint
+	maxHeaderBytes        = 64 << 10
+	requestHeaderCapacity = 4 // traceparent, tracestate, baggage, and one to spare
 )
 
-// wire makes one exchange of request and response with an address.
-type wire struct {
-	host       string // Host header: the name, never the address
-	transport  *http.Transport
+// transport sends a request to an endpoint and reads the response.
+type transport struct {
+	host       string // value of the Host header: the peer's name, never an IP address of it
+	base       *http.Transport
 	propagator propagation.TextMapPropagator
 }
 
-func newWire(cfg Config) *wire {
+func newTransport(cfg Config) *transport {
 	name := cfg.BaseURL.Hostname()
-	undotted := strings.TrimSuffix(name, ".")
+	nameWithoutDot := strings.TrimSuffix(name, ".")
 	tlsConfig := &tls.Config{}
 	if cfg.TLS != nil {
 		tlsConfig = cfg.TLS.Clone()
 	}
-	tlsConfig.ServerName = undotted
-	return &wire{
-		host:       strings.Replace(cfg.BaseURL.Host, name, undotted, 1),
+	tlsConfig.ServerName = nameWithoutDot
+	return &transport{
+		host:       strings.Replace(cfg.BaseURL.Host, name, nameWithoutDot, 1),
 		propagator: cfg.Propagator,
-		transport: &http.Transport{
-			// No Proxy: addresses are dialled, and a proxy would choose them itself.
-			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		base: &http.Transport{
+			// No Proxy: the balancer chooses the endpoint, and a proxy would choose another.
+			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlivePeriod}).DialContext,
 			TLSClientConfig:        tlsConfig,
-			TLSHandshakeTimeout:    tlsTimeout,
+			TLSHandshakeTimeout:    tlsHandshakeTimeout,
 			DisableKeepAlives:      cfg.disabled(Pool),
-			MaxIdleConnsPerHost:    idlePerAddress,
-			IdleConnTimeout:        idleTimeout,
-			MaxResponseHeaderBytes: maxHeader,
-			DisableCompression:     true, // the peer is near; its CPU costs more than the bytes
+			MaxIdleConnsPerHost:    maxIdleConnsPerHost,
+			IdleConnTimeout:        idleConnTimeout,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+			DisableCompression:     true, // the peer is near: compression costs it more CPU time than it saves
 		},
 	}
 }
 
-// exchange sends a GET for target to a and reads the answer to its end. Redirects are
-// answers like any other.
-func (w *wire) exchange(ctx context.Context, a *address, target *url.URL) (*Response, error) {
+// roundTrip sends a GET for target to e and reads the response to its end. It returns a
+// redirect like any other response.
+func (t *transport) roundTrip(ctx context.Context, e *endpoint, target *url.URL) (*Response, error) {
 	u := *target
-	u.Host = a.hostPort
-	header := make(http.Header, requestHeaders)
-	w.propagator.Inject(ctx, propagation.HeaderCarrier(header))
-	req := (&http.Request{Method: http.MethodGet, URL: &u, Host: w.host, Header: header}).WithContext(ctx)
-	res, err := w.transport.RoundTrip(req)
+	u.Host = e.hostPort
+	header := make(http.Header, requestHeaderCapacity)
+	t.propagator.Inject(ctx, propagation.HeaderCarrier(header))
+	req := (&http.Request{Method: http.MethodGet, URL: &u, Host: t.host, Header: header}).WithContext(ctx)
+	res, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +77,8 @@ func (w *wire) exchange(ctx context.Context, a *address, target *url.URL) (*Resp
 	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// readBody reads up to the end, without which the connection could not be used again.
+// readBody reads the body to its end, so that the connection can be reused. The error is
+// ErrBodyTooLarge if the body is longer than MaxBody.
 func readBody(res *http.Response) ([]byte, error) {
 	switch size := res.ContentLength; {
 	case size > MaxBody:
@@ -92,6 +95,4 @@ func readBody(res *http.Response) ([]byte, error) {
 	return body, err
 }
 
-func (w *wire) close() {
-	w.transport.CloseIdleConnections()
-}
+func (t *transport) closeIdleConnections() { t.base.CloseIdleConnections() }

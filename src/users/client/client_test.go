@@ -22,7 +22,7 @@ import (
 func dial(t *testing.T, url string) *client.Client {
 	t.Helper()
 	c, err := client.New(httpclient.Config{
-		BaseURL: servicetest.URL(t, url).URL, Timeout: 5 * time.Second, TryTimeout: 2 * time.Second,
+		BaseURL: servicetest.URL(t, url).URL, Timeout: 5 * time.Second, AttemptTimeout: 2 * time.Second,
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
