@@ -24,7 +24,7 @@ CHARTTEST := tandem/src/charttest
 IMAGE_TAG       := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}/\1/p' charts/users/Chart.yaml)
 KIND_NODE_IMAGE ?=
 DOCKER_BUILD_FLAGS ?=
-# The Go build tag of the images, which then ends their tag.
+# A Go build tag for the images; the image tag then ends with it.
 TAGS :=
 # Which of the tests on the cluster to run, a pattern as `go test -run` takes it, such as TestObservability or TestResilience/nodes; empty: all.
 E2E_RUN ?=

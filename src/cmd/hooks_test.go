@@ -60,7 +60,7 @@ func TestProductionBinary(t *testing.T) {
 
 func TestTestHooksBinary(t *testing.T) {
 	tagged := filepath.Join(bin, "testhooks")
-	require.NoError(t, os.Mkdir(tagged, 0o755))
+	require.NoError(t, os.MkdirAll(tagged, 0o755))
 	out, err := exec.Command("go", "build", "-tags", "testhooks", "-o", tagged+"/", "./users", "./orders").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Run("contains the code of the switches", func(t *testing.T) {
@@ -101,7 +101,9 @@ func TestTestHooksBinary(t *testing.T) {
 	t.Run("refuses a mechanism that does not exist", func(t *testing.T) {
 		p := launch(t, "testhooks/orders", "USERS_DISABLE=retries,luck")
 		require.Equal(t, 1, p.exit(t))
-		require.Contains(t, p.stderr.String(), `USERS_DISABLE="retries,luck" is not usable: give some of retries, budget, breaker, ejection, latency, lookups, pool, with commas between`)
+		require.Contains(t, p.stderr.String(), `USERS_DISABLE="retries,luck" is not usable: `+
+			`give some of retries, budget, breaker, ejection, latency, lookups, pool, with commas between`)
+		require.Equal(t, 1, strings.Count(p.stderr.String(), "\n"))
 	})
 }
 
