@@ -14,7 +14,8 @@
 //	resolver.go  looks up the peer's addresses
 //	transport.go sends a request and reads the response
 //	telemetry.go spans and metrics
-//	mechanism.go names what hooks_testhooks.go can disable in programs for tests
+//	probe.go     health checks of the peer
+//	mechanism.go what a program that is built with the tag testhooks can disable
 package httpclient
 
 import (

@@ -6,7 +6,7 @@ type Mechanism string
 // The mechanisms that TestHooks can disable, and how a Client behaves without each.
 const (
 	Retries  Mechanism = "retries"  // each call makes one attempt
-	Budget   Mechanism = "budget"   // no limit on retries but two for each call
+	Budget   Mechanism = "budget"   // each call may be retried twice, without a common limit
 	Breaker  Mechanism = "breaker"  // every call is made; the breaker stays closed
 	Ejection Mechanism = "ejection" // every endpoint stays in use, also those that are down
 	Latency  Mechanism = "latency"  // endpoints are chosen at random, whatever their latency and load
