@@ -44,8 +44,8 @@ func newService(t testing.TB, places ...int) *service {
 
 func serviceOf(signals *telemetry.Telemetry, places int) *service {
 	s := &service{Router: web.NewRouter(signals, places), signals: signals}
-	s.Handle("GET /things", ok)
-	s.Handle("POST /things", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/things", ok)
+	s.Handle("POST", "/things", func(w http.ResponseWriter, r *http.Request) error {
 		body, err := web.ReadBody(w, r)
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func serviceOf(signals *telemetry.Telemetry, places int) *service {
 		}
 		return web.JSON(w, http.StatusCreated, map[string]string{"name": name})
 	})
-	s.Handle("GET /things/{id}", ok)
-	s.HandleProbe("GET /health", ok)
+	s.Handle("GET", "/things/{id}", ok)
+	s.HandleProbe("GET", "/health", ok)
 	return s
 }
 

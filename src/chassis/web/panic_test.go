@@ -18,9 +18,9 @@ import (
 )
 
 // kinds are the ways to register a handler.
-var kinds = map[string]func(s *service, pattern string, handler web.Handler){
-	"route":       func(s *service, pattern string, handler web.Handler) { s.Handle(pattern, handler) },
-	"quiet route": func(s *service, pattern string, handler web.Handler) { s.HandleProbe(pattern, handler) },
+var kinds = map[string]func(s *service, path string, handler web.Handler){
+	"route":       func(s *service, path string, handler web.Handler) { s.Handle("GET", path, handler) },
+	"quiet route": func(s *service, path string, handler web.Handler) { s.HandleProbe("GET", path, handler) },
 }
 
 func explode(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
@@ -36,7 +36,7 @@ func TestAPanicIsA500LoggedOnceWithItsStackAndTheProcessGoesOn(t *testing.T) {
 	for kind, handle := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			s := newService(t)
-			handle(s, "GET /panic", explode)
+			handle(s, "/panic", explode)
 			server := s.start(t)
 			response, err := get(t.Context(), t, server.URL+"/panic")
 			require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestAPanicAmidAnAnswerCutsTheConnectionAndIsLoggedOnce(t *testing.T) {
 	for kind, handle := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			s := newService(t)
-			handle(s, "GET /panic", explodeLate)
+			handle(s, "/panic", explodeLate)
 			server := s.start(t)
 			response, err := get(t.Context(), t, server.URL+"/panic")
 			require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestAPanicAmidAnAnswerCutsTheConnectionAndIsLoggedOnce(t *testing.T) {
 
 func TestAnAnswerWithoutALengthThatBreaksOffDoesNotLookWhole(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /panic", func(w http.ResponseWriter, _ *http.Request) error {
+	s.Handle("GET", "/panic", func(w http.ResponseWriter, _ *http.Request) error {
 		_, _ = io.WriteString(w, "part")
 		_ = http.NewResponseController(w).Flush()
 		panic("boom")
@@ -102,7 +102,7 @@ func TestAnAnswerWithoutALengthThatBreaksOffDoesNotLookWhole(t *testing.T) {
 
 func TestAFailureAmidAnAnswerCutsItToo(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /fault", func(w http.ResponseWriter, _ *http.Request) error {
+	s.Handle("GET", "/fault", func(w http.ResponseWriter, _ *http.Request) error {
 		_, _ = io.WriteString(w, "part")
 		return failure.New(failure.NotFound, "No such part.")
 	})
@@ -123,7 +123,7 @@ func TestAPanicIsRecordedInItsSpan(t *testing.T) {
 			signals, _ := telemetrytest.New(t)
 			spans := telemetrytest.Spans(signals)
 			s := serviceOf(signals, 1)
-			s.Handle("GET /panic", tt.handler)
+			s.Handle("GET", "/panic", tt.handler)
 			func() {
 				defer func() { _ = recover() }()
 				s.ask("GET", "/panic")
@@ -145,7 +145,7 @@ func TestAPanicWithAnErrorOrWithBytesThatAreNoTextIsLoggedToo(t *testing.T) {
 	}{"error": {errors.New("a reason"), "panic: a reason"}, "bytes": {"\xff", "panic: \uFFFD"}, "abort": {http.ErrAbortHandler, "panic: net/http: abort Handler"}} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
-			s.Handle("GET /panic", func(http.ResponseWriter, *http.Request) error { panic(tt.value) })
+			s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic(tt.value) })
 			problemOf(t, s.ask("GET", "/panic"), http.StatusInternalServerError)
 			require.Contains(t, s.line(t)["error"], tt.want)
 		})
@@ -155,7 +155,7 @@ func TestAPanicWithAnErrorOrWithBytesThatAreNoTextIsLoggedToo(t *testing.T) {
 func TestACallerWhoWentAwayIsCountedAndLoggedAs499(t *testing.T) {
 	s := newService(t)
 	entered := make(chan struct{})
-	s.Handle("GET /slow", func(_ http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/slow", func(_ http.ResponseWriter, r *http.Request) error {
 		close(entered)
 		<-r.Context().Done()
 		return failure.New(failure.Unavailable, "The peer cannot be reached.").WithCause(r.Context().Err())
@@ -184,7 +184,7 @@ func TestACallerWhoWentAwayIsCountedAndLoggedAs499(t *testing.T) {
 func TestAnAnswerThatWasGivenStaysWhatItIsThoughTheCallerLeft(t *testing.T) {
 	s := newService(t)
 	ctx, leave := context.WithCancel(t.Context())
-	s.Handle("GET /last", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/last", func(w http.ResponseWriter, r *http.Request) error {
 		leave()
 		return ok(w, r)
 	})

@@ -2,15 +2,28 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
+
+	"github.com/gorilla/mux"
 
 	"tandem/src/chassis/failure"
 )
 
+// PathValue returns a variable of the route's path, unescaped; empty if the route
+// has no variable of that name.
+func PathValue(r *http.Request, name string) string {
+	escaped := mux.Vars(r)[name]
+	if value, err := url.PathUnescape(escaped); err == nil {
+		return value
+	}
+	return escaped
+}
+
 // PathID reads the {id} of a route. Text that is no number names nothing, so it
 // is answered as an unknown id is: the failure is unknown's.
 func PathID(r *http.Request, unknown func(id any) *failure.Error) (int64, error) {
-	text := r.PathValue("id")
+	text := PathValue(r, "id")
 	id, ok := parseID(text)
 	if !ok {
 		return 0, unknown(text)

@@ -9,9 +9,11 @@ import (
 	"go/token"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"testing"
 
+	"github.com/gorilla/mux"
 	"github.com/stretchr/testify/require"
 
 	"tandem/src/chassis/failure"
@@ -69,7 +71,7 @@ func TestEachFailureBecomesAProblemWithItsSentence(t *testing.T) {
 	for _, code := range allCodes(t) {
 		t.Run(string(code), func(t *testing.T) {
 			s := newService(t)
-			s.Handle("GET /failure", failing(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
+			s.Handle("GET", "/failure", failing(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
 			w := s.ask("GET", "/failure")
 			members := problemOf(t, w, web.Status(code))
 			require.Equal(t, "A sentence.", members["error"])
@@ -86,7 +88,7 @@ func TestEachFailureBecomesAProblemWithItsSentence(t *testing.T) {
 
 func TestAnErrorThatIsNoFailureIsLoggedButNotShown(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /fault", failing(errors.New("password=hush")))
+	s.Handle("GET", "/fault", failing(errors.New("password=hush")))
 	w := s.ask("GET", "/fault")
 	text := w.Body.String()
 	members := problemOf(t, w, http.StatusInternalServerError)
@@ -102,7 +104,7 @@ func TestAProblemCarriesTheFailuresFieldsAndMembers(t *testing.T) {
 	s := newService(t)
 	bad := failure.New(failure.Invalid, "Two are bad.")
 	bad.Fields = failure.Fields{{Name: "name", Message: "is required"}, {Name: "price", Message: "is negative"}}
-	s.Handle("GET /bad", failing(bad.With("user_id", 7).With("service_communication", "failed")))
+	s.Handle("GET", "/bad", failing(bad.With("user_id", 7).With("service_communication", "failed")))
 	members := problemOf(t, s.ask("GET", "/bad"), http.StatusBadRequest)
 	require.Equal(t, []any{
 		map[string]any{"field": "name", "message": "is required"},
@@ -117,7 +119,7 @@ func TestTheTraceIDIsTheCallersWhereItNamesOne(t *testing.T) {
 	for kind, handle := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			s := newService(t)
-			handle(s, "GET /gone", failing(failure.New(failure.NotFound, "Gone.")))
+			handle(s, "/gone", failing(failure.New(failure.NotFound, "Gone.")))
 			r := httptest.NewRequest("GET", "/gone", nil)
 			r.Header.Set("Traceparent", "00-"+id+"-b7ad6b7169203331-01")
 			require.Equal(t, id, problemOf(t, s.serve(r), http.StatusNotFound)["trace_id"])
@@ -130,7 +132,7 @@ func TestEachRequestHasATraceIDOfItsOwnWhereTheCallerNamesNoneOrNonsense(t *test
 	for kind, handle := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			s := newService(t)
-			handle(s, "GET /gone", failing(failure.New(failure.NotFound, "Gone.")))
+			handle(s, "/gone", failing(failure.New(failure.NotFound, "Gone.")))
 			seen := map[any]bool{}
 			for _, parent := range []string{"", "", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"} {
 				r := httptest.NewRequest("GET", "/gone", nil)
@@ -147,8 +149,8 @@ func TestEachRequestHasATraceIDOfItsOwnWhereTheCallerNamesNoneOrNonsense(t *test
 
 func TestAPathThatIsNotUTF8BreaksNoAnswer(t *testing.T) {
 	s := newService(t)
-	s.Handle("PUT /things/{id}", func(_ http.ResponseWriter, r *http.Request) error {
-		return failure.New(failure.NotFound, "No such thing as "+r.PathValue("id")+".").With("thing_id", r.PathValue("id"))
+	s.Handle("PUT", "/things/{id}", func(_ http.ResponseWriter, r *http.Request) error {
+		return failure.New(failure.NotFound, "No such thing as "+web.PathValue(r, "id")+".").With("thing_id", web.PathValue(r, "id"))
 	})
 	for _, target := range []string{"/things/%ff", "/things/\xff"} {
 		members := problemOf(t, s.ask("PUT", target), http.StatusNotFound)
@@ -164,7 +166,7 @@ func TestAPathThatIsNotUTF8BreaksNoAnswer(t *testing.T) {
 
 func TestAProblemThatHasNoJSONFormIsABare500(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /odd", failing(failure.New(failure.NotFound, "Gone.").With("f", func() {})))
+	s.Handle("GET", "/odd", failing(failure.New(failure.NotFound, "Gone.").With("f", func() {})))
 	w := s.ask("GET", "/odd")
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.Empty(t, w.Body.String())
@@ -175,7 +177,7 @@ func TestAProblemThatHasNoJSONFormIsABare500(t *testing.T) {
 
 func TestAValueThatHasNoJSONFormIsA500Problem(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /odd", func(w http.ResponseWriter, _ *http.Request) error {
+	s.Handle("GET", "/odd", func(w http.ResponseWriter, _ *http.Request) error {
 		return web.JSON(w, http.StatusOK, func() {})
 	})
 	problemOf(t, s.ask("GET", "/odd"), http.StatusInternalServerError)
@@ -184,10 +186,10 @@ func TestAValueThatHasNoJSONFormIsA500Problem(t *testing.T) {
 
 func TestAnswersSayWhatTheyAre(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /raw", func(w http.ResponseWriter, _ *http.Request) error {
+	s.Handle("GET", "/raw", func(w http.ResponseWriter, _ *http.Request) error {
 		return web.Raw(w, http.StatusCreated, []byte(`{"price": 1.10}`))
 	})
-	s.Handle("GET /openapi.yaml", web.Document([]byte("openapi: 3.0.3")))
+	s.Handle("GET", "/openapi.yaml", web.Document([]byte("openapi: 3.0.3")))
 	tests := map[string]struct {
 		status          int
 		mediaType, body string
@@ -209,15 +211,13 @@ func TestAnswersSayWhatTheyAre(t *testing.T) {
 func TestAPathIDIsAWholeNumberInItsOneForm(t *testing.T) {
 	unknown := func(id any) *failure.Error { return failure.New(failure.NotFound, "none").With("id", id) }
 	for text, want := range map[string]int64{"1": 1, "9223372036854775807": 9223372036854775807, "-1": -1} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetPathValue("id", text)
+		r := mux.SetURLVars(httptest.NewRequest("GET", "/", nil), map[string]string{"id": url.PathEscape(text)})
 		id, err := web.PathID(r, unknown)
 		require.NoError(t, err, text)
 		require.Equal(t, want, id)
 	}
 	for _, text := range []string{"", "x", "1.0", "1e3", "9223372036854775808", "0x1", " 1", "+1", "01"} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetPathValue("id", text)
+		r := mux.SetURLVars(httptest.NewRequest("GET", "/", nil), map[string]string{"id": url.PathEscape(text)})
 		_, err := web.PathID(r, unknown)
 		require.Equal(t, unknown(text), err)
 	}

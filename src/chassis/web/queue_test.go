@@ -19,7 +19,7 @@ func occupied(t *testing.T) (s *service, release func()) {
 	t.Helper()
 	s = newService(t, 1)
 	held := make(chan struct{})
-	s.Handle("GET /slow", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/slow", func(w http.ResponseWriter, r *http.Request) error {
 		<-held
 		return ok(w, r)
 	})

@@ -5,14 +5,16 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
-	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -40,15 +42,13 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 // Router serves a service's routes. Until Open is called, paths it does not
 // know are answered 503, because their routes may still come.
 type Router struct {
-	mux        *http.ServeMux
+	mux        atomic.Pointer[mux.Router] // replaced, not changed: see register
 	log        *slog.Logger
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	metrics    metrics
 	places     chan struct{} // one for each request in flight
 	waiting    chan struct{} // one for each that waits for a place
-	unmatched  *route
-	patterns   []string
 	fault      func(context.Context) error
 	open       atomic.Bool
 	draining   atomic.Bool
@@ -59,34 +59,64 @@ type Router struct {
 // requests at once.
 func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 	rt := &Router{
-		mux: http.NewServeMux(), log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
+		log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
 		metrics: newMetrics(t.Registry), places: make(chan struct{}, maxInFlight),
 		waiting: make(chan struct{}, queuePerPlace*maxInFlight),
 	}
-	rt.unmatched = &route{router: rt, template: Unmatched, handler: rt.noRoute}
+	routes := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	routes.NotFoundHandler = &route{router: rt, template: Unmatched, handler: rt.notFound}
+	routes.MethodNotAllowedHandler = &route{router: rt, template: Unmatched, handler: rt.methodNotAllowed}
+	rt.mux.Store(routes)
 	return rt
 }
 
-// Handle registers the handler of a pattern such as "GET /users/{id}"
-// (https://pkg.go.dev/net/http#hdr-Patterns-ServeMux). HEAD comes with GET.
-func (rt *Router) Handle(pattern string, handler Handler) {
-	rt.metrics.begin(pattern)
-	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler})
+// Handle registers the handler of a method and a path template such as
+// "/users/{id}". A handler for GET also serves HEAD. Handle panics if the route
+// could not be reached: a concrete path must be registered before a template
+// that matches it too.
+func (rt *Router) Handle(method, path string, handler Handler) {
+	rt.register(method, path, &route{router: rt, handler: handler})
+	rt.metrics.begin(method, path)
 }
 
-// HandleProbe registers a handler for probes and scrapers: counted like any
-// other, but neither limited nor traced, and logged at debug level.
-func (rt *Router) HandleProbe(pattern string, handler Handler) {
-	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler, quiet: true})
+// HandleProbe registers a handler as Handle does, for probes and scrapers: its
+// requests are counted, but neither limited nor traced, and they are logged at
+// debug level.
+func (rt *Router) HandleProbe(method, path string, handler Handler) {
+	rt.register(method, path, &route{router: rt, handler: handler, quiet: true})
 }
 
-func (rt *Router) register(pattern string, route *route) {
-	rt.patterns = append(rt.patterns, pattern)
-	rt.mux.Handle(pattern, route)
+// register adds a route to a copy of the mux.Router and puts the copy in its
+// place. A mux.Router must not change while it serves, but a service that is
+// starting already answers probes.
+func (rt *Router) register(method, path string, e *route) {
+	methods := methodsOf(method)
+	routes := *rt.mux.Load()
+	if err := errors.Join(checkTemplate(path), checkOrder(&routes, methods, path)); err != nil {
+		panic(err)
+	}
+	// Path goes before Methods: mux reports a method mismatch only for a path that matches.
+	registered := routes.Path(path).Methods(methods...).Handler(e)
+	template, err := registered.GetPathTemplate()
+	if err != nil {
+		panic(err)
+	}
+	e.template = template
+	rt.mux.Store(&routes)
 }
 
-// Patterns lists every pattern that has been registered.
-func (rt *Router) Patterns() []string { return rt.patterns }
+// Routes returns the method and path template of each route in the order of
+// registration, such as "GET /users/{id}". HEAD is not listed.
+func (rt *Router) Routes() []string {
+	var all []string
+	_ = rt.mux.Load().Walk(func(registered *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		template, _ := registered.GetPathTemplate()
+		methods, _ := registered.GetMethods()
+		all = append(all, methods[0]+" "+template)
+		return nil
+	})
+	return all
+}
 
 // Open says that every route has been registered.
 func (rt *Router) Open() { rt.open.Store(true) }
@@ -153,58 +183,45 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	// ServeMux redirects a path that is not clean; here it matches nothing.
-	if !clean(r.URL.EscapedPath()) {
-		rt.unmatched.ServeHTTP(w, r)
-		return
+	if r.URL.RawPath != "" {
+		r = normalizePath(r)
 	}
-	if _, pattern := rt.mux.Handler(r); pattern == "" {
-		rt.unmatched.ServeHTTP(w, r)
-		return
-	}
-	rt.mux.ServeHTTP(w, r)
+	rt.mux.Load().ServeHTTP(w, r)
 }
 
-// noRoute answers what no route matches: 405 where another method would.
-func (rt *Router) noRoute(w http.ResponseWriter, r *http.Request) error {
+// notFound answers a request whose path matches no route.
+func (rt *Router) notFound(http.ResponseWriter, *http.Request) error {
 	if !rt.open.Load() {
 		return failure.New(failure.Unavailable, "The service is still starting; try again shortly.")
-	}
-	if clean(r.URL.EscapedPath()) {
-		if allow := rt.allowed(r); allow != "" {
-			w.Header().Set("Allow", allow)
-			return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
-		}
 	}
 	return failure.New(failure.NotFound, "There is no such path.")
 }
 
-// allowed lists the methods that the path answers. ServeMux tells only by the
-// answer it would give.
-func (rt *Router) allowed(r *http.Request) string {
-	refusal, _ := rt.mux.Handler(r)
-	probe := discard{http.Header{}}
-	refusal.ServeHTTP(probe, r)
-	return probe.Header().Get("Allow")
+// methodNotAllowed answers a request whose path matches routes for other methods
+// only. The Allow header lists these methods (RFC 9110, section 15.5.6).
+func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
+	if !rt.open.Load() {
+		return rt.notFound(w, r)
+	}
+	allow := strings.Join(rt.allowedMethods(r), ", ")
+	w.Header().Set("Allow", allow)
+	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
 }
 
-// discard is an answer of which only the header is read.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
-
-func clean(p string) bool { return path.IsAbs(p) && p == path.Clean(p) }
-
-// template is the path of a pattern, without its method.
-func template(pattern string) string {
-	for i := range pattern {
-		if pattern[i] == '/' {
-			return pattern[i:]
+// allowedMethods returns the methods of all routes that match the request's path,
+// sorted.
+func (rt *Router) allowedMethods(r *http.Request) []string {
+	var allowed []string
+	_ = rt.mux.Load().Walk(func(registered *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		var match mux.RouteMatch
+		if registered.Match(r, &match); match.MatchErr == mux.ErrMethodMismatch {
+			methods, _ := registered.GetMethods()
+			allowed = append(allowed, methods...)
 		}
-	}
-	return pattern
+		return nil
+	})
+	slices.Sort(allowed)
+	return slices.Compact(allowed)
 }
 
 // metrics of the server, by OpenTelemetry's HTTP conventions
@@ -217,8 +234,7 @@ type metrics struct {
 // begin counts a route's usual answers from zero: Prometheus sees no increase
 // in a series that begins with its first observation, so that of a new pod's
 // first errors it would see none.
-func (m metrics) begin(pattern string) {
-	method, route, _ := strings.Cut(pattern, " ")
+func (m metrics) begin(method, route string) {
 	success := http.StatusOK
 	if method == http.MethodPost {
 		success = http.StatusCreated

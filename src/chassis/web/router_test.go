@@ -35,14 +35,13 @@ func TestWhatNoRouteMatchesIsAProblemLoggedAndCountedOnce(t *testing.T) {
 		{"POST", "/nothing", 404, ""},
 		{"GET", "/Things", 404, ""},
 		{"GET", "/things/1/2", 404, ""},
-		// ServeMux alone would redirect these.
+		// No redirect to a cleaned path.
 		{"GET", "//things", 404, ""},
 		{"GET", "/things/", 404, ""},
 		{"GET", "/things/1/", 404, ""},
 		{"GET", "/things//1", 404, ""},
 		{"GET", "/a/../things", 404, ""},
 		{"GET", "/things/./1", 404, ""},
-		{"GET", "/things/..", 404, ""},
 		{"POST", "/things/", 404, ""},
 		{"DELETE", "/a/../things", 404, ""},
 		{"CONNECT", "//things", 404, ""},
@@ -88,7 +87,7 @@ func TestWhatNoRouteMatchesIsAProblemLoggedAndCountedOnce(t *testing.T) {
 
 func TestAStarMatchesNoWildcard(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /{any}", ok)
+	s.Handle("GET", "/{any}", ok)
 	problemOf(t, s.ask("GET", "*"), http.StatusNotFound)
 	require.Equal(t, http.StatusOK, s.ask("GET", "/x").Code)
 }
@@ -101,15 +100,103 @@ func TestA405SaysWhatTheResourceAnswers(t *testing.T) {
 	require.Equal(t, "Method Not Allowed", members["title"])
 }
 
+func TestRouterMatchesDotsAsAnyOtherSegment(t *testing.T) {
+	for _, target := range []string{"/things/..", "/things/."} {
+		require.Equal(t, http.StatusOK, newService(t).ask("GET", target).Code, target)
+	}
+}
+
+func TestRouterDecodesWhatNeedsNoEscaping(t *testing.T) {
+	s := newService(t)
+	require.Equal(t, http.StatusOK, s.ask("GET", "/%74hing%73").Code)
+	require.Equal(t, http.StatusOK, s.ask("GET", "/%74hings/a%2Fb").Code)
+	problemOf(t, s.ask("GET", "/things%2F1"), http.StatusNotFound)
+	require.Equal(t, map[string]uint64{"GET /things 200": 1, "GET /things/{id} 200": 1, "GET unmatched 404": 1}, s.counted(t))
+}
+
+// otherwise each route would be reachable only if nobody changed their order.
+func TestHandleRefusesAShadowedRoute(t *testing.T) {
+	tests := map[string]struct {
+		first, second [2]string
+		refused       bool
+	}{
+		"same route":                               {[2]string{"GET", "/a"}, [2]string{"GET", "/a"}, true},
+		"same route with another variable":         {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/{name}"}, true},
+		"HEAD after GET":                           {[2]string{"GET", "/a"}, [2]string{"HEAD", "/a"}, true},
+		"concrete path after a template":           {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
+		"the same with another method":             {[2]string{"PATCH", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
+		"paths that overlap in part":               {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/stats"}, true},
+		"longer template after a wider one":        {[2]string{"GET", "/{a}/{b}/x"}, [2]string{"GET", "/a/{b}/x"}, true},
+		"another method":                           {[2]string{"GET", "/a"}, [2]string{"POST", "/a"}, false},
+		"another method and variable":              {[2]string{"GET", "/a/{id}"}, [2]string{"PUT", "/a/{name}"}, false},
+		"concrete path before a template":          {[2]string{"GET", "/a/stats"}, [2]string{"GET", "/a/{id}"}, false},
+		"concrete path before template, PATCH":     {[2]string{"GET", "/a/stats"}, [2]string{"PATCH", "/a/{id}"}, false},
+		"concrete path before two variables":       {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/{id}"}, false},
+		"another length":                           {[2]string{"GET", "/{id}"}, [2]string{"GET", "/a/{id}"}, false},
+		"different text beside the same variables": {[2]string{"GET", "/a/{id}/x"}, [2]string{"GET", "/a/{id}/y"}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			signals, _ := telemetrytest.New(t)
+			router := web.NewRouter(signals, 1)
+			router.Handle(tt.first[0], tt.first[1], ok)
+			register := func() { router.Handle(tt.second[0], tt.second[1], ok) }
+			want := []string{tt.first[0] + " " + tt.first[1], tt.second[0] + " " + tt.second[1]}
+			if tt.refused {
+				require.PanicsWithError(t, "route "+want[1]+" is shadowed by the earlier route "+want[0], register)
+				want = want[:1]
+			} else {
+				require.NotPanics(t, register)
+			}
+			require.Equal(t, want, router.Routes())
+		})
+	}
+}
+
+func TestHandleRefusesAPathItCannotCompare(t *testing.T) {
+	for _, path := range []string{"", "a", "/a/", "//a", "/a b", "/%61", "/{id:[0-9]+}", "/x{id}", "/{id", "/{}", "/{a}/{a}"} {
+		signals, _ := telemetrytest.New(t)
+		router := web.NewRouter(signals, 1)
+		require.Panics(t, func() { router.Handle("GET", path, ok) }, path)
+		require.Empty(t, router.Routes())
+	}
+}
+
+func TestHandleAddsRoutesWhileRequestsAreServed(t *testing.T) {
+	signals, _ := telemetrytest.New(t)
+	router := web.NewRouter(signals, 1)
+	router.HandleProbe("GET", "/health", ok)
+	done := make(chan struct{})
+	var probes sync.WaitGroup
+	probes.Go(func() {
+		for {
+			w := httptest.NewRecorder()
+			router.ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+			require.Equal(t, http.StatusOK, w.Code)
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for i := range 20 {
+		router.Handle("GET", fmt.Sprint("/things", i), ok)
+	}
+	close(done)
+	probes.Wait()
+	require.Len(t, router.Routes(), 21)
+}
+
 func TestAnEscapedPathIsOneSegment(t *testing.T) {
 	for target, id := range map[string]string{
 		"/things/a%2Fb": "a/b", "/things/%2e%2e": "..", "/things/%20": " ", "/things/%25": "%", "/things/ü": "ü",
 	} {
 		s := newService(t)
 		var got string
-		s.Handle("GET /echo/{id}/x", ok)
-		s.Handle("PUT /things/{id}", func(w http.ResponseWriter, r *http.Request) error {
-			got = r.PathValue("id")
+		s.Handle("GET", "/echo/{id}/x", ok)
+		s.Handle("PUT", "/things/{id}", func(w http.ResponseWriter, r *http.Request) error {
+			got = web.PathValue(r, "id")
 			return ok(w, r)
 		})
 		require.Equal(t, http.StatusOK, s.ask("PUT", target).Code, target)
@@ -144,7 +231,7 @@ func TestHeadIsWhereGetIs(t *testing.T) {
 func TestBeforeOpenAnUnknownPathIs503AndAKnownOneAnswers(t *testing.T) {
 	signals, _ := telemetrytest.New(t)
 	starting := web.NewRouter(signals, 1)
-	starting.HandleProbe("GET /health", ok)
+	starting.HandleProbe("GET", "/health", ok)
 	w := httptest.NewRecorder()
 	starting.ServeHTTP(w, httptest.NewRequest("GET", "/things", nil))
 	members := problemOf(t, w, http.StatusServiceUnavailable)
@@ -163,7 +250,7 @@ func TestBeforeOpenAnUnknownPathIs503AndAKnownOneAnswers(t *testing.T) {
 
 func TestDrainingAsksForAnotherConnectionWithEveryAnswer(t *testing.T) {
 	s := newService(t, 1)
-	s.Handle("GET /panic", func(http.ResponseWriter, *http.Request) error { panic("boom") })
+	s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic("boom") })
 	targets := []string{"/things", "/health", "/nothing", "//things", "/panic"}
 	for _, target := range targets {
 		require.Empty(t, s.ask("GET", target).Header().Get("Connection"), target)
@@ -204,7 +291,7 @@ func TestBeyondTheLimitRequestsAreRefusedAndHealthAnswers(t *testing.T) {
 	const places = 3
 	s := newService(t, places)
 	entered, release := make(chan struct{}), make(chan struct{})
-	s.Handle("GET /slow", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/slow", func(w http.ResponseWriter, r *http.Request) error {
 		entered <- struct{}{}
 		<-release
 		return ok(w, r)
@@ -244,12 +331,12 @@ func TestBeyondTheLimitRequestsAreRefusedAndHealthAnswers(t *testing.T) {
 
 func TestAPanicAnAbortAndAFailureGiveTheirPlaceBack(t *testing.T) {
 	s := newService(t, 1)
-	s.Handle("GET /panic", func(http.ResponseWriter, *http.Request) error { panic("boom") })
-	s.Handle("GET /late-panic", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic("boom") })
+	s.Handle("GET", "/late-panic", func(w http.ResponseWriter, r *http.Request) error {
 		_ = ok(w, r)
 		panic("boom")
 	})
-	s.Handle("GET /fault", failing(errors.New("boom")))
+	s.Handle("GET", "/fault", failing(errors.New("boom")))
 	for range 3 {
 		require.Equal(t, http.StatusInternalServerError, s.ask("GET", "/panic").Code)
 		require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.ask("GET", "/late-panic") })
@@ -284,7 +371,7 @@ func TestARequestsLineSaysWhatWasAnswered(t *testing.T) {
 
 func TestAHandlerThatWritesNothingIsA200(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /silent", func(http.ResponseWriter, *http.Request) error { return nil })
+	s.Handle("GET", "/silent", func(http.ResponseWriter, *http.Request) error { return nil })
 	require.Equal(t, http.StatusOK, s.ask("GET", "/silent").Code)
 	require.Equal(t, map[string]uint64{"GET /silent 200": 1}, s.counted(t))
 	require.EqualValues(t, 200, s.line(t)["http.response.status_code"])
@@ -292,7 +379,7 @@ func TestAHandlerThatWritesNothingIsA200(t *testing.T) {
 
 func TestTheConnectionCanBeReachedThroughTheRouter(t *testing.T) {
 	s := newService(t)
-	s.Handle("GET /flushed", func(w http.ResponseWriter, _ *http.Request) error {
+	s.Handle("GET", "/flushed", func(w http.ResponseWriter, _ *http.Request) error {
 		_, _ = io.WriteString(w, "part")
 		return http.NewResponseController(w).Flush()
 	})
@@ -302,8 +389,8 @@ func TestTheConnectionCanBeReachedThroughTheRouter(t *testing.T) {
 	require.EqualValues(t, 4, s.line(t)["http.response.body.size"])
 }
 
-func TestPatternsListsEveryRoute(t *testing.T) {
-	require.Equal(t, []string{"GET /things", "POST /things", "GET /things/{id}", "GET /health"}, newService(t).Patterns())
+func TestRoutesListsEveryRoute(t *testing.T) {
+	require.Equal(t, []string{"GET /things", "POST /things", "GET /things/{id}", "GET /health"}, newService(t).Routes())
 }
 
 // anyMethod draws a method of random letters, or one that every server knows.

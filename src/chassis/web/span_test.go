@@ -42,9 +42,9 @@ func traced(t testing.TB, places ...int) (*service, *tracetest.SpanRecorder) {
 
 func TestAServerSpanDescribesTheRequestAndTheAnswer(t *testing.T) {
 	s, spans := traced(t)
-	s.Handle("GET /fault", failing(errors.New("boom")))
-	s.Handle("GET /busy", failing(failure.New(failure.Unavailable, "Later.")))
-	s.Handle("GET /conflict", failing(failure.New(failure.Conflict, "Taken.")))
+	s.Handle("GET", "/fault", failing(errors.New("boom")))
+	s.Handle("GET", "/busy", failing(failure.New(failure.Unavailable, "Later.")))
+	s.Handle("GET", "/conflict", failing(failure.New(failure.Conflict, "Taken.")))
 	const failed = codes.Error
 	tests := []struct {
 		method, target, name string
@@ -89,7 +89,7 @@ func TestAServerSpanDescribesTheRequestAndTheAnswer(t *testing.T) {
 func TestAServerSpanIsAChildOfTheCallersAndTheHandlersParent(t *testing.T) {
 	s, spans := traced(t)
 	var within trace.SpanContext
-	s.Handle("GET /seen", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/seen", func(w http.ResponseWriter, r *http.Request) error {
 		within = trace.SpanContextFromContext(r.Context())
 		return ok(w, r)
 	})
@@ -122,7 +122,7 @@ func TestAQuietRouteMakesNoSpan(t *testing.T) {
 
 func TestARefusalMakesNoSpanButKeepsTheCallersTrace(t *testing.T) {
 	s, spans := traced(t, 1)
-	s.Handle("GET /nested", func(w http.ResponseWriter, r *http.Request) error {
+	s.Handle("GET", "/nested", func(w http.ResponseWriter, r *http.Request) error {
 		refused := httptest.NewRequest("GET", "/things", nil)
 		refused.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		answer := s.serve(refused)
@@ -140,7 +140,7 @@ func TestARefusalMakesNoSpanButKeepsTheCallersTrace(t *testing.T) {
 // whole batch, other requests' spans with it.
 func TestNothingThatACallerSendsMakesASpanUnfitForExport(t *testing.T) {
 	s, spans := traced(t)
-	s.Handle("GET /panic/{text}", func(_ http.ResponseWriter, r *http.Request) error { panic(r.PathValue("text")) })
+	s.Handle("GET", "/panic/{text}", func(_ http.ResponseWriter, r *http.Request) error { panic(web.PathValue(r, "text")) })
 	for _, target := range []string{"/things/%ff?a=\xfe", "/\xff", "/panic/%ff"} {
 		r := httptest.NewRequest("GET", target, nil)
 		r.Header.Set("User-Agent", "\xff")
@@ -226,11 +226,11 @@ func TestASpanAgreesWithOtelhttp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, spans := traced(t)
 			handlers := map[string]web.Handler{
-				"GET /fault": failing(errors.New("boom")), "GET /busy": failing(failure.New(failure.Unavailable, "Later.")),
-				"GET /conflict": failing(failure.New(failure.Conflict, "Taken.")),
+				"/fault": failing(errors.New("boom")), "/busy": failing(failure.New(failure.Unavailable, "Later.")),
+				"/conflict": failing(failure.New(failure.Conflict, "Taken.")),
 			}
-			for pattern, handler := range handlers {
-				s.Handle(pattern, handler)
+			for path, handler := range handlers {
+				s.Handle("GET", path, handler)
 			}
 			s.serve(request())
 			require.Len(t, spans.Ended(), 1)
@@ -239,14 +239,14 @@ func TestASpanAgreesWithOtelhttp(t *testing.T) {
 			// tells otelhttp the route.
 			recorder := tracetest.NewSpanRecorder()
 			inner := newService(t)
-			for pattern, handler := range handlers {
-				inner.Handle(pattern, handler)
+			for path, handler := range handlers {
+				inner.Handle("GET", path, handler)
 			}
 			measure := otelhttp.NewHandler(inner, "server",
 				otelhttp.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))),
 				otelhttp.WithPropagators(propagation.TraceContext{}))
 			mux := http.NewServeMux()
-			for _, pattern := range inner.Patterns() {
+			for _, pattern := range inner.Routes() {
 				mux.Handle(pattern, measure)
 			}
 			if _, pattern := mux.Handler(request()); pattern == "" {
