@@ -19,5 +19,5 @@ func Routes(rt *web.Router, store *Store, users *client.Client) {
 	rt.Handle(http.MethodGet, "/orders/{id}", getOrder(store))
 	rt.Handle(http.MethodPatch, "/orders/{id}", updateOrder(store))
 	rt.Handle(http.MethodGet, "/orders/{id}/details", orderDetails(store, users))
-	rt.Handle(http.MethodGet, "/openapi.yaml", web.Document(openapi))
+	rt.Handle(http.MethodGet, "/openapi.yaml", web.OpenAPI(openapi))
 }

@@ -16,5 +16,5 @@ func Routes(rt *web.Router, store *Store) {
 	rt.Handle(http.MethodPost, "/users", createUser(store))
 	rt.Handle(http.MethodGet, "/users/{id}", getUser(store))
 	rt.Handle(http.MethodPatch, "/users/{id}", updateUser(store))
-	rt.Handle(http.MethodGet, "/openapi.yaml", web.Document(openapi))
+	rt.Handle(http.MethodGet, "/openapi.yaml", web.OpenAPI(openapi))
 }

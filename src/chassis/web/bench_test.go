@@ -28,7 +28,7 @@ func BenchmarkRouter(b *testing.B) {
 	signals, err := telemetry.New(context.Background(), build.For("bench"), "info", func(string) string { return "" }, io.Discard)
 	require.NoError(b, err)
 	router := web.NewRouter(signals, 100)
-	written := func(w http.ResponseWriter, _ *http.Request) error { return web.Raw(w, http.StatusOK, []byte("{}")) }
+	written := func(w http.ResponseWriter, _ *http.Request) error { return web.RawJSON(w, http.StatusOK, []byte("{}")) }
 	router.HandleProbe("GET", "/health", written)
 	router.Handle("GET", "/version", written)
 	router.HandleProbe("GET", "/metrics", written)

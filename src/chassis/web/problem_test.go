@@ -172,7 +172,7 @@ func TestAProblemThatHasNoJSONFormIsABare500(t *testing.T) {
 	require.Empty(t, w.Body.String())
 	line := s.line(t)
 	require.Equal(t, "ERROR", line["level"])
-	require.Contains(t, line["error"], "encode the answer")
+	require.Contains(t, line["error"], "encode the response")
 }
 
 func TestAValueThatHasNoJSONFormIsA500Problem(t *testing.T) {
@@ -181,15 +181,15 @@ func TestAValueThatHasNoJSONFormIsA500Problem(t *testing.T) {
 		return web.JSON(w, http.StatusOK, func() {})
 	})
 	problemOf(t, s.ask("GET", "/odd"), http.StatusInternalServerError)
-	require.Contains(t, s.line(t)["error"], "encode the answer")
+	require.Contains(t, s.line(t)["error"], "encode the response")
 }
 
 func TestAnswersSayWhatTheyAre(t *testing.T) {
 	s := newService(t)
 	s.Handle("GET", "/raw", func(w http.ResponseWriter, _ *http.Request) error {
-		return web.Raw(w, http.StatusCreated, []byte(`{"price": 1.10}`))
+		return web.RawJSON(w, http.StatusCreated, []byte(`{"price": 1.10}`))
 	})
-	s.Handle("GET", "/openapi.yaml", web.Document([]byte("openapi: 3.0.3")))
+	s.Handle("GET", "/openapi.yaml", web.OpenAPI([]byte("openapi: 3.0.3")))
 	tests := map[string]struct {
 		status          int
 		mediaType, body string

@@ -29,7 +29,7 @@ func TestQueryValues(t *testing.T) {
 		limit  = "must be a whole number from 1 to 500"
 		cursor = "must be the next_cursor of an earlier answer, unchanged"
 	)
-	text := func(q *web.Query) any { return q.Text("v", "true", "false", "all") }
+	text := func(q *web.Query) any { return q.OneOf("v", "true", "false", "all") }
 	id := func(q *web.Query) any { return q.ID("v") }
 	ids := func(q *web.Query) any { return q.IDs("v", 3) }
 	limits := func(q *web.Query) any { return q.Limit() }
@@ -129,7 +129,7 @@ func encoded(plain string) string { return base64.RawURLEncoding.EncodeToString(
 func TestEveryBadQueryValueIsNamedAtOnce(t *testing.T) {
 	q := queryOf("user_id=x&status=nope&limit=0&cursor=*&ids=1,x&extra=1")
 	q.ID("user_id")
-	q.Text("status", "pending")
+	q.OneOf("status", "pending")
 	q.Limit()
 	q.Cursor()
 	q.IDs("ids", 100)

@@ -363,7 +363,7 @@ func TestARequestsLineSaysWhatWasAnswered(t *testing.T) {
 	require.Equal(t, "/things/7", line["url.path"])
 	require.EqualValues(t, 200, line["http.response.status_code"])
 	require.EqualValues(t, w.Body.Len(), line["http.response.body.size"])
-	require.Contains(t, line, "duration_ms")
+	require.Contains(t, line, "duration_seconds")
 	require.NotContains(t, line, "error")
 	require.NotContains(t, line, "exception.stacktrace")
 	require.NotContains(t, s.log.String(), "hush", "a query may hold what is nobody's business")

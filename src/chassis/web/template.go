@@ -54,9 +54,10 @@ func checkOrder(routes *mux.Router, methods []string, path string) error {
 		if err != nil {
 			return err
 		}
-		overlap, equivalent, before := compareTemplates(earlierPath, path)
-		shared := slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(earlierMethods, m) })
-		if overlap && !before && !(equivalent && !shared) {
+		overlap, equivalent, narrower := compareTemplates(earlierPath, path)
+		sameMethod := slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(earlierMethods, m) })
+		inOrder := narrower || equivalent && !sameMethod
+		if overlap && !inOrder {
 			return fmt.Errorf("route %s %s is shadowed by the earlier route %s %s",
 				methods[0], path, earlierMethods[0], earlierPath)
 		}
@@ -65,23 +66,23 @@ func checkOrder(routes *mux.Router, methods []string, path string) error {
 }
 
 // compareTemplates compares two path templates segment by segment. They overlap
-// if one path can match both. They are equivalent if they match the same paths.
-// The first is specific if it matches only paths that the second matches too, but not all of them.
-func compareTemplates(first, second string) (overlap, equivalent, specific bool) {
+// if some path matches both. They are equivalent if they match the same paths. The
+// first is narrower if it matches only a part of the paths that the second matches.
+func compareTemplates(first, second string) (overlap, equivalent, narrower bool) {
 	a, b := strings.Split(first, "/"), strings.Split(second, "/")
 	if len(a) != len(b) {
 		return false, false, false
 	}
-	narrower, wider := false, false
+	var firstNarrower, secondNarrower bool // in at least one segment
 	for i := range a {
 		aVariable, bVariable := strings.HasPrefix(a[i], "{"), strings.HasPrefix(b[i], "{")
 		if !aVariable && !bVariable && a[i] != b[i] {
 			return false, false, false
 		}
-		narrower = narrower || !aVariable && bVariable
-		wider = wider || aVariable && !bVariable
+		firstNarrower = firstNarrower || !aVariable && bVariable
+		secondNarrower = secondNarrower || aVariable && !bVariable
 	}
-	return true, !narrower && !wider, narrower && !wider
+	return true, !firstNarrower && !secondNarrower, firstNarrower && !secondNarrower
 }
 
 // normalizePath returns the request with each path segment decoded that needs no
