@@ -71,16 +71,16 @@ func readFailure(err error) error {
 }
 
 func decodeFailure(err error, size int) error {
+	message := fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", size)
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		return failure.New(failure.Invalid, fmt.Sprintf("The body must be a JSON object, not a %s.", kindName(semantic.JSONKind))).WithCause(err)
-	}
-	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		message = fmt.Sprintf("The body must be a JSON object, not a %s.", kindName(semantic.JSONKind))
+	} else if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		message = fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", syntax.ByteOffset)
 		if errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
-			return failure.New(failure.Invalid, fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", syntax.ByteOffset)).WithCause(err)
+			message = fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", syntax.ByteOffset)
 		}
-		return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", syntax.ByteOffset)).WithCause(err)
 	}
-	return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", size)).WithCause(err)
+	return failure.New(failure.Invalid, message).WithCause(err)
 }
 
 // String returns a member that is required and must be a string.

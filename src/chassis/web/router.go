@@ -78,10 +78,10 @@ func (rt *Router) HandleProbe(method, path string, handler Handler) {
 // already serves probes.
 func (rt *Router) register(method, path string, h *route) {
 	methods := methodsOf(method)
-	routes := *rt.mux.Load()
-	if err := errors.Join(checkTemplate(path), checkOrder(&routes, methods, path)); err != nil {
+	if err := errors.Join(checkTemplate(path), rt.checkOrder(methods, path)); err != nil {
 		panic(err)
 	}
+	routes := *rt.mux.Load()
 	// The path goes before the methods: mux then reports a method mismatch only
 	// for routes whose path matches.
 	registered := routes.Path(path).Methods(methods...).Handler(h)

@@ -25,44 +25,41 @@ func methodsOf(method string) []string {
 // name of its own. Variables with a regular expression ({id:[0-9]+}) are refused,
 // because checkOrder cannot compare them.
 func checkTemplate(path string) error {
-	segment := regexp.MustCompile(`^([A-Za-z0-9._~-]+|\{[a-z_]+\})$`)
-	seen := map[string]bool{}
-	for i, text := range strings.Split(path, "/") {
-		switch {
-		case i == 0 && text == "" && path != "", path == "/":
-		case !segment.MatchString(text):
+	if path == "/" {
+		return nil
+	}
+	plainOrVariable := regexp.MustCompile(`^([A-Za-z0-9._~-]+|\{[a-z_]+\})$`)
+	root, rest, _ := strings.Cut(path, "/")
+	segments := strings.Split(rest, "/")
+	for i, segment := range segments {
+		if root != "" || !plainOrVariable.MatchString(segment) {
 			return fmt.Errorf("route %s: each segment must be plain text or a variable such as {id}", path)
-		case seen[text] && text[0] == '{':
-			return fmt.Errorf("route %s: the variable %s appears twice", path, text)
 		}
-		seen[text] = true
+		if isVariable(segment) && slices.Contains(segments[:i], segment) {
+			return fmt.Errorf("route %s: the variable %s appears twice", path, segment)
+		}
 	}
 	return nil
 }
 
+func isVariable(segment string) bool { return strings.HasPrefix(segment, "{") }
+
 // checkOrder returns an error if a registered route takes requests that are meant
-// for the new one. mux uses the first route that matches, so a concrete path must
-// be registered before a template that matches it too, whatever their methods.
-// Two routes with equivalent paths must not share a method.
-func checkOrder(routes *mux.Router, methods []string, path string) error {
-	return routes.Walk(func(earlier *mux.Route, _ *mux.Router, _ []*mux.Route) error {
-		earlierPath, err := earlier.GetPathTemplate()
-		if err != nil {
-			return err
-		}
-		earlierMethods, err := earlier.GetMethods()
-		if err != nil {
-			return err
-		}
+// for a new one with these methods and this path. mux uses the first route that
+// matches, so a concrete path must be registered before a template that matches
+// it too, whatever their methods. Routes with equivalent paths must not share a
+// method.
+func (rt *Router) checkOrder(methods []string, path string) (err error) {
+	rt.eachRoute(func(_ *mux.Route, earlierPath string, earlierMethods []string) {
 		overlap, equivalent, narrower := compareTemplates(earlierPath, path)
 		sameMethod := slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(earlierMethods, m) })
 		inOrder := narrower || equivalent && !sameMethod
-		if overlap && !inOrder {
-			return fmt.Errorf("route %s %s is shadowed by the earlier route %s %s",
+		if err == nil && overlap && !inOrder {
+			err = fmt.Errorf("route %s %s is shadowed by the earlier route %s %s",
 				methods[0], path, earlierMethods[0], earlierPath)
 		}
-		return nil
 	})
+	return err
 }
 
 // compareTemplates compares two path templates segment by segment. They overlap
@@ -75,7 +72,7 @@ func compareTemplates(first, second string) (overlap, equivalent, narrower bool)
 	}
 	var firstNarrower, secondNarrower bool // in at least one segment
 	for i := range a {
-		aVariable, bVariable := strings.HasPrefix(a[i], "{"), strings.HasPrefix(b[i], "{")
+		aVariable, bVariable := isVariable(a[i]), isVariable(b[i])
 		if !aVariable && !bVariable && a[i] != b[i] {
 			return false, false, false
 		}
