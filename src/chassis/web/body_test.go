@@ -28,9 +28,8 @@ func TestReadBody(t *testing.T) {
 			require.Equal(t, failure.UnsupportedMediaType, failure.CodeOf(err), mediaType)
 		}
 		s := newService(t)
-		r := httptest.NewRequest("POST", "/things", strings.NewReader(`{"name":"x"}`))
-		r.Header.Set("Content-Type", "text/plain")
-		require.Contains(t, problemOf(t, s.serve(r), http.StatusUnsupportedMediaType)["error"], "application/json")
+		r := newPost("/things", "text/plain", strings.NewReader(`{"name":"x"}`))
+		require.Contains(t, requireProblem(t, s.serve(r), http.StatusUnsupportedMediaType)["error"], "application/json")
 	})
 
 	t.Run("responds with 413 to a body over 1 MiB", func(t *testing.T) {
@@ -47,21 +46,20 @@ func TestReadBody(t *testing.T) {
 				require.NoError(t, err)
 				_, _ = io.Copy(io.Discard, response.Body)
 				require.NoError(t, response.Body.Close())
-				require.Equal(t, http.StatusCreated, response.StatusCode, "one that just fits is read")
+				require.Equal(t, http.StatusCreated, response.StatusCode, "a body of the maximum size is read")
 
 				response, err = server.Client().Post(server.URL+"/things", "application/json", wrap(fitting+" "))
 				require.NoError(t, err)
 				defer response.Body.Close()
 				require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
-				members := problem(t, response.Header, http.StatusRequestEntityTooLarge, response.Body)
+				members := requireProblemBody(t, response.Header, http.StatusRequestEntityTooLarge, response.Body)
 				require.Equal(t, "The body is larger than 1048576 bytes.", members["error"])
 			})
 		}
 	})
 
 	t.Run("responds with 400 to a body that ends early", func(t *testing.T) {
-		r := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader(`{"a":`), broken{}))
-		r.Header.Set("Content-Type", "application/json")
+		r := newPost("/", "application/json", io.MultiReader(strings.NewReader(`{"a":`), failingReader{}))
 		_, err := web.ReadBody(httptest.NewRecorder(), r)
 		require.Equal(t, failure.Invalid, failure.CodeOf(err))
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -119,7 +117,7 @@ func TestReadBody(t *testing.T) {
 
 func TestBody(t *testing.T) {
 	t.Run("reads members by type", func(t *testing.T) {
-		body := bodyOf(t, `{"s": "ü\u0000\"", "empty": "", "yes": true, "no": false, "n": 7, "price": 899.99, "unknown": [null]}`)
+		body := parseBody(t, `{"s": "ü\u0000\"", "empty": "", "yes": true, "no": false, "n": 7, "price": 899.99, "unknown": [null]}`)
 		require.Equal(t, "ü\x00\"", body.String("s"))
 		require.Empty(t, body.String("empty"))
 		require.Equal(t, "ü\x00\"", *body.OptionalString("s"))
@@ -162,18 +160,18 @@ func TestBody(t *testing.T) {
 		}
 		for _, tt := range tests {
 			t.Run(tt.literal, func(t *testing.T) {
-				body := bodyOf(t, `{"n": `+tt.literal+`}`)
+				body := parseBody(t, `{"n": `+tt.literal+`}`)
 				require.Equal(t, tt.whole, body.Int("n"))
-				requireWrong(t, body, tt.wholeWrong)
-				body = bodyOf(t, `{"n": `+tt.literal+`}`)
+				requireInvalid(t, body, tt.wholeWrong)
+				body = parseBody(t, `{"n": `+tt.literal+`}`)
 				require.Equal(t, tt.cents, body.Cents("n"))
-				requireWrong(t, body, tt.centsWrong)
+				requireInvalid(t, body, tt.centsWrong)
 			})
 		}
 	})
 
 	t.Run("names all invalid members in one error", func(t *testing.T) {
-		body := bodyOf(t, `{"name": 1, "email": null, "active": "true", "age": "2", "price": 1.005, "city": ""}`)
+		body := parseBody(t, `{"name": 1, "email": null, "active": "true", "age": "2", "price": 1.005, "city": ""}`)
 		body.String("name")
 		body.OptionalString("email")
 		body.OptionalBool("active")
@@ -191,41 +189,37 @@ func TestBody(t *testing.T) {
 			{Name: "price", Message: "must be a number with at most 2 decimals"},
 			{Name: "street", Message: "is required"},
 			{Name: "number", Message: "is required"},
-			{Name: "city", Message: "must be longer"}, // and name once, by its type
-		}, fieldsOf(t, body.Err(broken)))
+			{Name: "city", Message: "must be longer"}, // name appears once, for its type
+		}, invalidFields(t, body.Err(broken)))
 	})
 }
 
 func readBody(mediaType, text string) (*web.Body, error) {
-	r := httptest.NewRequest("POST", "/", strings.NewReader(text))
-	if mediaType != "" {
-		r.Header.Set("Content-Type", mediaType)
-	}
-	return web.ReadBody(httptest.NewRecorder(), r)
+	return web.ReadBody(httptest.NewRecorder(), newPost("/", mediaType, strings.NewReader(text)))
 }
 
-// bodyOf is a body that can be read.
-func bodyOf(t *testing.T, text string) *web.Body {
+// parseBody returns a body that must be valid.
+func parseBody(t *testing.T, text string) *web.Body {
 	t.Helper()
 	body, err := readBody("application/json", text)
 	require.NoError(t, err)
 	return body
 }
 
-type broken struct{}
+type failingReader struct{}
 
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (failingReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func requireWrong(t *testing.T, body *web.Body, why string) {
+func requireInvalid(t *testing.T, body *web.Body, why string) {
 	t.Helper()
 	if why == "" {
 		require.NoError(t, body.Err(nil))
 		return
 	}
-	require.Equal(t, []failure.Field{{Name: "n", Message: why}}, fieldsOf(t, body.Err(nil)))
+	require.Equal(t, []failure.Field{{Name: "n", Message: why}}, invalidFields(t, body.Err(nil)))
 }
 
-func fieldsOf(t *testing.T, err error) []failure.Field {
+func invalidFields(t *testing.T, err error) []failure.Field {
 	t.Helper()
 	bad, is := errors.AsType[*failure.Error](err)
 	require.True(t, is, "%v", err)
@@ -233,8 +227,8 @@ func fieldsOf(t *testing.T, err error) []failure.Field {
 	return bad.Fields
 }
 
-// FuzzReadBody: any bytes are either an object whose members can be read, or a
-// failure that is the caller's.
+// FuzzReadBody checks that any bytes are either an object whose members can be
+// read or an error of the caller.
 func FuzzReadBody(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `null`, `[]`, `{"a": 1}`, `{"a": "\ud83d\ude00", "b": true}`, `{"a": 1e400}`, `{"a": -0.0}`, `{"a": 1, "a": 2}`,
@@ -243,24 +237,23 @@ func FuzzReadBody(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r := httptest.NewRequest("POST", "/", bytes.NewReader(text))
-		r.Header.Set("Content-Type", "application/json")
+		r := newPost("/", "application/json", bytes.NewReader(text))
 		body, err := web.ReadBody(httptest.NewRecorder(), r)
 		if err != nil {
 			require.Contains(t, []failure.Code{failure.Invalid, failure.TooLarge}, failure.CodeOf(err))
 			return
 		}
 		var members map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal(text, &members), "the standard library takes whatever is taken here")
+		require.NoError(t, json.Unmarshal(text, &members), "encoding/json accepts all that ReadBody accepts")
 		for name, value := range members {
 			text := body.OptionalString(name)
 			require.Equal(t, value[0] == '"', text != nil)
 			require.Equal(t, value[0] == 't' || value[0] == 'f', body.OptionalBool(name) != nil)
 			body.Int(name)
 			body.Cents(name)
-			require.Error(t, body.Err(nil), "nothing is of all types")
+			require.Error(t, body.Err(nil), "no value has all types")
 		}
-		body = bodyOf(t, string(text))
-		require.NoError(t, body.Err(nil), "members nobody reads are ignored")
+		body = parseBody(t, string(text))
+		require.NoError(t, body.Err(nil), "members that no method reads are ignored")
 	})
 }

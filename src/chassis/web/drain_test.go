@@ -17,13 +17,13 @@ func TestDrain(t *testing.T) {
 		s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic("boom") })
 		targets := []string{"/things", "/health", "/nothing", "//things", "/panic"}
 		for _, target := range targets {
-			require.Empty(t, s.ask("GET", target).Header().Get("Connection"), target)
+			require.Empty(t, s.request("GET", target).Header().Get("Connection"), target)
 		}
 		s.Drain()
 		for _, target := range targets {
-			require.Equal(t, "close", s.ask("GET", target).Header().Get("Connection"), target)
+			require.Equal(t, "close", s.request("GET", target).Header().Get("Connection"), target)
 		}
-		require.Equal(t, "close", s.ask("PURGE", "/things").Header().Get("Connection"))
+		require.Equal(t, "close", s.request("PURGE", "/things").Header().Get("Connection"))
 	})
 
 	t.Run("closes an idle connection only after its next response", func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestDrain(t *testing.T) {
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		require.NoError(t, err)
 		defer conn.Close()
-		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(timeout)))
 		reader := bufio.NewReader(conn)
 		ask := func() *http.Response {
 			_, err := io.WriteString(conn, "GET /things HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -46,7 +46,7 @@ func TestDrain(t *testing.T) {
 		}
 		require.False(t, ask().Close)
 		s.Drain()
-		require.True(t, ask().Close, "the idle connection was not cut, so this request was answered")
+		require.True(t, ask().Close, "the idle connection stays open, so that this request is served")
 		_, err = reader.ReadByte()
 		require.ErrorIs(t, err, io.EOF)
 	})

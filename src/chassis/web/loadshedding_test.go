@@ -17,8 +17,8 @@ import (
 
 func TestLoadShedding(t *testing.T) {
 	t.Run("refuses requests beyond the limit but serves probes", func(t *testing.T) {
-		const places = 3
-		s := newService(t, places)
+		const slots = 3
+		s := newService(t, slots)
 		entered, release := make(chan struct{}), make(chan struct{})
 		s.Handle("GET", "/slow", func(w http.ResponseWriter, r *http.Request) error {
 			entered <- struct{}{}
@@ -26,35 +26,35 @@ func TestLoadShedding(t *testing.T) {
 			return ok(w, r)
 		})
 		var slow sync.WaitGroup
-		statuses := make(chan int, places)
-		for range places {
-			slow.Go(func() { statuses <- s.ask("GET", "/slow").Code })
+		statuses := make(chan int, slots)
+		for range slots {
+			slow.Go(func() { statuses <- s.request("GET", "/slow").Code })
 		}
-		for range places {
+		for range slots {
 			<-entered
 		}
-		require.EqualValues(t, places, s.inFlight(t))
+		require.EqualValues(t, slots, s.inFlight(t))
 
 		for _, target := range []string{"/things", "/nothing"} {
-			w := s.ask("GET", target)
-			members := problemOf(t, w, http.StatusServiceUnavailable)
+			w := s.request("GET", target)
+			members := requireProblem(t, w, http.StatusServiceUnavailable)
 			require.Equal(t, "1", w.Header().Get("Retry-After"))
 			require.Contains(t, members["error"], "busy")
 		}
 		began := time.Now()
-		require.Equal(t, http.StatusOK, s.ask("GET", "/health").Code)
+		require.Equal(t, http.StatusOK, s.request("GET", "/health").Code)
 		require.Less(t, time.Since(began), 100*time.Millisecond)
-		require.Equal(t, map[string]uint64{"GET /things 503": 1, "GET unmatched 503": 1, "GET /health 200": 1}, s.counted(t))
+		require.Equal(t, map[string]uint64{"GET /things 503": 1, "GET unmatched 503": 1, "GET /health 200": 1}, s.counts(t))
 		for _, line := range s.log.Lines(t, "request")[:2] {
 			require.Equal(t, "DEBUG", line["level"])
 		}
 
 		close(release)
 		slow.Wait()
-		for range places {
+		for range slots {
 			require.Equal(t, http.StatusOK, <-statuses)
 		}
-		require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
+		require.Equal(t, http.StatusOK, s.request("GET", "/things").Code)
 		require.Zero(t, s.inFlight(t))
 	})
 
@@ -65,22 +65,22 @@ func TestLoadShedding(t *testing.T) {
 			_ = ok(w, r)
 			panic("boom")
 		})
-		s.Handle("GET", "/fault", failing(errors.New("boom")))
+		s.Handle("GET", "/fault", failWith(errors.New("boom")))
 		for range 3 {
-			require.Equal(t, http.StatusInternalServerError, s.ask("GET", "/panic").Code)
-			require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.ask("GET", "/late-panic") })
-			require.Equal(t, http.StatusInternalServerError, s.ask("GET", "/fault").Code)
-			require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
+			require.Equal(t, http.StatusInternalServerError, s.request("GET", "/panic").Code)
+			require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.request("GET", "/late-panic") })
+			require.Equal(t, http.StatusInternalServerError, s.request("GET", "/fault").Code)
+			require.Equal(t, http.StatusOK, s.request("GET", "/things").Code)
 		}
 		require.Zero(t, s.inFlight(t))
 	})
 
 	t.Run("lets a request wait for a slot", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, release := occupied(t)
+			s, release := newOccupiedService(t)
 			time.AfterFunc(150*time.Millisecond, release)
 			began := time.Now()
-			require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
+			require.Equal(t, http.StatusOK, s.request("GET", "/things").Code)
 			require.Equal(t, 150*time.Millisecond, time.Since(began))
 			require.Zero(t, s.inFlight(t))
 		})
@@ -88,62 +88,62 @@ func TestLoadShedding(t *testing.T) {
 
 	t.Run("refuses a request that waits too long", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, release := occupied(t)
+			s, release := newOccupiedService(t)
 			defer release()
 			began := time.Now()
-			problemOf(t, s.ask("GET", "/things"), http.StatusServiceUnavailable)
+			requireProblem(t, s.request("GET", "/things"), http.StatusServiceUnavailable)
 			require.LessOrEqual(t, time.Since(began), 250*time.Millisecond)
-			require.EqualValues(t, 1, s.inFlight(t), "what waits is not in flight")
+			require.EqualValues(t, 1, s.inFlight(t), "a waiting request is not in flight")
 		})
 	})
 
 	t.Run("refuses a request at once if the queue is full", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, release := occupied(t)
-			answers := make(chan int, 100)
+			s, release := newOccupiedService(t)
+			statuses := make(chan int, 100)
 			for range 100 {
-				go func() { answers <- s.ask("GET", "/things").Code }()
+				go func() { statuses <- s.request("GET", "/things").Code }()
 			}
-			synctest.Wait() // no time passes
-			refused := len(answers)
+			synctest.Wait() // until all wait or are refused; no time passes
+			refused := len(statuses)
 			require.Positive(t, refused)
 			require.Less(t, refused, 100)
 			for range refused {
-				require.Equal(t, http.StatusServiceUnavailable, <-answers)
+				require.Equal(t, http.StatusServiceUnavailable, <-statuses)
 			}
 			began := time.Now()
-			require.Equal(t, http.StatusOK, s.ask("GET", "/health").Code)
-			require.Zero(t, time.Since(began), "health does not queue")
+			require.Equal(t, http.StatusOK, s.request("GET", "/health").Code)
+			require.Zero(t, time.Since(began), "probes do not wait for a slot")
 			release()
 			for range 100 - refused {
-				require.Equal(t, http.StatusOK, <-answers)
+				require.Equal(t, http.StatusOK, <-statuses)
 			}
 		})
 	})
 
 	t.Run("counts a caller that leaves the queue as 499", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, release := occupied(t)
+			s, release := newOccupiedService(t)
 			defer release()
-			ctx, leave := context.WithCancel(t.Context())
-			time.AfterFunc(50*time.Millisecond, leave)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
 			began := time.Now()
 			w := s.serve(httptest.NewRequest("GET", "/things", nil).WithContext(ctx))
 			require.Equal(t, web.StatusClientClosedRequest, w.Code)
 			require.Equal(t, 50*time.Millisecond, time.Since(began))
-			require.Equal(t, map[string]uint64{"GET /things 499": 1}, s.counted(t))
-			require.Equal(t, "INFO", s.line(t)["level"])
+			require.Equal(t, map[string]uint64{"GET /things 499": 1}, s.counts(t))
+			require.Equal(t, "INFO", s.logLine(t)["level"])
 		})
 	})
 
 	t.Run("logs the number of refusals once a second", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, release := occupied(t)
+			s, release := newOccupiedService(t)
 			defer release()
 			for range 2 {
 				const calls = 3
 				for range calls {
-					require.Equal(t, http.StatusServiceUnavailable, s.ask("GET", "/things").Code)
+					require.Equal(t, http.StatusServiceUnavailable, s.request("GET", "/things").Code)
 				}
 				time.Sleep(time.Second)
 			}
@@ -157,9 +157,9 @@ func TestLoadShedding(t *testing.T) {
 	})
 }
 
-// occupied is a service of one place that a request holds until it is
-// released. It must be called in a bubble.
-func occupied(t *testing.T) (s *service, release func()) {
+// newOccupiedService returns a service with one slot, which a request holds until
+// release is called. It must be called in a synctest bubble.
+func newOccupiedService(t *testing.T) (s *service, release func()) {
 	t.Helper()
 	s = newService(t, 1)
 	held := make(chan struct{})
@@ -167,7 +167,7 @@ func occupied(t *testing.T) (s *service, release func()) {
 		<-held
 		return ok(w, r)
 	})
-	go s.ask("GET", "/slow")
+	go s.request("GET", "/slow")
 	synctest.Wait()
 	return s, func() { close(held) }
 }

@@ -15,11 +15,11 @@ func TestMetrics(t *testing.T) {
 		s := newService(t)
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "ODD"} {
 			for _, target := range []string{"/things", "/things/1", "/health", "/nothing"} {
-				s.ask(method, target)
+				s.request(method, target)
 			}
 		}
 		series := func() (keys []string) {
-			for key := range s.counted(t) {
+			for key := range s.counts(t) {
 				keys = append(keys, key)
 			}
 			return keys
@@ -27,17 +27,17 @@ func TestMetrics(t *testing.T) {
 		before := series()
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 2000 {
-			path := "/" + text(random, "abcdef0123/.~-_:;@%")
+			path := "/" + randomText(random, "abcdef0123/.~-_:;@%")
 			if random.IntN(2) == 0 {
 				path = "/things" + path
 			}
-			method := anyMethod(random)
-			r, err := parse(method, path+"?"+text(random, "abc=&%"), text(random, "abc/"), text(random, "{}[]"))
+			method := randomMethod(random)
+			r, err := parseRequest(method, path+"?"+randomText(random, "abc=&%"), randomText(random, "abc/"), randomText(random, "{}[]"))
 			if err != nil {
-				continue // net/http refuses it
+				continue // net/http rejects the request itself
 			}
-			r.Header.Set("User-Agent", text(random, "abc"))
-			r.Host = text(random, "abc")
+			r.Header.Set("User-Agent", randomText(random, "abc"))
+			r.Host = randomText(random, "abc")
 			s.serve(r)
 		}
 		require.ElementsMatch(t, before, series())
@@ -46,7 +46,7 @@ func TestMetrics(t *testing.T) {
 
 	t.Run("follow the naming rules of Prometheus", func(t *testing.T) {
 		s := newService(t)
-		s.ask("GET", "/things")
+		s.request("GET", "/things")
 		problems, err := testutil.GatherAndLint(s.signals.Registry)
 		require.NoError(t, err)
 		require.Empty(t, problems)
@@ -55,14 +55,14 @@ func TestMetrics(t *testing.T) {
 	t.Run("count the same in classic and native histograms", func(t *testing.T) {
 		s := newService(t)
 		for range 50 {
-			s.ask("GET", "/things")
+			s.request("GET", "/things")
 		}
 		metric := s.family(t, "http_server_request_duration_seconds").GetMetric()[0]
 		histogram := metric.GetHistogram()
 		require.EqualValues(t, 50, histogram.GetSampleCount())
 		buckets := histogram.GetBucket()
 		require.EqualValues(t, 50, buckets[len(buckets)-1].GetCumulativeCount())
-		require.EqualValues(t, 50, native(histogram))
+		require.EqualValues(t, 50, countNative(histogram))
 		require.Positive(t, histogram.GetSampleSum())
 	})
 
@@ -71,9 +71,9 @@ func TestMetrics(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := newService(t)
 				if sampled {
-					s, _ = traced(t)
+					s, _ = newTracedService(t)
 				}
-				require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
+				require.Equal(t, http.StatusOK, s.request("GET", "/things").Code)
 				var got []string
 				for _, bucket := range s.family(t, "http_server_request_duration_seconds").GetMetric()[0].GetHistogram().GetBucket() {
 					for _, label := range bucket.GetExemplar().GetLabel() {
@@ -85,7 +85,7 @@ func TestMetrics(t *testing.T) {
 					require.Empty(t, got)
 					return
 				}
-				require.Equal(t, []string{s.line(t)["trace_id"].(string)}, got)
+				require.Equal(t, []string{s.logLine(t)["trace_id"].(string)}, got)
 			})
 		}
 	})
@@ -93,14 +93,14 @@ func TestMetrics(t *testing.T) {
 	t.Run("begin the usual statuses of a route at zero", func(t *testing.T) {
 		series := newService(t).series(t)
 		for _, answer := range []string{"GET /things 200", "GET /things 500", "GET /things 503", "POST /things 201"} {
-			require.Contains(t, series, answer, "Prometheus would see no increase in its first burst")
+			require.Contains(t, series, answer, "Prometheus sees no increase in a series that begins with an observation")
 			require.Zero(t, series[answer])
 		}
 	})
 }
 
-// native is the number of observations in the native buckets.
-func native(histogram *dto.Histogram) (n int64) {
+// countNative returns the number of observations in the native buckets.
+func countNative(histogram *dto.Histogram) (n int64) {
 	bucket := int64(0)
 	for _, delta := range histogram.GetPositiveDelta() {
 		bucket += delta

@@ -19,35 +19,35 @@ import (
 
 func TestPanic(t *testing.T) {
 	t.Run("becomes a 500, logged once with its stack", func(t *testing.T) {
-		for kind, handle := range kinds {
+		for kind, handle := range registrations {
 			t.Run(kind, func(t *testing.T) {
 				s := newService(t)
-				handle(s, "/panic", explode)
+				handle(s, "/panic", panicAtOnce)
 				server := s.start(t)
 				response, err := get(t.Context(), t, server.URL+"/panic")
 				require.NoError(t, err)
 				defer response.Body.Close()
 				require.Equal(t, http.StatusInternalServerError, response.StatusCode)
-				members := problem(t, response.Header, http.StatusInternalServerError, response.Body)
+				members := requireProblemBody(t, response.Header, http.StatusInternalServerError, response.Body)
 				require.NotContains(t, members["error"], "hush")
 				server.Close()
 
-				line := s.line(t)
+				line := s.logLine(t)
 				require.Equal(t, "ERROR", line["level"])
 				require.Contains(t, line["error"], "panic: boom with a hush-hush detail")
-				require.Contains(t, line["exception.stacktrace"], "web_test.explode(")
+				require.Contains(t, line["exception.stacktrace"], "web_test.panicAtOnce(")
 				require.Equal(t, members["trace_id"], line["trace_id"])
-				require.Equal(t, map[string]uint64{"GET /panic 500": 1}, s.counted(t))
-				require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
+				require.Equal(t, map[string]uint64{"GET /panic 500": 1}, s.counts(t))
+				require.Equal(t, http.StatusOK, s.request("GET", "/things").Code)
 			})
 		}
 	})
 
 	t.Run("after the response has begun closes the connection", func(t *testing.T) {
-		for kind, handle := range kinds {
+		for kind, handle := range registrations {
 			t.Run(kind, func(t *testing.T) {
 				s := newService(t)
-				handle(s, "/panic", explodeLate)
+				handle(s, "/panic", panicAfterWrite)
 				server := s.start(t)
 				response, err := get(t.Context(), t, server.URL+"/panic")
 				require.NoError(t, err)
@@ -57,15 +57,15 @@ func TestPanic(t *testing.T) {
 				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 				require.Equal(t, "the beginning", string(text))
 				again, err := get(t.Context(), t, server.URL+"/things")
-				require.NoError(t, err, "the process goes on")
+				require.NoError(t, err, "the process still serves")
 				require.NoError(t, again.Body.Close())
 				server.Close()
 
 				line := s.log.Lines(t, "request")[0]
 				require.Equal(t, "ERROR", line["level"])
 				require.Contains(t, line["error"], "panic: boom")
-				require.Contains(t, line["exception.stacktrace"], "web_test.explodeLate(")
-				require.Equal(t, map[string]uint64{"GET /panic 200": 1, "GET /things 200": 1}, s.counted(t))
+				require.Contains(t, line["exception.stacktrace"], "web_test.panicAfterWrite(")
+				require.Equal(t, map[string]uint64{"GET /panic 200": 1, "GET /things 200": 1}, s.counts(t))
 				require.Len(t, s.log.Lines(t, "request"), 2)
 			})
 		}
@@ -90,15 +90,15 @@ func TestPanic(t *testing.T) {
 		for name, tt := range map[string]struct {
 			handler   web.Handler
 			errorType string
-		}{"before the answer": {explode, "500"}, "amid the answer": {explodeLate, "cut"}} {
+		}{"before the response": {panicAtOnce, "500"}, "after it has begun": {panicAfterWrite, "cut"}} {
 			t.Run(name, func(t *testing.T) {
 				signals, _ := telemetrytest.New(t)
 				spans := telemetrytest.Spans(signals)
-				s := serviceOf(signals, 1)
+				s := newServiceWith(signals, 1)
 				s.Handle("GET", "/panic", tt.handler)
 				func() {
 					defer func() { _ = recover() }()
-					s.ask("GET", "/panic")
+					s.request("GET", "/panic")
 				}()
 				ended := spans.Ended()
 				require.Len(t, ended, 1)
@@ -118,8 +118,8 @@ func TestPanic(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := newService(t)
 				s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic(tt.value) })
-				problemOf(t, s.ask("GET", "/panic"), http.StatusInternalServerError)
-				require.Contains(t, s.line(t)["error"], tt.want)
+				requireProblem(t, s.request("GET", "/panic"), http.StatusInternalServerError)
+				require.Contains(t, s.logLine(t)["error"], tt.want)
 			})
 		}
 	})
@@ -134,8 +134,8 @@ func TestHandlerError(t *testing.T) {
 		})
 		w := httptest.NewRecorder()
 		require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.ServeHTTP(w, httptest.NewRequest("GET", "/fault", nil)) })
-		require.Equal(t, "part", w.Body.String(), "no problem is appended")
-		line := s.line(t)
+		require.Equal(t, "part", w.Body.String(), "no problem follows")
+		line := s.logLine(t)
 		require.Equal(t, "ERROR", line["level"])
 		require.Equal(t, "No such part.", line["error"])
 	})
@@ -151,7 +151,7 @@ func TestCanceledRequest(t *testing.T) {
 			return failure.New(failure.Unavailable, "The peer cannot be reached.").WithCause(r.Context().Err())
 		})
 		server := s.start(t)
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan error)
 		go func() {
 			response, err := get(ctx, t, server.URL+"/slow")
@@ -161,37 +161,37 @@ func TestCanceledRequest(t *testing.T) {
 			gone <- err
 		}()
 		<-entered
-		leave()
+		cancel()
 		require.ErrorIs(t, <-gone, context.Canceled)
-		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 1 }, patience, 5*time.Millisecond)
-		line := s.line(t)
+		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 1 }, timeout, 5*time.Millisecond)
+		line := s.logLine(t)
 		require.EqualValues(t, web.StatusClientClosedRequest, line["http.response.status_code"])
-		require.Equal(t, "INFO", line["level"], "it is no fault of ours")
-		require.Contains(t, line["error"], "The peer cannot be reached.", "the cause stays in the log")
-		require.Equal(t, map[string]uint64{"GET /slow 499": 1}, s.counted(t))
+		require.Equal(t, "INFO", line["level"], "it is no error of the service")
+		require.Contains(t, line["error"], "The peer cannot be reached.", "the log has the cause")
+		require.Equal(t, map[string]uint64{"GET /slow 499": 1}, s.counts(t))
 	})
 
 	t.Run("keeps the status of a response that was written", func(t *testing.T) {
 		s := newService(t)
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
 		s.Handle("GET", "/last", func(w http.ResponseWriter, r *http.Request) error {
-			leave()
+			cancel()
 			return ok(w, r)
 		})
 		s.serve(httptest.NewRequest("GET", "/last", nil).WithContext(ctx))
-		require.Equal(t, map[string]uint64{"GET /last 200": 1}, s.counted(t))
+		require.Equal(t, map[string]uint64{"GET /last 200": 1}, s.counts(t))
 	})
 }
 
-// kinds are the ways to register a handler.
-var kinds = map[string]func(s *service, path string, handler web.Handler){
-	"route":       func(s *service, path string, handler web.Handler) { s.Handle("GET", path, handler) },
-	"quiet route": func(s *service, path string, handler web.Handler) { s.HandleProbe("GET", path, handler) },
+// registrations are the two ways to register a handler.
+var registrations = map[string]func(s *service, path string, handler web.Handler){
+	"route": func(s *service, path string, handler web.Handler) { s.Handle("GET", path, handler) },
+	"probe": func(s *service, path string, handler web.Handler) { s.HandleProbe("GET", path, handler) },
 }
 
-func explode(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
+func panicAtOnce(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
 
-func explodeLate(w http.ResponseWriter, _ *http.Request) error {
+func panicAfterWrite(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Length", "100")
 	_, _ = io.WriteString(w, "the beginning")
 	_ = http.NewResponseController(w).Flush()

@@ -8,7 +8,6 @@ import (
 	"go/parser"
 	"go/token"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"testing"
 
@@ -50,15 +49,15 @@ func TestProblem(t *testing.T) {
 		for _, code := range allCodes(t) {
 			t.Run(string(code), func(t *testing.T) {
 				s := newService(t)
-				s.Handle("GET", "/failure", failing(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
-				w := s.ask("GET", "/failure")
-				members := problemOf(t, w, web.Status(code))
+				s.Handle("GET", "/failure", failWith(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
+				w := s.request("GET", "/failure")
+				members := requireProblem(t, w, web.Status(code))
 				require.Equal(t, "A sentence.", members["error"])
 				require.Equal(t, "/failure", members["instance"])
 				require.NotContains(t, members, "errors")
 				require.Equal(t, code == failure.Unavailable, w.Header().Get("Retry-After") == "1")
-				line := s.line(t)
-				require.Equal(t, "A sentence.: hush", line["error"], "the cause is for the log")
+				line := s.logLine(t)
+				require.Equal(t, "A sentence.: hush", line["error"], "the log has the cause")
 				level := map[failure.Code]string{failure.Internal: "ERROR", failure.Unavailable: "WARN"}[code]
 				require.Equal(t, cmp.Or(level, "INFO"), line["level"])
 			})
@@ -69,8 +68,8 @@ func TestProblem(t *testing.T) {
 		s := newService(t)
 		bad := failure.New(failure.Invalid, "Two are bad.")
 		bad.Fields = failure.Fields{{Name: "name", Message: "is required"}, {Name: "price", Message: "is negative"}}
-		s.Handle("GET", "/bad", failing(bad.With("user_id", 7).With("service_communication", "failed")))
-		members := problemOf(t, s.ask("GET", "/bad"), http.StatusBadRequest)
+		s.Handle("GET", "/bad", failWith(bad.With("user_id", 7).With("service_communication", "failed")))
+		members := requireProblem(t, s.request("GET", "/bad"), http.StatusBadRequest)
 		require.Equal(t, []any{
 			map[string]any{"field": "name", "message": "is required"},
 			map[string]any{"field": "price", "message": "is negative"},
@@ -85,7 +84,7 @@ func TestProblem(t *testing.T) {
 			return failure.New(failure.NotFound, "No such thing as "+web.PathValue(r, "id")+".").With("thing_id", web.PathValue(r, "id"))
 		})
 		for _, target := range []string{"/things/%ff", "/things/\xff"} {
-			members := problemOf(t, s.ask("PUT", target), http.StatusNotFound)
+			members := requireProblem(t, s.request("PUT", target), http.StatusNotFound)
 			require.Equal(t, "\uFFFD", members["thing_id"])
 			require.Equal(t, "No such thing as \uFFFD.", members["error"])
 			require.Contains(t, []any{"/things/%ff", "/things/%FF"}, members["instance"])
@@ -93,16 +92,16 @@ func TestProblem(t *testing.T) {
 		for _, line := range s.log.Lines(t, "request") {
 			require.Equal(t, "/things/\uFFFD", line["url.path"])
 		}
-		problemOf(t, s.ask("GET", "/\xff%ff"), http.StatusNotFound)
+		requireProblem(t, s.request("GET", "/\xff%ff"), http.StatusNotFound)
 	})
 
 	t.Run("that cannot be encoded becomes a 500 without a body", func(t *testing.T) {
 		s := newService(t)
-		s.Handle("GET", "/odd", failing(failure.New(failure.NotFound, "Gone.").With("f", func() {})))
-		w := s.ask("GET", "/odd")
+		s.Handle("GET", "/odd", failWith(failure.New(failure.NotFound, "Gone.").With("f", func() {})))
+		w := s.request("GET", "/odd")
 		require.Equal(t, http.StatusInternalServerError, w.Code)
 		require.Empty(t, w.Body.String())
-		line := s.line(t)
+		line := s.logLine(t)
 		require.Equal(t, "ERROR", line["level"])
 		require.Contains(t, line["error"], "encode the response")
 	})
@@ -111,28 +110,26 @@ func TestProblem(t *testing.T) {
 func TestTraceID(t *testing.T) {
 	t.Run("is that of the caller", func(t *testing.T) {
 		const id = "0af7651916cd43dd8448eb211c80319c"
-		for kind, handle := range kinds {
+		for kind, handle := range registrations {
 			t.Run(kind, func(t *testing.T) {
 				s := newService(t)
-				handle(s, "/gone", failing(failure.New(failure.NotFound, "Gone.")))
-				r := httptest.NewRequest("GET", "/gone", nil)
-				r.Header.Set("Traceparent", "00-"+id+"-b7ad6b7169203331-01")
-				require.Equal(t, id, problemOf(t, s.serve(r), http.StatusNotFound)["trace_id"])
-				require.Equal(t, id, s.line(t)["trace_id"])
+				handle(s, "/gone", failWith(failure.New(failure.NotFound, "Gone.")))
+				r := newRequest("GET", "/gone", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
+				require.Equal(t, id, requireProblem(t, s.serve(r), http.StatusNotFound)["trace_id"])
+				require.Equal(t, id, s.logLine(t)["trace_id"])
 			})
 		}
 	})
 
 	t.Run("is random if the caller sends no valid one", func(t *testing.T) {
-		for kind, handle := range kinds {
+		for kind, handle := range registrations {
 			t.Run(kind, func(t *testing.T) {
 				s := newService(t)
-				handle(s, "/gone", failing(failure.New(failure.NotFound, "Gone.")))
+				handle(s, "/gone", failWith(failure.New(failure.NotFound, "Gone.")))
 				seen := map[any]bool{}
 				for _, parent := range []string{"", "", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"} {
-					r := httptest.NewRequest("GET", "/gone", nil)
-					r.Header.Set("Traceparent", parent)
-					id := problemOf(t, s.serve(r), http.StatusNotFound)["trace_id"]
+					r := newRequest("GET", "/gone", "Traceparent", parent)
+					id := requireProblem(t, s.serve(r), http.StatusNotFound)["trace_id"]
 					lines := s.log.Lines(t, "request")
 					require.Equal(t, lines[len(lines)-1]["trace_id"], id)
 					seen[id] = true
@@ -143,8 +140,8 @@ func TestTraceID(t *testing.T) {
 	})
 }
 
-// allCodes are the constants of package failure, from its source: none that is
-// added can be forgotten here.
+// allCodes returns the failure codes, read from the source of package failure, so
+// that a new one is tested too.
 func allCodes(t *testing.T) (all []failure.Code) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "../failure/failure.go", nil, 0)

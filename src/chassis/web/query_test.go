@@ -33,8 +33,8 @@ func TestQuery(t *testing.T) {
 			name  string
 			read  func(*web.Query) any
 			query string
-			want  any    // where it can be meant
-			wrong string // where it cannot
+			want  any    // if the value is valid
+			wrong string // the message if it is not
 		}{
 			{"text", text, "", "", ""},
 			{"text", text, "w=1", "", ""},
@@ -43,19 +43,19 @@ func TestQuery(t *testing.T) {
 			{"text", text, "v", nil, choice},
 			{"text", text, "v=All", nil, choice},
 			{"text", text, "v=true,false", nil, choice},
-			{"text", text, "v=all&v=all", nil, once},
+			{"text", text, "v=all&v=all", nil, repeated},
 
 			{"id", id, "", int64(0), ""},
 			{"id", id, "v=1", int64(1), ""},
 			{"id", id, "v=9223372036854775807", int64(math.MaxInt64), ""},
-			{"id", id, "v=9223372036854775808", nil, whole},
-			{"id", id, "v=0", nil, whole},
-			{"id", id, "v=-1", nil, whole},
-			{"id", id, "v=1.0", nil, whole},
-			{"id", id, "v=x", nil, whole},
-			{"id", id, "v=", nil, whole},
-			{"id", id, "v=+1", nil, whole},
-			{"id", id, "v=1&v=2", nil, once},
+			{"id", id, "v=9223372036854775808", nil, notID},
+			{"id", id, "v=0", nil, notID},
+			{"id", id, "v=-1", nil, notID},
+			{"id", id, "v=1.0", nil, notID},
+			{"id", id, "v=x", nil, notID},
+			{"id", id, "v=", nil, notID},
+			{"id", id, "v=+1", nil, notID},
+			{"id", id, "v=1&v=2", nil, repeated},
 
 			{"ids", ids, "", none, ""},
 			{"ids", ids, "v=1", []int64{1}, ""},
@@ -70,7 +70,7 @@ func TestQuery(t *testing.T) {
 			{"ids", ids, "v=1, 2", nil, list},
 			{"ids", ids, "v=0", nil, list},
 			{"ids", ids, "v=x", nil, list},
-			{"ids", ids, "v=1&v=2", nil, once},
+			{"ids", ids, "v=1&v=2", nil, repeated},
 
 			{"limit", limits, "", web.DefaultLimit, ""},
 			{"limit", limits, "limit=1", 1, ""},
@@ -81,28 +81,28 @@ func TestQuery(t *testing.T) {
 			{"limit", limits, "limit=", nil, limit},
 			{"limit", limits, "limit=ten", nil, limit},
 			{"limit", limits, "limit=1e2", nil, limit},
-			{"limit", limits, "limit=1&limit=1", nil, once},
+			{"limit", limits, "limit=1&limit=1", nil, repeated},
 
 			{"cursor", cursors, "", int64(0), ""},
 			{"cursor", cursors, "cursor=" + web.Cursor(7), int64(7), ""},
 			{"cursor", cursors, "cursor=" + web.Cursor(7) + "=", nil, cursor},
 			{"cursor", cursors, "cursor=" + web.Cursor(0), nil, cursor},
 			{"cursor", cursors, "cursor=" + web.Cursor(-7), nil, cursor},
-			{"cursor", cursors, "cursor=YWZ0ZXI6Nx", nil, cursor}, // as Cursor(7), but for bits that are not read
+			{"cursor", cursors, "cursor=YWZ0ZXI6Nx", nil, cursor}, // differs from Cursor(7) only in bits that base64 ignores
 			{"cursor", cursors, "cursor=YWZ0%0AZXI6Nw", nil, cursor},
-			{"cursor", cursors, "cursor=" + encoded("after:9223372036854775808"), nil, cursor},
+			{"cursor", cursors, "cursor=" + encodeCursor("after:9223372036854775808"), nil, cursor},
 			{"cursor", cursors, "cursor=7", nil, cursor},
 			{"cursor", cursors, "cursor=", nil, cursor},
-			{"cursor", cursors, "cursor=" + encoded("after:007"), nil, cursor},
-			{"cursor", cursors, "cursor=" + encoded("after:+7"), nil, cursor},
-			{"cursor", cursors, "cursor=" + encoded("after:"), nil, cursor},
-			{"cursor", cursors, "cursor=" + encoded("before:7"), nil, cursor},
-			{"cursor", cursors, "cursor=" + encoded("7"), nil, cursor},
-			{"cursor", cursors, "cursor=" + web.Cursor(7) + "&cursor=" + web.Cursor(7), nil, once},
+			{"cursor", cursors, "cursor=" + encodeCursor("after:007"), nil, cursor},
+			{"cursor", cursors, "cursor=" + encodeCursor("after:+7"), nil, cursor},
+			{"cursor", cursors, "cursor=" + encodeCursor("after:"), nil, cursor},
+			{"cursor", cursors, "cursor=" + encodeCursor("before:7"), nil, cursor},
+			{"cursor", cursors, "cursor=" + encodeCursor("7"), nil, cursor},
+			{"cursor", cursors, "cursor=" + web.Cursor(7) + "&cursor=" + web.Cursor(7), nil, repeated},
 		}
 		for _, tt := range tests {
 			t.Run(tt.name+" "+tt.query, func(t *testing.T) {
-				q := queryOf(tt.query)
+				q := parseQuery(tt.query)
 				got := tt.read(q)
 				if tt.wrong == "" {
 					require.NoError(t, q.Err())
@@ -113,13 +113,13 @@ func TestQuery(t *testing.T) {
 				if tt.name == "limit" || tt.name == "cursor" {
 					name = tt.name
 				}
-				require.Equal(t, []failure.Field{{Name: name, Message: tt.wrong}}, fieldsOf(t, q.Err()))
+				require.Equal(t, []failure.Field{{Name: name, Message: tt.wrong}}, invalidFields(t, q.Err()))
 			})
 		}
 	})
 
 	t.Run("names all invalid parameters in one error", func(t *testing.T) {
-		q := queryOf("user_id=x&status=nope&limit=0&cursor=*&ids=1,x&extra=1")
+		q := parseQuery("user_id=x&status=nope&limit=0&cursor=*&ids=1,x&extra=1")
 		q.ID("user_id")
 		q.OneOf("status", "pending")
 		q.Limit()
@@ -127,7 +127,7 @@ func TestQuery(t *testing.T) {
 		q.IDs("ids", 100)
 		q.Reject("expand", "needs a limit of at most 100")
 		var names []string
-		for _, field := range fieldsOf(t, q.Err()) {
+		for _, field := range invalidFields(t, q.Err()) {
 			names = append(names, field.Name)
 		}
 		require.Equal(t, []string{"user_id", "status", "limit", "cursor", "ids", "expand"}, names)
@@ -135,12 +135,12 @@ func TestQuery(t *testing.T) {
 
 	t.Run("reports a query that is not well-formed", func(t *testing.T) {
 		for _, text := range []string{"a=%zz", "a=%", "a=1;b=2"} {
-			require.Equal(t, []failure.Field{{Name: "query", Message: "is not well-formed"}}, fieldsOf(t, queryOf(text).Err()), text)
+			require.Equal(t, []failure.Field{{Name: "query", Message: "is not well-formed"}}, invalidFields(t, parseQuery(text).Err()), text)
 		}
 	})
 
 	t.Run("does not split a list beyond the limit", func(t *testing.T) {
-		q := queryOf("ids=" + strings.Repeat("1,", 1<<20))
+		q := parseQuery("ids=" + strings.Repeat("1,", 1<<20))
 		require.Nil(t, q.IDs("ids", 100))
 		require.Error(t, q.Err())
 	})
@@ -154,7 +154,7 @@ func TestCursor(t *testing.T) {
 			if url.QueryEscape(cursor) != cursor {
 				t.Fatalf("%q needs escaping", cursor)
 			}
-			q := queryOf("cursor=" + cursor)
+			q := parseQuery("cursor=" + cursor)
 			if got := q.Cursor(); got != id || q.Err() != nil {
 				t.Fatalf("%d became %d, %v", id, got, q.Err())
 			}
@@ -162,22 +162,23 @@ func TestCursor(t *testing.T) {
 	})
 }
 
-func queryOf(text string) *web.Query { return web.ReadQuery(&url.URL{RawQuery: text}) }
+func parseQuery(text string) *web.Query { return web.ReadQuery(&url.URL{RawQuery: text}) }
 
 const (
-	once  = "must be given once"
-	whole = "must be a whole number from 1"
+	repeated = "must be given once"
+	notID    = "must be a whole number from 1"
 )
 
-func encoded(plain string) string { return base64.RawURLEncoding.EncodeToString([]byte(plain)) }
+func encodeCursor(plain string) string { return base64.RawURLEncoding.EncodeToString([]byte(plain)) }
 
-// FuzzCursor: a text is a cursor only where it is the one of its id.
+// FuzzCursor checks that a text is accepted as a cursor only if it is exactly what
+// Cursor returns for the ID.
 func FuzzCursor(f *testing.F) {
-	for _, seed := range []string{web.Cursor(1), web.Cursor(math.MaxInt64), web.Cursor(0), web.Cursor(7) + "=", encoded("after:+7"), "YWZ0\nZXI6Nw", "", "*", strconv.Itoa(7)} {
+	for _, seed := range []string{web.Cursor(1), web.Cursor(math.MaxInt64), web.Cursor(0), web.Cursor(7) + "=", encodeCursor("after:+7"), "YWZ0\nZXI6Nw", "", "*", strconv.Itoa(7)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		q := queryOf("cursor=" + url.QueryEscape(text))
+		q := parseQuery("cursor=" + url.QueryEscape(text))
 		id := q.Cursor()
 		if q.Err() == nil {
 			require.Equal(t, text, web.Cursor(id))

@@ -11,15 +11,15 @@ import (
 func TestRequestLog(t *testing.T) {
 	t.Run("logs probes at debug level and counts them", func(t *testing.T) {
 		s := newService(t)
-		require.Equal(t, http.StatusOK, s.ask("GET", "/health?x=1").Code)
-		require.Equal(t, map[string]uint64{"GET /health 200": 1}, s.counted(t))
-		require.Equal(t, "DEBUG", s.line(t)["level"])
+		require.Equal(t, http.StatusOK, s.request("GET", "/health?x=1").Code)
+		require.Equal(t, map[string]uint64{"GET /health 200": 1}, s.counts(t))
+		require.Equal(t, "DEBUG", s.logLine(t)["level"])
 	})
 
 	t.Run("describes the request and its response", func(t *testing.T) {
 		s := newService(t)
-		w := s.ask("GET", "/things/7?token=hush")
-		line := s.line(t)
+		w := s.request("GET", "/things/7?token=hush")
+		line := s.logLine(t)
 		require.Equal(t, "INFO", line["level"])
 		require.Equal(t, "GET", line["http.request.method"])
 		require.Equal(t, "/things/{id}", line["http.route"])
@@ -29,20 +29,20 @@ func TestRequestLog(t *testing.T) {
 		require.Contains(t, line, "duration_seconds")
 		require.NotContains(t, line, "error")
 		require.NotContains(t, line, "exception.stacktrace")
-		require.NotContains(t, s.log.String(), "hush", "a query may hold what is nobody's business")
+		require.NotContains(t, s.log.String(), "hush", "a query may contain personal data")
 	})
 
 	t.Run("has the error that the response hides", func(t *testing.T) {
 		s := newService(t)
-		s.Handle("GET", "/fault", failing(errors.New("password=hush")))
-		w := s.ask("GET", "/fault")
+		s.Handle("GET", "/fault", failWith(errors.New("password=hush")))
+		w := s.request("GET", "/fault")
 		text := w.Body.String()
-		members := problemOf(t, w, http.StatusInternalServerError)
+		members := requireProblem(t, w, http.StatusInternalServerError)
 		require.NotContains(t, text, "hush")
-		line := s.line(t)
+		line := s.logLine(t)
 		require.Contains(t, line["error"], "password=hush")
 		require.Equal(t, "ERROR", line["level"])
-		require.Equal(t, line["trace_id"], members["trace_id"], "so that the caller's report leads to the line")
+		require.Equal(t, line["trace_id"], members["trace_id"], "the trace ID in a bug report leads to the log line")
 		require.NotContains(t, line, "exception.stacktrace")
 	})
 }

@@ -20,8 +20,8 @@ func TestResponse(t *testing.T) {
 		s.Handle("GET", "/odd", func(w http.ResponseWriter, _ *http.Request) error {
 			return web.JSON(w, http.StatusOK, func() {})
 		})
-		problemOf(t, s.ask("GET", "/odd"), http.StatusInternalServerError)
-		require.Contains(t, s.line(t)["error"], "encode the response")
+		requireProblem(t, s.request("GET", "/odd"), http.StatusInternalServerError)
+		require.Contains(t, s.logLine(t)["error"], "encode the response")
 	})
 
 	t.Run("has the headers of its media type", func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestResponse(t *testing.T) {
 			"/openapi.yaml": {200, "application/yaml", "openapi: 3.0.3"},
 		}
 		for target, want := range tests {
-			w := s.ask("GET", target)
+			w := s.request("GET", target)
 			require.Equal(t, want.status, w.Code)
 			require.Equal(t, want.body, w.Body.String())
 			require.Equal(t, want.mediaType, w.Header().Get("Content-Type"))

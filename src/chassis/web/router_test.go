@@ -32,7 +32,7 @@ func TestRouter(t *testing.T) {
 			{"POST", "/nothing", 404, ""},
 			{"GET", "/Things", 404, ""},
 			{"GET", "/things/1/2", 404, ""},
-			// No redirect to a cleaned path.
+			// The path is not cleaned, and there is no redirect.
 			{"GET", "//things", 404, ""},
 			{"GET", "/things/", 404, ""},
 			{"GET", "/things/1/", 404, ""},
@@ -53,7 +53,7 @@ func TestRouter(t *testing.T) {
 			{"POST", "/things/1", 405, "GET, HEAD"},
 			{"POST", "/health", 405, "GET, HEAD"},
 			{"HEAD", "/nothing", 404, ""},
-			// Targets that are no paths.
+			// Request targets that are not a path.
 			{"OPTIONS", "*", 404, ""},
 			{"GET", "*", 404, ""},
 			{"CONNECT", "example.com:443", 404, ""},
@@ -61,8 +61,8 @@ func TestRouter(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.method+" "+tt.target, func(t *testing.T) {
 				s := newService(t)
-				w := s.ask(tt.method, tt.target)
-				members := problemOf(t, w, tt.status)
+				w := s.request(tt.method, tt.target)
+				members := requireProblem(t, w, tt.status)
 				require.Equal(t, tt.allow, w.Header().Get("Allow"))
 				require.Empty(t, w.Header().Get("Location"))
 
@@ -70,8 +70,8 @@ func TestRouter(t *testing.T) {
 				if method == "PURGE" || method == "get" {
 					method = "_OTHER"
 				}
-				require.Equal(t, map[string]uint64{fmt.Sprint(method, " unmatched ", tt.status): 1}, s.counted(t))
-				line := s.line(t)
+				require.Equal(t, map[string]uint64{fmt.Sprint(method, " unmatched ", tt.status): 1}, s.counts(t))
+				line := s.logLine(t)
 				require.Equal(t, "INFO", line["level"])
 				require.Equal(t, tt.method, line["http.request.method"])
 				require.Equal(t, "unmatched", line["http.route"])
@@ -85,13 +85,13 @@ func TestRouter(t *testing.T) {
 	t.Run("matches the target * with no variable", func(t *testing.T) {
 		s := newService(t)
 		s.Handle("GET", "/{any}", ok)
-		problemOf(t, s.ask("GET", "*"), http.StatusNotFound)
-		require.Equal(t, http.StatusOK, s.ask("GET", "/x").Code)
+		requireProblem(t, s.request("GET", "*"), http.StatusNotFound)
+		require.Equal(t, http.StatusOK, s.request("GET", "/x").Code)
 	})
 
 	t.Run("lists the allowed methods in a 405", func(t *testing.T) {
 		s := newService(t)
-		members := problemOf(t, s.ask("DELETE", "/things"), http.StatusMethodNotAllowed)
+		members := requireProblem(t, s.request("DELETE", "/things"), http.StatusMethodNotAllowed)
 		require.Equal(t, "This resource does not answer DELETE; it answers GET, HEAD, POST.", members["error"])
 		require.Equal(t, "/things", members["instance"])
 		require.Equal(t, "Method Not Allowed", members["title"])
@@ -99,16 +99,16 @@ func TestRouter(t *testing.T) {
 
 	t.Run("matches dots like any other segment", func(t *testing.T) {
 		for _, target := range []string{"/things/..", "/things/."} {
-			require.Equal(t, http.StatusOK, newService(t).ask("GET", target).Code, target)
+			require.Equal(t, http.StatusOK, newService(t).request("GET", target).Code, target)
 		}
 	})
 
 	t.Run("decodes characters that need no escaping", func(t *testing.T) {
 		s := newService(t)
-		require.Equal(t, http.StatusOK, s.ask("GET", "/%74hing%73").Code)
-		require.Equal(t, http.StatusOK, s.ask("GET", "/%74hings/a%2Fb").Code)
-		problemOf(t, s.ask("GET", "/things%2F1"), http.StatusNotFound)
-		require.Equal(t, map[string]uint64{"GET /things 200": 1, "GET /things/{id} 200": 1, "GET unmatched 404": 1}, s.counted(t))
+		require.Equal(t, http.StatusOK, s.request("GET", "/%74hing%73").Code)
+		require.Equal(t, http.StatusOK, s.request("GET", "/%74hings/a%2Fb").Code)
+		requireProblem(t, s.request("GET", "/things%2F1"), http.StatusNotFound)
+		require.Equal(t, map[string]uint64{"GET /things 200": 1, "GET /things/{id} 200": 1, "GET unmatched 404": 1}, s.counts(t))
 	})
 
 	t.Run("takes an escaped slash as a part of its segment", func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestRouter(t *testing.T) {
 				got = web.PathValue(r, "id")
 				return ok(w, r)
 			})
-			require.Equal(t, http.StatusOK, s.ask("PUT", target).Code, target)
+			require.Equal(t, http.StatusOK, s.request("PUT", target).Code, target)
 			require.Equal(t, id, got)
 		}
 	})
@@ -148,7 +148,7 @@ func TestRouter(t *testing.T) {
 		require.Equal(t, map[string]uint64{
 			"GET /things 200": 1, "HEAD /things 200": 1, "GET /things/{id} 200": 1, "HEAD /things/{id} 200": 1,
 			"GET /health 200": 1, "HEAD /health 200": 1,
-		}, s.counted(t))
+		}, s.counts(t))
 	})
 
 	t.Run("responds with 503 to an unknown path until Open is called", func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestRouter(t *testing.T) {
 		starting.HandleProbe("GET", "/health", ok)
 		w := httptest.NewRecorder()
 		starting.ServeHTTP(w, httptest.NewRequest("GET", "/things", nil))
-		members := problemOf(t, w, http.StatusServiceUnavailable)
+		members := requireProblem(t, w, http.StatusServiceUnavailable)
 		require.Equal(t, "1", w.Header().Get("Retry-After"))
 		require.Contains(t, members["error"], "still starting")
 
@@ -168,15 +168,15 @@ func TestRouter(t *testing.T) {
 		starting.Open()
 		w = httptest.NewRecorder()
 		starting.ServeHTTP(w, httptest.NewRequest("GET", "/things", nil))
-		problemOf(t, w, http.StatusNotFound)
+		requireProblem(t, w, http.StatusNotFound)
 	})
 
 	t.Run("responds with 200 if the handler writes nothing", func(t *testing.T) {
 		s := newService(t)
 		s.Handle("GET", "/silent", func(http.ResponseWriter, *http.Request) error { return nil })
-		require.Equal(t, http.StatusOK, s.ask("GET", "/silent").Code)
-		require.Equal(t, map[string]uint64{"GET /silent 200": 1}, s.counted(t))
-		require.EqualValues(t, 200, s.line(t)["http.response.status_code"])
+		require.Equal(t, http.StatusOK, s.request("GET", "/silent").Code)
+		require.Equal(t, map[string]uint64{"GET /silent 200": 1}, s.counts(t))
+		require.EqualValues(t, 200, s.logLine(t)["http.response.status_code"])
 	})
 
 	t.Run("lets a handler reach the connection", func(t *testing.T) {
@@ -185,23 +185,23 @@ func TestRouter(t *testing.T) {
 			_, _ = io.WriteString(w, "part")
 			return http.NewResponseController(w).Flush()
 		})
-		w := s.ask("GET", "/flushed")
+		w := s.request("GET", "/flushed")
 		require.True(t, w.Flushed)
-		require.Equal(t, map[string]uint64{"GET /flushed 200": 1}, s.counted(t))
-		require.EqualValues(t, 4, s.line(t)["http.response.body.size"])
+		require.Equal(t, map[string]uint64{"GET /flushed 200": 1}, s.counts(t))
+		require.EqualValues(t, 4, s.logLine(t)["http.response.body.size"])
 	})
 }
 
-// anyMethod draws a method of random letters, or one that every server knows.
-func anyMethod(random *rand.Rand) string {
+// randomMethod returns a standard method or a random text.
+func randomMethod(random *rand.Rand) string {
 	if random.IntN(2) == 0 {
 		methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"}
 		return methods[random.IntN(len(methods))]
 	}
-	return text(random, "ABCXYZabcxyz0189!#$%&'*+-.^_`|~")
+	return randomText(random, "ABCXYZabcxyz0189!#$%&'*+-.^_`|~")
 }
 
-func text(random *rand.Rand, alphabet string) string {
+func randomText(random *rand.Rand, alphabet string) string {
 	b := make([]byte, 1+random.IntN(20))
 	for i := range b {
 		b[i] = alphabet[random.IntN(len(alphabet))]
@@ -209,8 +209,8 @@ func text(random *rand.Rand, alphabet string) string {
 	return string(b)
 }
 
-// parse reads a request as net/http does.
-func parse(method, target, mediaType, body string) (*http.Request, error) {
+// parseRequest parses a request as net/http does.
+func parseRequest(method, target, mediaType, body string) (*http.Request, error) {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")))
 	if err != nil {
 		return nil, err
@@ -223,8 +223,7 @@ func parse(method, target, mediaType, body string) (*http.Request, error) {
 	return r, nil
 }
 
-// FuzzRouter: whatever is asked, a service that is well answers neither with a
-// server error nor with a redirect, and never panics.
+// FuzzRouter checks that no request causes a 5xx, a redirect or a panic.
 func FuzzRouter(f *testing.F) {
 	for _, seed := range []struct{ method, target, mediaType, body string }{
 		{"GET", "/things/1?limit=2", "", ""},
@@ -241,18 +240,18 @@ func FuzzRouter(f *testing.F) {
 	}
 	signals, err := telemetry.New(context.Background(), build.For("test"), "error", func(string) string { return "" }, io.Discard)
 	require.NoError(f, err)
-	s := serviceOf(signals, 100)
+	s := newServiceWith(signals, 100)
 	s.Open()
 	f.Fuzz(func(t *testing.T, method, target, mediaType, body string) {
-		r, err := parse(method, target, mediaType, body)
+		r, err := parseRequest(method, target, mediaType, body)
 		if err != nil {
-			t.Skip("net/http answers this itself")
+			t.Skip("net/http rejects the request itself")
 		}
 		w := s.serve(r)
 		require.Less(t, w.Code, 500, "%s", w.Body)
 		require.False(t, w.Code >= 300 && w.Code < 400, "redirected to %s", w.Header().Get("Location"))
 		if w.Code >= 400 {
-			problemOf(t, w, w.Code)
+			requireProblem(t, w, w.Code)
 		}
 	})
 }

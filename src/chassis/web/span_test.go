@@ -23,10 +23,10 @@ import (
 
 func TestServerSpan(t *testing.T) {
 	t.Run("describes the request and the response", func(t *testing.T) {
-		s, spans := traced(t)
-		s.Handle("GET", "/fault", failing(errors.New("boom")))
-		s.Handle("GET", "/busy", failing(failure.New(failure.Unavailable, "Later.")))
-		s.Handle("GET", "/conflict", failing(failure.New(failure.Conflict, "Taken.")))
+		s, spans := newTracedService(t)
+		s.Handle("GET", "/fault", failWith(errors.New("boom")))
+		s.Handle("GET", "/busy", failWith(failure.New(failure.Unavailable, "Later.")))
+		s.Handle("GET", "/conflict", failWith(failure.New(failure.Conflict, "Taken.")))
 		const failed = codes.Error
 		tests := []struct {
 			method, target, name string
@@ -45,7 +45,7 @@ func TestServerSpan(t *testing.T) {
 		}
 		for i, tt := range tests {
 			t.Run(tt.method+" "+tt.target, func(t *testing.T) {
-				w := s.ask(tt.method, tt.target)
+				w := s.request(tt.method, tt.target)
 				require.Len(t, spans.Ended(), i+1, "one span for each request")
 				span := spans.Ended()[i]
 				require.Equal(t, tt.name, span.Name())
@@ -69,63 +69,59 @@ func TestServerSpan(t *testing.T) {
 	})
 
 	t.Run("is a child of the caller's span and the parent of the handler's", func(t *testing.T) {
-		s, spans := traced(t)
+		s, spans := newTracedService(t)
 		var within trace.SpanContext
 		s.Handle("GET", "/seen", func(w http.ResponseWriter, r *http.Request) error {
 			within = trace.SpanContextFromContext(r.Context())
 			return ok(w, r)
 		})
-		r := httptest.NewRequest("GET", "/seen", nil)
-		r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+		r := newRequest("GET", "/seen", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		s.serve(r)
 		span := spans.Ended()[0]
 		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", span.SpanContext().TraceID().String())
 		require.Equal(t, "b7ad6b7169203331", span.Parent().SpanID().String())
 		require.True(t, span.Parent().IsRemote())
 		require.Equal(t, span.SpanContext(), within)
-		line := s.line(t)
+		line := s.logLine(t)
 		require.Equal(t, span.SpanContext().SpanID().String(), line["span_id"])
 	})
 
 	t.Run("is not started if the caller does not sample", func(t *testing.T) {
-		s, spans := traced(t)
-		r := httptest.NewRequest("GET", "/things", nil)
-		r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
+		s, spans := newTracedService(t)
+		r := newRequest("GET", "/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 		s.serve(r)
 		require.Empty(t, spans.Started())
-		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", s.line(t)["trace_id"])
+		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", s.logLine(t)["trace_id"])
 	})
 
 	t.Run("is not started for probes", func(t *testing.T) {
-		s, spans := traced(t)
-		s.ask("GET", "/health")
+		s, spans := newTracedService(t)
+		s.request("GET", "/health")
 		require.Empty(t, spans.Started())
 	})
 
 	t.Run("is not started for a refusal, which keeps the caller's trace", func(t *testing.T) {
-		s, spans := traced(t, 1)
+		s, spans := newTracedService(t, 1)
 		s.Handle("GET", "/nested", func(w http.ResponseWriter, r *http.Request) error {
-			refused := httptest.NewRequest("GET", "/things", nil)
-			refused.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-			answer := s.serve(refused)
-			require.Equal(t, http.StatusServiceUnavailable, answer.Code)
-			require.Contains(t, answer.Body.String(), "0af7651916cd43dd8448eb211c80319c")
+			refused := newRequest("GET", "/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+			response := s.serve(refused)
+			require.Equal(t, http.StatusServiceUnavailable, response.Code)
+			require.Contains(t, response.Body.String(), "0af7651916cd43dd8448eb211c80319c")
 			return ok(w, r)
 		})
-		s.ask("GET", "/nested")
+		s.request("GET", "/nested")
 		require.Len(t, spans.Ended(), 1)
 		require.Equal(t, "GET /nested", spans.Ended()[0].Name())
 		require.Equal(t, codes.Unset, spans.Ended()[0].Status().Code)
 	})
 
-	// An attribute that is not UTF-8 has no OTLP form: the exporter would drop the
-	// whole batch, other requests' spans with it.
+	// OTLP cannot encode an attribute that is not UTF-8: the exporter would drop the
+	// whole batch, with the spans of other requests.
 	t.Run("can be exported whatever the caller sends", func(t *testing.T) {
-		s, spans := traced(t)
+		s, spans := newTracedService(t)
 		s.Handle("GET", "/panic/{text}", func(_ http.ResponseWriter, r *http.Request) error { panic(web.PathValue(r, "text")) })
 		for _, target := range []string{"/things/%ff?a=\xfe", "/\xff", "/panic/%ff"} {
-			r := httptest.NewRequest("GET", target, nil)
-			r.Header.Set("User-Agent", "\xff")
+			r := newRequest("GET", target, "User-Agent", "\xff")
 			r.Host = "x\xff"
 			s.serve(r)
 		}
@@ -145,7 +141,7 @@ func TestServerSpan(t *testing.T) {
 	})
 
 	t.Run("has addresses and ports apart", func(t *testing.T) {
-		s, spans := traced(t)
+		s, spans := newTracedService(t)
 		tests := []struct {
 			host, remote string
 			want         map[string]any
@@ -165,19 +161,19 @@ func TestServerSpan(t *testing.T) {
 		}
 	})
 
-	// Where the conventions are followed by hand, otelhttp is the measure. What
-	// differs is meant to:
-	//   - url.query and error.type are ours alone: the conventions want them, otelhttp
-	//     leaves them out;
-	//   - http.request.body.size is otelhttp's alone: opt-in by the conventions, and
-	//     counting it would cost a wrapper around every body;
-	//   - client.address is the peer here; otelhttp believes X-Forwarded-For, which
-	//     anybody can send;
-	//   - a method in lower case is _OTHER here, as the conventions have it
-	//     (methods are case-sensitive); otelhttp takes it for the upper one.
+	// The router follows the conventions without otelhttp, so its spans are compared
+	// with those of otelhttp. They differ on purpose in these points:
+	//   - The router sets url.query and error.type, which the conventions require;
+	//     otelhttp does not.
+	//   - otelhttp sets http.request.body.size, which is opt-in. The router would have
+	//     to wrap each request body to count it.
+	//   - The router takes client.address from the connection, otelhttp from
+	//     X-Forwarded-For, which any client can send.
+	//   - The router reports a method in lower case as _OTHER, because methods are
+	//     case-sensitive; otelhttp converts it to upper case.
 	t.Run("agrees with otelhttp", func(t *testing.T) {
-		ours := []string{"url.query", "error.type"}
-		theirs := []string{"http.request.body.size"}
+		onlyOurs := []string{"url.query", "error.type"}
+		onlyOtelhttp := []string{"http.request.body.size"}
 		tests := map[string]func() *http.Request{
 			"matched":       func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/things/7?x=1", nil) },
 			"HEAD":          func() *http.Request { return httptest.NewRequest("HEAD", "http://users:5001/things", nil) },
@@ -189,27 +185,24 @@ func TestServerSpan(t *testing.T) {
 			"unavailable":   func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/busy", nil) },
 			"caller's fail": func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/conflict", nil) },
 			"with a body": func() *http.Request {
-				r := httptest.NewRequest("POST", "http://users:5001/things", strings.NewReader(`{"name": "x"}`))
-				r.Header.Set("Content-Type", "application/json")
+				r := newPost("http://users:5001/things", "application/json", strings.NewReader(`{"name": "x"}`))
 				return r
 			},
 			"with a parent": func() *http.Request {
-				r := httptest.NewRequest("GET", "http://users:5001/things", nil)
-				r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+				r := newRequest("GET", "http://users:5001/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 				return r
 			},
 			"with a user agent": func() *http.Request {
-				r := httptest.NewRequest("GET", "http://users:5001/things", nil)
-				r.Header.Set("User-Agent", "curl/8")
+				r := newRequest("GET", "http://users:5001/things", "User-Agent", "curl/8")
 				return r
 			},
 		}
 		for name, request := range tests {
 			t.Run(name, func(t *testing.T) {
-				s, spans := traced(t)
+				s, spans := newTracedService(t)
 				handlers := map[string]web.Handler{
-					"/fault": failing(errors.New("boom")), "/busy": failing(failure.New(failure.Unavailable, "Later.")),
-					"/conflict": failing(failure.New(failure.Conflict, "Taken.")),
+					"/fault": failWith(errors.New("boom")), "/busy": failWith(failure.New(failure.Unavailable, "Later.")),
+					"/conflict": failWith(failure.New(failure.Conflict, "Taken.")),
 				}
 				for path, handler := range handlers {
 					s.Handle("GET", path, handler)
@@ -217,8 +210,7 @@ func TestServerSpan(t *testing.T) {
 				s.serve(request())
 				require.Len(t, spans.Ended(), 1)
 
-				// The same router, wrapped by otelhttp behind ServeMux, which
-				// tells otelhttp the route.
+				// The same router inside otelhttp, which takes the route from a ServeMux.
 				recorder := tracetest.NewSpanRecorder()
 				inner := newService(t)
 				for path, handler := range handlers {
@@ -244,11 +236,11 @@ func TestServerSpan(t *testing.T) {
 				require.Equal(t, want.Status(), got.Status())
 				require.Equal(t, want.Parent(), got.Parent())
 				gotAttributes, wantAttributes := attributesOf(got), attributesOf(want)
-				for _, key := range ours {
+				for _, key := range onlyOurs {
 					require.NotContains(t, wantAttributes, key)
 					delete(gotAttributes, key)
 				}
-				for _, key := range theirs {
+				for _, key := range onlyOtelhttp {
 					delete(wantAttributes, key)
 				}
 				require.Equal(t, wantAttributes, gotAttributes)
@@ -257,9 +249,8 @@ func TestServerSpan(t *testing.T) {
 	})
 
 	t.Run("ignores X-Forwarded-For", func(t *testing.T) {
-		s, spans := traced(t)
-		r := httptest.NewRequest("GET", "/things", nil)
-		r.Header.Set("X-Forwarded-For", "203.0.113.9")
+		s, spans := newTracedService(t)
+		r := newRequest("GET", "/things", "X-Forwarded-For", "203.0.113.9")
 		s.serve(r)
 		require.Equal(t, "192.0.2.1", attributesOf(spans.Ended()[0])["client.address"])
 	})
@@ -273,12 +264,12 @@ func attributesOf(span sdktrace.ReadOnlySpan) map[string]any {
 	return attributes
 }
 
-// traced is a service that keeps every span.
-func traced(t testing.TB, places ...int) (*service, *tracetest.SpanRecorder) {
+// newTracedService returns a service that records every span.
+func newTracedService(t testing.TB, slots ...int) (*service, *tracetest.SpanRecorder) {
 	t.Helper()
 	signals, log := telemetrytest.New(t)
 	spans := telemetrytest.Spans(signals)
-	s := serviceOf(signals, append(places, 100)[0])
+	s := newServiceWith(signals, append(slots, 100)[0])
 	s.log = log
 	s.Open()
 	return s, spans
