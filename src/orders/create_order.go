@@ -28,7 +28,7 @@ func createOrder(store *Store, users *client.Client) web.Handler {
 		if answer.Replayed {
 			w.Header().Set("Idempotency-Replayed", "true")
 		}
-		return web.Raw(w, http.StatusCreated, answer.Body)
+		return web.RawJSON(w, http.StatusCreated, answer.Body)
 	}
 }
 

@@ -43,10 +43,10 @@ func listOrders(store *Store, users *client.Client) web.Handler {
 func readFilter(r *http.Request) (filter Filter, expand bool, err error) {
 	query := web.ReadQuery(r.URL)
 	filter = Filter{
-		UserID: query.ID("user_id"), Status: Status(query.Text("status", Statuses()...)),
+		UserID: query.ID("user_id"), Status: Status(query.OneOf("status", Statuses()...)),
 		After: query.Cursor(), Limit: query.Limit(),
 	}
-	expand = query.Text("expand", "user") == "user"
+	expand = query.OneOf("expand", "user") == "user"
 	if expand && filter.Limit > maxExpanded {
 		query.Reject("limit", "must be at most "+strconv.Itoa(maxExpanded)+" together with expand=user")
 	}

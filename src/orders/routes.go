@@ -2,6 +2,7 @@ package orders
 
 import (
 	_ "embed"
+	"net/http"
 
 	"tandem/src/chassis/web"
 	"tandem/src/users/client"
@@ -12,11 +13,11 @@ var openapi []byte
 
 // Routes registers every route of the service, beside those of every host.
 func Routes(rt *web.Router, store *Store, users *client.Client) {
-	rt.Handle("GET /orders", listOrders(store, users))
-	rt.Handle("POST /orders", createOrder(store, users))
-	rt.Handle("GET /orders/stats", orderStats(store))
-	rt.Handle("GET /orders/{id}", getOrder(store))
-	rt.Handle("PATCH /orders/{id}", updateOrder(store))
-	rt.Handle("GET /orders/{id}/details", orderDetails(store, users))
-	rt.Handle("GET /openapi.yaml", web.Document(openapi))
+	rt.Handle(http.MethodGet, "/orders", listOrders(store, users))
+	rt.Handle(http.MethodPost, "/orders", createOrder(store, users))
+	rt.Handle(http.MethodGet, "/orders/stats", orderStats(store))
+	rt.Handle(http.MethodGet, "/orders/{id}", getOrder(store))
+	rt.Handle(http.MethodPatch, "/orders/{id}", updateOrder(store))
+	rt.Handle(http.MethodGet, "/orders/{id}/details", orderDetails(store, users))
+	rt.Handle(http.MethodGet, "/openapi.yaml", web.OpenAPI(openapi))
 }

@@ -30,7 +30,7 @@ func listUsers(store *Store) web.Handler {
 func readFilter(r *http.Request) (Filter, error) {
 	query := web.ReadQuery(r.URL)
 	filter := Filter{IDs: query.IDs("ids", maxIDs), After: query.Cursor(), Limit: query.Limit()}
-	active := query.Text("active", "true", "false", "all")
+	active := query.OneOf("active", "true", "false", "all")
 	if active == "" && filter.IDs == nil {
 		active = "true"
 	}

@@ -2,6 +2,7 @@ package users
 
 import (
 	_ "embed"
+	"net/http"
 
 	"tandem/src/chassis/web"
 )
@@ -11,9 +12,9 @@ var openapi []byte
 
 // Routes registers every route of the service, beside those of every host.
 func Routes(rt *web.Router, store *Store) {
-	rt.Handle("GET /users", listUsers(store))
-	rt.Handle("POST /users", createUser(store))
-	rt.Handle("GET /users/{id}", getUser(store))
-	rt.Handle("PATCH /users/{id}", updateUser(store))
-	rt.Handle("GET /openapi.yaml", web.Document(openapi))
+	rt.Handle(http.MethodGet, "/users", listUsers(store))
+	rt.Handle(http.MethodPost, "/users", createUser(store))
+	rt.Handle(http.MethodGet, "/users/{id}", getUser(store))
+	rt.Handle(http.MethodPatch, "/users/{id}", updateUser(store))
+	rt.Handle(http.MethodGet, "/openapi.yaml", web.OpenAPI(openapi))
 }

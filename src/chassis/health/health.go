@@ -111,7 +111,7 @@ func (h *Health) Await(ctx context.Context, dependency string) {
 // Get answers GET /health.
 func (h *Health) Get(w http.ResponseWriter, r *http.Request) error {
 	query := web.ReadQuery(r.URL)
-	probe := query.Text("ready", "1")
+	probe := query.OneOf("ready", "1")
 	if err := query.Err(); err != nil {
 		return err
 	}

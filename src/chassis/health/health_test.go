@@ -38,7 +38,7 @@ func newService(t *testing.T) *service {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
 	s := &service{health.New(build.For("users-service"), signals.Registry), web.NewRouter(signals, 1), signals}
-	s.router.HandleProbe("GET /health", s.Get)
+	s.router.HandleProbe("GET", "/health", s.Get)
 	return s
 }
 

@@ -47,11 +47,11 @@ func New(ctx context.Context, service string, config settings.Service, getenv fu
 		Telemetry: t, Router: web.NewRouter(t, config.MaxInFlight), Health: health.New(info, t.Registry), settings: config,
 	}
 	metrics := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: t.Registry})
-	h.Router.HandleProbe("GET /health", h.Health.Get)
-	h.Router.Handle("GET /version", func(w http.ResponseWriter, _ *http.Request) error {
+	h.Router.HandleProbe(http.MethodGet, "/health", h.Health.Get)
+	h.Router.Handle(http.MethodGet, "/version", func(w http.ResponseWriter, _ *http.Request) error {
 		return web.JSON(w, http.StatusOK, info)
 	})
-	h.Router.HandleProbe("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
+	h.Router.HandleProbe(http.MethodGet, "/metrics", func(w http.ResponseWriter, r *http.Request) error {
 		metrics.ServeHTTP(w, r)
 		return nil
 	})

@@ -117,7 +117,7 @@ func (r *running) wait(t *testing.T) error {
 
 // healthy is a start that registers one route and a store that is well.
 func healthy(ctx context.Context, h *running) error {
-	h.Router.Handle("GET /things", ok)
+	h.Router.Handle("GET", "/things", ok)
 	h.Health.WatchStore(ctx, func(context.Context) error { return nil })
 	return nil
 }
@@ -214,7 +214,7 @@ func TestALeavingHostIsNotReadyAtOnceAndServesOnForTheDelay(t *testing.T) {
 // slow registers a route that answers when it is released.
 func slow(entered, release chan struct{}) func(context.Context, *running) error {
 	return func(ctx context.Context, h *running) error {
-		h.Router.Handle("GET /slow", func(w http.ResponseWriter, r *http.Request) error {
+		h.Router.Handle("GET", "/slow", func(w http.ResponseWriter, r *http.Request) error {
 			close(entered)
 			<-release
 			return ok(w, r)

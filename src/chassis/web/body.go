@@ -15,34 +15,35 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// MaxBody is the largest request body that is read, in bytes.
+// MaxBody is the maximum size of a request body in bytes.
 const MaxBody = 1 << 20
 
-// bodyTimeout bounds how long a caller may take to send a body.
+// bodyTimeout is the longest time that a caller may take to send a body.
 const bodyTimeout = 3 * time.Second
 
-// Body is the JSON object of a request. Its members are read one by one, so
-// that every one of a wrong type is named in one answer; members nobody reads
-// are ignored.
+// Body is the JSON object in the body of a request. Its methods collect members
+// of the wrong type, and Err returns all of them in one error. Members that no
+// method reads are ignored.
 type Body struct {
 	members map[string]jsontext.Value
-	bad     failure.Fields
+	invalid failure.Fields
 }
 
-// ReadBody reads a request's body, which must be one JSON object. The failure
-// is MediaType, TooLarge or Invalid, the last with the place of the mistake.
-// Duplicate members and text that is not UTF-8 are refused (RFC 7493).
+// ReadBody reads the body of a request, which must be one JSON object without
+// duplicate members and in UTF-8 (RFC 7493). The error is a failure with the code
+// UnsupportedMediaType, TooLarge or Invalid; the latter says at which byte the
+// body is wrong.
 func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, failure.New(failure.UnsupportedMediaType, "Send the body as Content-Type: application/json.")
 	}
-	text, err := readAll(w, r)
+	data, err := readAll(w, r)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, readFailure(err)
 	}
 	var b Body
-	if err := json.Unmarshal(text, &b.members); err != nil {
-		return nil, malformed(err, text)
+	if err := json.Unmarshal(data, &b.members); err != nil {
+		return nil, decodeFailure(err, len(data))
 	}
 	if b.members == nil {
 		return nil, failure.New(failure.Invalid, "The body must be a JSON object, not null.")
@@ -50,124 +51,129 @@ func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	return &b, nil
 }
 
-// readAll reads a body of bounded size within a bounded time: whoever sends it
-// byte by byte would keep a place from others.
+// readAll reads a body of up to MaxBody bytes within bodyTimeout. The timeout
+// keeps callers that send byte by byte from occupying the slots of others.
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	connection := http.NewResponseController(w)
-	if err := connection.SetReadDeadline(time.Now().Add(bodyTimeout)); err == nil {
-		// What watches for the caller's leave reads on; the deadline is not for it.
-		defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+	controller := http.NewResponseController(w)
+	if err := controller.SetReadDeadline(time.Now().Add(bodyTimeout)); err == nil {
+		// net/http keeps reading to notice when the caller closes the connection. The
+		// deadline must not end that.
+		defer func() { _ = controller.SetReadDeadline(time.Time{}) }()
 	}
 	return io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 }
 
-func unreadable(err error) error {
+func readFailure(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return failure.New(failure.TooLarge, fmt.Sprintf("The body is larger than %d bytes.", MaxBody))
 	}
 	return failure.New(failure.Invalid, "The body did not arrive whole, or not in time.").WithCause(err)
 }
 
-func malformed(err error, text []byte) error {
-	if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
-		return failure.New(failure.Invalid, fmt.Sprintf("The body must be a JSON object, not a %s.", kind(wrong.JSONKind))).WithCause(err)
-	}
-	if wrong, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		if errors.Is(wrong.Err, jsontext.ErrDuplicateName) {
-			return failure.New(failure.Invalid, fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", wrong.ByteOffset)).WithCause(err)
+func decodeFailure(err error, size int) error {
+	message := fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", size)
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		message = fmt.Sprintf("The body must be a JSON object, not a %s.", kindName(semantic.JSONKind))
+	} else if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		message = fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", syntax.ByteOffset)
+		if errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
+			message = fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", syntax.ByteOffset)
 		}
-		return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", wrong.ByteOffset)).WithCause(err)
 	}
-	return failure.New(failure.Invalid, fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", len(text))).WithCause(err)
+	return failure.New(failure.Invalid, message).WithCause(err)
 }
 
-// String reads a member that must be there and be a string.
+// String returns a member that is required and must be a string.
 func (b *Body) String(name string) string {
 	if value := b.OptionalString(name); value != nil {
 		return *value
 	}
-	b.require(name)
+	b.addRequired(name)
 	return ""
 }
 
-// OptionalString reads a member that must be a string where it is there.
+// OptionalString returns a member that must be a string, and nil if it is missing
+// or invalid.
 func (b *Body) OptionalString(name string) *string {
 	var value string
-	if !b.read(name, '"', "must be a string") || json.Unmarshal(b.members[name], &value) != nil {
+	if !b.hasKind(name, '"', "must be a string") || json.Unmarshal(b.members[name], &value) != nil {
 		return nil
 	}
 	return &value
 }
 
-// OptionalBool reads a member that must be true or false where it is there.
+// OptionalBool returns a member that must be true or false, and nil if it is
+// missing or invalid.
 func (b *Body) OptionalBool(name string) *bool {
-	value, there := b.members[name]
-	if !there {
+	value, present := b.members[name]
+	if !present {
 		return nil
 	}
-	is := value.Kind() == 't'
-	if !is && value.Kind() != 'f' {
-		b.bad.Add(name, "must be true or false")
+	isTrue := value.Kind() == 't'
+	if !isTrue && value.Kind() != 'f' {
+		b.invalid.Add(name, "must be true or false")
 		return nil
 	}
-	return &is
+	return &isTrue
 }
 
-// Int reads a member that must be there and be a whole number.
+// Int returns a member that is required and must be a whole number.
 func (b *Body) Int(name string) int64 {
 	return b.number(name, 0, "must be a whole number")
 }
 
-// Cents reads a member that must be there and be a number with at most two
+// Cents returns a member that is required and must be a number with at most two
 // decimals.
 func (b *Body) Cents(name string) decimal.Cents {
 	return decimal.Cents(b.number(name, 2, "must be a number with at most 2 decimals"))
 }
 
-// Err is one Invalid failure that names every member of a wrong type and,
-// of the others, each that breaks a rule of the domain; nil where none does.
-func (b *Body) Err(broken failure.Fields) error {
-	for _, field := range broken {
-		if !b.bad.Has(field.Name) {
-			b.bad = append(b.bad, field)
+// Err returns an Invalid failure that names every member of the wrong type, and
+// of the other members each that is among the violations of the domain's rules. It
+// returns nil if there are none.
+func (b *Body) Err(violations failure.Fields) error {
+	for _, field := range violations {
+		if !b.invalid.Has(field.Name) {
+			b.invalid = append(b.invalid, field)
 		}
 	}
-	return b.bad.Err()
+	return b.invalid.Err()
 }
 
+// number returns a member as an integer in units of 10^-scale.
 func (b *Body) number(name string, scale int, rule string) int64 {
-	if !b.read(name, '0', rule) {
-		b.require(name)
+	if !b.hasKind(name, '0', rule) {
+		b.addRequired(name)
 		return 0
 	}
 	n, err := decimal.Parse(string(b.members[name]), scale)
 	switch {
 	case errors.Is(err, decimal.ErrRange):
-		b.bad.Add(name, "is out of range")
+		b.invalid.Add(name, "is out of range")
 	case err != nil:
-		b.bad.Add(name, rule)
+		b.invalid.Add(name, rule)
 	}
 	return n
 }
 
-// read reports whether the member is there with that kind of value, and notes
-// it as bad where it is there with another.
-func (b *Body) read(name string, want jsontext.Kind, rule string) bool {
-	value, there := b.members[name]
-	if there && value.Kind() != want {
-		b.bad.Add(name, rule)
+// hasKind reports whether the member is present with that kind of value. If it is
+// present with another kind, hasKind adds it to the invalid members.
+func (b *Body) hasKind(name string, want jsontext.Kind, rule string) bool {
+	value, present := b.members[name]
+	if present && value.Kind() != want {
+		b.invalid.Add(name, rule)
 		return false
 	}
-	return there
+	return present
 }
 
-func (b *Body) require(name string) {
-	if !b.bad.Has(name) {
-		b.bad.Add(name, "is required")
+func (b *Body) addRequired(name string) {
+	if !b.invalid.Has(name) {
+		b.invalid.Add(name, "is required")
 	}
 }
 
-func kind(k jsontext.Kind) string {
+func kindName(k jsontext.Kind) string {
 	switch k {
 	case '"':
 		return "string"

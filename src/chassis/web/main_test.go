@@ -23,29 +23,29 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come about.
-const patience = 20 * time.Second
+// timeout is the longest time that a test waits for an event.
+const timeout = 20 * time.Second
 
-// service is an open router with a few routes, and its signals.
+// service is a router with a few routes, and its telemetry.
 type service struct {
 	*web.Router
 	signals *telemetry.Telemetry
 	log     *telemetrytest.Log
 }
 
-func newService(t testing.TB, places ...int) *service {
+func newService(t testing.TB, slots ...int) *service {
 	t.Helper()
 	signals, log := telemetrytest.New(t)
-	s := serviceOf(signals, append(places, 100)[0])
+	s := newServiceWith(signals, append(slots, 100)[0])
 	s.log = log
 	s.Open()
 	return s
 }
 
-func serviceOf(signals *telemetry.Telemetry, places int) *service {
-	s := &service{Router: web.NewRouter(signals, places), signals: signals}
-	s.Handle("GET /things", ok)
-	s.Handle("POST /things", func(w http.ResponseWriter, r *http.Request) error {
+func newServiceWith(signals *telemetry.Telemetry, slots int) *service {
+	s := &service{Router: web.NewRouter(signals, slots), signals: signals}
+	s.Handle("GET", "/things", ok)
+	s.Handle("POST", "/things", func(w http.ResponseWriter, r *http.Request) error {
 		body, err := web.ReadBody(w, r)
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func serviceOf(signals *telemetry.Telemetry, places int) *service {
 		}
 		return web.JSON(w, http.StatusCreated, map[string]string{"name": name})
 	})
-	s.Handle("GET /things/{id}", ok)
-	s.HandleProbe("GET /health", ok)
+	s.Handle("GET", "/things/{id}", ok)
+	s.HandleProbe("GET", "/health", ok)
 	return s
 }
 
@@ -65,14 +65,33 @@ func ok(w http.ResponseWriter, _ *http.Request) error {
 	return web.JSON(w, http.StatusOK, map[string]bool{"ok": true})
 }
 
-// failing is a handler that fails.
-func failing(err error) web.Handler {
+// failWith returns a handler that returns the error.
+func failWith(err error) web.Handler {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
-// ask answers a request whose target is taken as it comes over the wire.
-func (s *service) ask(method, target string) *httptest.ResponseRecorder {
+// request serves a request. The target is taken as it appears in the request line.
+func (s *service) request(method, target string) *httptest.ResponseRecorder {
 	return s.serve(httptest.NewRequest(method, target, nil))
+}
+
+// newRequest returns a request without a body. Headers are names and values in
+// turn.
+func newRequest(method, target string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+// newPost returns a POST request. An empty media type means no Content-Type.
+func newPost(target, mediaType string, body io.Reader) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, target, body)
+	if mediaType != "" {
+		r.Header.Set("Content-Type", mediaType)
+	}
+	return r
 }
 
 func (s *service) serve(r *http.Request) *httptest.ResponseRecorder {
@@ -81,7 +100,8 @@ func (s *service) serve(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// start serves on a connection of its own; stop ends when every request has.
+// start serves over the network. Close of the server waits until it has served all
+// requests.
 func (s *service) start(t *testing.T) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(s)
@@ -89,27 +109,27 @@ func (s *service) start(t *testing.T) *httptest.Server {
 	return server
 }
 
-// line is the one line that has been logged of a request.
-func (s *service) line(t *testing.T) map[string]any {
+// logLine returns the only line that the router has logged for a request.
+func (s *service) logLine(t *testing.T) map[string]any {
 	t.Helper()
 	lines := s.log.Lines(t, "request")
 	require.Len(t, lines, 1, "each request is logged once")
 	return lines[0]
 }
 
-// counted are the requests that the histogram has seen, by
-// "method route status".
-func (s *service) counted(t testing.TB) map[string]uint64 {
+// counts returns the number of requests in the histogram by
+// "method route status", without series that are zero.
+func (s *service) counts(t testing.TB) map[string]uint64 {
 	t.Helper()
 	seen := s.series(t)
 	maps.DeleteFunc(seen, func(_ string, count uint64) bool { return count == 0 })
 	return seen
 }
 
-// series are all of that histogram, those that count nothing yet too.
+// series returns the same, with the series that are zero.
 func (s *service) series(t testing.TB) map[string]uint64 {
 	t.Helper()
-	counted := map[string]uint64{}
+	counts := map[string]uint64{}
 	for _, metric := range s.family(t, "http_server_request_duration_seconds").GetMetric() {
 		label := map[string]string{}
 		for _, pair := range metric.GetLabel() {
@@ -117,18 +137,18 @@ func (s *service) series(t testing.TB) map[string]uint64 {
 		}
 		require.Len(t, label, 3)
 		key := fmt.Sprint(label["http_request_method"], " ", label["http_route"], " ", label["http_response_status_code"])
-		counted[key] = metric.GetHistogram().GetSampleCount()
+		counts[key] = metric.GetHistogram().GetSampleCount()
 	}
-	return counted
+	return counts
 }
 
-// inFlight is the gauge of requests that are being served.
+// inFlight returns the gauge of the requests in flight.
 func (s *service) inFlight(t testing.TB) float64 {
 	t.Helper()
 	return s.family(t, "http_server_active_requests").GetMetric()[0].GetGauge().GetValue()
 }
 
-// family is a metric family, nil where it has no series.
+// family returns a metric family, and nil if it has no series.
 func (s *service) family(t testing.TB, name string) *dto.MetricFamily {
 	t.Helper()
 	families, err := s.signals.Registry.Gather()
@@ -141,9 +161,9 @@ func (s *service) family(t testing.TB, name string) *dto.MetricFamily {
 	return nil
 }
 
-// problem checks that an answer is a problem with that status, and returns its
+// requireProblemBody requires a problem response with this status and returns its
 // members.
-func problem(t testing.TB, header http.Header, status int, body io.Reader) map[string]any {
+func requireProblemBody(t testing.TB, header http.Header, status int, body io.Reader) map[string]any {
 	t.Helper()
 	text, err := io.ReadAll(body)
 	require.NoError(t, err)
@@ -163,13 +183,13 @@ func problem(t testing.TB, header http.Header, status int, body io.Reader) map[s
 	return members
 }
 
-func problemOf(t testing.TB, w *httptest.ResponseRecorder, status int) map[string]any {
+func requireProblem(t testing.TB, w *httptest.ResponseRecorder, status int) map[string]any {
 	t.Helper()
 	require.Equal(t, status, w.Code, "%s", w.Body)
-	return problem(t, w.Header(), status, w.Body)
+	return requireProblemBody(t, w.Header(), status, w.Body)
 }
 
-// get asks a server over the network.
+// get sends a GET request over the network.
 func get(ctx context.Context, t *testing.T, url string) (*http.Response, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

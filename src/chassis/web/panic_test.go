@@ -17,177 +17,183 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// kinds are the ways to register a handler.
-var kinds = map[string]func(s *service, pattern string, handler web.Handler){
-	"route":       func(s *service, pattern string, handler web.Handler) { s.Handle(pattern, handler) },
-	"quiet route": func(s *service, pattern string, handler web.Handler) { s.HandleProbe(pattern, handler) },
+func TestPanic(t *testing.T) {
+	t.Run("becomes a 500, logged once with its stack", func(t *testing.T) {
+		for kind, handle := range registrations {
+			t.Run(kind, func(t *testing.T) {
+				s := newService(t)
+				handle(s, "/panic", panicAtOnce)
+				server := s.start(t)
+				response, err := get(t.Context(), t, server.URL+"/panic")
+				require.NoError(t, err)
+				defer response.Body.Close()
+				require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+				members := requireProblemBody(t, response.Header, http.StatusInternalServerError, response.Body)
+				require.NotContains(t, members["error"], "hush")
+				server.Close()
+
+				line := s.logLine(t)
+				require.Equal(t, "ERROR", line["level"])
+				require.Contains(t, line["error"], "panic: boom with a hush-hush detail")
+				require.Contains(t, line["exception.stacktrace"], "web_test.panicAtOnce(")
+				require.Equal(t, members["trace_id"], line["trace_id"])
+				require.Equal(t, map[string]uint64{"GET /panic 500": 1}, s.counts(t))
+				require.Equal(t, http.StatusOK, s.request("GET", "/things").Code)
+			})
+		}
+	})
+
+	t.Run("after the response has begun closes the connection", func(t *testing.T) {
+		for kind, handle := range registrations {
+			t.Run(kind, func(t *testing.T) {
+				s := newService(t)
+				handle(s, "/panic", panicAfterWrite)
+				server := s.start(t)
+				response, err := get(t.Context(), t, server.URL+"/panic")
+				require.NoError(t, err)
+				defer response.Body.Close()
+				require.Equal(t, http.StatusOK, response.StatusCode)
+				text, err := io.ReadAll(response.Body)
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				require.Equal(t, "the beginning", string(text))
+				again, err := get(t.Context(), t, server.URL+"/things")
+				require.NoError(t, err, "the process still serves")
+				require.NoError(t, again.Body.Close())
+				server.Close()
+
+				line := s.log.Lines(t, "request")[0]
+				require.Equal(t, "ERROR", line["level"])
+				require.Contains(t, line["error"], "panic: boom")
+				require.Contains(t, line["exception.stacktrace"], "web_test.panicAfterWrite(")
+				require.Equal(t, map[string]uint64{"GET /panic 200": 1, "GET /things 200": 1}, s.counts(t))
+				require.Len(t, s.log.Lines(t, "request"), 2)
+			})
+		}
+	})
+
+	t.Run("leaves a chunked response visibly incomplete", func(t *testing.T) {
+		s := newService(t)
+		s.Handle("GET", "/panic", func(w http.ResponseWriter, _ *http.Request) error {
+			_, _ = io.WriteString(w, "part")
+			_ = http.NewResponseController(w).Flush()
+			panic("boom")
+		})
+		server := s.start(t)
+		response, err := get(t.Context(), t, server.URL+"/panic")
+		require.NoError(t, err)
+		defer response.Body.Close()
+		_, err = io.ReadAll(response.Body)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	})
+
+	t.Run("is recorded in the span", func(t *testing.T) {
+		for name, tt := range map[string]struct {
+			handler   web.Handler
+			errorType string
+		}{"before the response": {panicAtOnce, "500"}, "after it has begun": {panicAfterWrite, "cut"}} {
+			t.Run(name, func(t *testing.T) {
+				signals, _ := telemetrytest.New(t)
+				spans := telemetrytest.Spans(signals)
+				s := newServiceWith(signals, 1)
+				s.Handle("GET", "/panic", tt.handler)
+				func() {
+					defer func() { _ = recover() }()
+					s.request("GET", "/panic")
+				}()
+				ended := spans.Ended()
+				require.Len(t, ended, 1)
+				require.Equal(t, codes.Error, ended[0].Status().Code)
+				require.Equal(t, tt.errorType, attributesOf(ended[0])["error.type"])
+				require.Len(t, ended[0].Events(), 1)
+				require.Equal(t, "exception", ended[0].Events()[0].Name)
+			})
+		}
+	})
+
+	t.Run("is logged whatever its value is", func(t *testing.T) {
+		for name, tt := range map[string]struct {
+			value any
+			want  string
+		}{"error": {errors.New("a reason"), "panic: a reason"}, "bytes": {"\xff", "panic: \uFFFD"}, "abort": {http.ErrAbortHandler, "panic: net/http: abort Handler"}} {
+			t.Run(name, func(t *testing.T) {
+				s := newService(t)
+				s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic(tt.value) })
+				requireProblem(t, s.request("GET", "/panic"), http.StatusInternalServerError)
+				require.Contains(t, s.logLine(t)["error"], tt.want)
+			})
+		}
+	})
 }
 
-func explode(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
+func TestHandlerError(t *testing.T) {
+	t.Run("aborts a response that has begun", func(t *testing.T) {
+		s := newService(t)
+		s.Handle("GET", "/fault", func(w http.ResponseWriter, _ *http.Request) error {
+			_, _ = io.WriteString(w, "part")
+			return failure.New(failure.NotFound, "No such part.")
+		})
+		w := httptest.NewRecorder()
+		require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.ServeHTTP(w, httptest.NewRequest("GET", "/fault", nil)) })
+		require.Equal(t, "part", w.Body.String(), "no problem follows")
+		line := s.logLine(t)
+		require.Equal(t, "ERROR", line["level"])
+		require.Equal(t, "No such part.", line["error"])
+	})
+}
 
-func explodeLate(w http.ResponseWriter, _ *http.Request) error {
+func TestCanceledRequest(t *testing.T) {
+	t.Run("is counted and logged as 499", func(t *testing.T) {
+		s := newService(t)
+		entered := make(chan struct{})
+		s.Handle("GET", "/slow", func(_ http.ResponseWriter, r *http.Request) error {
+			close(entered)
+			<-r.Context().Done()
+			return failure.New(failure.Unavailable, "The peer cannot be reached.").WithCause(r.Context().Err())
+		})
+		server := s.start(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			response, err := get(ctx, t, server.URL+"/slow")
+			if err == nil {
+				response.Body.Close()
+			}
+			gone <- err
+		}()
+		<-entered
+		cancel()
+		require.ErrorIs(t, <-gone, context.Canceled)
+		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 1 }, timeout, 5*time.Millisecond)
+		line := s.logLine(t)
+		require.EqualValues(t, web.StatusClientClosedRequest, line["http.response.status_code"])
+		require.Equal(t, "INFO", line["level"], "it is no error of the service")
+		require.Contains(t, line["error"], "The peer cannot be reached.", "the log has the cause")
+		require.Equal(t, map[string]uint64{"GET /slow 499": 1}, s.counts(t))
+	})
+
+	t.Run("keeps the status of a response that was written", func(t *testing.T) {
+		s := newService(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		s.Handle("GET", "/last", func(w http.ResponseWriter, r *http.Request) error {
+			cancel()
+			return ok(w, r)
+		})
+		s.serve(httptest.NewRequest("GET", "/last", nil).WithContext(ctx))
+		require.Equal(t, map[string]uint64{"GET /last 200": 1}, s.counts(t))
+	})
+}
+
+// registrations are the two ways to register a handler.
+var registrations = map[string]func(s *service, path string, handler web.Handler){
+	"route": func(s *service, path string, handler web.Handler) { s.Handle("GET", path, handler) },
+	"probe": func(s *service, path string, handler web.Handler) { s.HandleProbe("GET", path, handler) },
+}
+
+func panicAtOnce(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
+
+func panicAfterWrite(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Length", "100")
 	_, _ = io.WriteString(w, "the beginning")
 	_ = http.NewResponseController(w).Flush()
 	panic("boom")
-}
-
-func TestAPanicIsA500LoggedOnceWithItsStackAndTheProcessGoesOn(t *testing.T) {
-	for kind, handle := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			s := newService(t)
-			handle(s, "GET /panic", explode)
-			server := s.start(t)
-			response, err := get(t.Context(), t, server.URL+"/panic")
-			require.NoError(t, err)
-			defer response.Body.Close()
-			require.Equal(t, http.StatusInternalServerError, response.StatusCode)
-			members := problem(t, response.Header, http.StatusInternalServerError, response.Body)
-			require.NotContains(t, members["error"], "hush")
-			server.Close()
-
-			line := s.line(t)
-			require.Equal(t, "ERROR", line["level"])
-			require.Contains(t, line["error"], "panic: boom with a hush-hush detail")
-			require.Contains(t, line["exception.stacktrace"], "web_test.explode(")
-			require.Equal(t, members["trace_id"], line["trace_id"])
-			require.Equal(t, map[string]uint64{"GET /panic 500": 1}, s.counted(t))
-			require.Equal(t, http.StatusOK, s.ask("GET", "/things").Code)
-		})
-	}
-}
-
-func TestAPanicAmidAnAnswerCutsTheConnectionAndIsLoggedOnce(t *testing.T) {
-	for kind, handle := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			s := newService(t)
-			handle(s, "GET /panic", explodeLate)
-			server := s.start(t)
-			response, err := get(t.Context(), t, server.URL+"/panic")
-			require.NoError(t, err)
-			defer response.Body.Close()
-			require.Equal(t, http.StatusOK, response.StatusCode)
-			text, err := io.ReadAll(response.Body)
-			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-			require.Equal(t, "the beginning", string(text))
-			again, err := get(t.Context(), t, server.URL+"/things")
-			require.NoError(t, err, "the process goes on")
-			require.NoError(t, again.Body.Close())
-			server.Close()
-
-			line := s.log.Lines(t, "request")[0]
-			require.Equal(t, "ERROR", line["level"])
-			require.Contains(t, line["error"], "panic: boom")
-			require.Contains(t, line["exception.stacktrace"], "web_test.explodeLate(")
-			require.Equal(t, map[string]uint64{"GET /panic 200": 1, "GET /things 200": 1}, s.counted(t))
-			require.Len(t, s.log.Lines(t, "request"), 2)
-		})
-	}
-}
-
-func TestAnAnswerWithoutALengthThatBreaksOffDoesNotLookWhole(t *testing.T) {
-	s := newService(t)
-	s.Handle("GET /panic", func(w http.ResponseWriter, _ *http.Request) error {
-		_, _ = io.WriteString(w, "part")
-		_ = http.NewResponseController(w).Flush()
-		panic("boom")
-	})
-	server := s.start(t)
-	response, err := get(t.Context(), t, server.URL+"/panic")
-	require.NoError(t, err)
-	defer response.Body.Close()
-	_, err = io.ReadAll(response.Body)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-}
-
-func TestAFailureAmidAnAnswerCutsItToo(t *testing.T) {
-	s := newService(t)
-	s.Handle("GET /fault", func(w http.ResponseWriter, _ *http.Request) error {
-		_, _ = io.WriteString(w, "part")
-		return failure.New(failure.NotFound, "No such part.")
-	})
-	w := httptest.NewRecorder()
-	require.PanicsWithValue(t, http.ErrAbortHandler, func() { s.ServeHTTP(w, httptest.NewRequest("GET", "/fault", nil)) })
-	require.Equal(t, "part", w.Body.String(), "no problem is appended")
-	line := s.line(t)
-	require.Equal(t, "ERROR", line["level"])
-	require.Equal(t, "No such part.", line["error"])
-}
-
-func TestAPanicIsRecordedInItsSpan(t *testing.T) {
-	for name, tt := range map[string]struct {
-		handler   web.Handler
-		errorType string
-	}{"before the answer": {explode, "500"}, "amid the answer": {explodeLate, "cut"}} {
-		t.Run(name, func(t *testing.T) {
-			signals, _ := telemetrytest.New(t)
-			spans := telemetrytest.Spans(signals)
-			s := serviceOf(signals, 1)
-			s.Handle("GET /panic", tt.handler)
-			func() {
-				defer func() { _ = recover() }()
-				s.ask("GET", "/panic")
-			}()
-			ended := spans.Ended()
-			require.Len(t, ended, 1)
-			require.Equal(t, codes.Error, ended[0].Status().Code)
-			require.Equal(t, tt.errorType, attributesOf(ended[0])["error.type"])
-			require.Len(t, ended[0].Events(), 1)
-			require.Equal(t, "exception", ended[0].Events()[0].Name)
-		})
-	}
-}
-
-func TestAPanicWithAnErrorOrWithBytesThatAreNoTextIsLoggedToo(t *testing.T) {
-	for name, tt := range map[string]struct {
-		value any
-		want  string
-	}{"error": {errors.New("a reason"), "panic: a reason"}, "bytes": {"\xff", "panic: \uFFFD"}, "abort": {http.ErrAbortHandler, "panic: net/http: abort Handler"}} {
-		t.Run(name, func(t *testing.T) {
-			s := newService(t)
-			s.Handle("GET /panic", func(http.ResponseWriter, *http.Request) error { panic(tt.value) })
-			problemOf(t, s.ask("GET", "/panic"), http.StatusInternalServerError)
-			require.Contains(t, s.line(t)["error"], tt.want)
-		})
-	}
-}
-
-func TestACallerWhoWentAwayIsCountedAndLoggedAs499(t *testing.T) {
-	s := newService(t)
-	entered := make(chan struct{})
-	s.Handle("GET /slow", func(_ http.ResponseWriter, r *http.Request) error {
-		close(entered)
-		<-r.Context().Done()
-		return failure.New(failure.Unavailable, "The peer cannot be reached.").WithCause(r.Context().Err())
-	})
-	server := s.start(t)
-	ctx, leave := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() {
-		response, err := get(ctx, t, server.URL+"/slow")
-		if err == nil {
-			response.Body.Close()
-		}
-		gone <- err
-	}()
-	<-entered
-	leave()
-	require.ErrorIs(t, <-gone, context.Canceled)
-	require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 1 }, patience, 5*time.Millisecond)
-	line := s.line(t)
-	require.EqualValues(t, web.StatusClientClosedRequest, line["http.response.status_code"])
-	require.Equal(t, "INFO", line["level"], "it is no fault of ours")
-	require.Contains(t, line["error"], "The peer cannot be reached.", "the cause stays in the log")
-	require.Equal(t, map[string]uint64{"GET /slow 499": 1}, s.counted(t))
-}
-
-func TestAnAnswerThatWasGivenStaysWhatItIsThoughTheCallerLeft(t *testing.T) {
-	s := newService(t)
-	ctx, leave := context.WithCancel(t.Context())
-	s.Handle("GET /last", func(w http.ResponseWriter, r *http.Request) error {
-		leave()
-		return ok(w, r)
-	})
-	s.serve(httptest.NewRequest("GET", "/last", nil).WithContext(ctx))
-	require.Equal(t, map[string]uint64{"GET /last 200": 1}, s.counted(t))
 }

@@ -10,17 +10,18 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// StatusClientClosedRequest is the status under which a request is logged and
-// counted whose caller went away; nobody is there to receive it. It is nginx's
-// number, which the field has adopted.
+// StatusClientClosedRequest is the status in logs and metrics of a request whose
+// caller closed the connection before the response. nginx introduced the number;
+// no client receives it.
 const StatusClientClosedRequest = 499
 
-// retryAfter is the number of seconds after which a refused caller may try
-// again: long enough for an overload to pass or a breaker to half-open.
+// retryAfter is the value of the Retry-After header of each 503 in seconds. After
+// that time an overload has often passed and a circuit breaker is half-open.
 const retryAfter = "1"
 
-// Problem is an error answer: RFC 9457 problem details, the sentence once more
-// as "error", the request's trace id and, of a bad input, every bad member.
+// Problem is the body of an error response: the problem details of RFC 9457, the
+// detail again as "error", the trace ID of the request and, for invalid input,
+// each invalid field.
 type Problem struct {
 	Type       string          `json:"type"`
 	Title      string          `json:"title"`
@@ -33,7 +34,7 @@ type Problem struct {
 	Extensions map[string]any  `json:",embed"`
 }
 
-// Status is the HTTP status of a kind of failure.
+// Status returns the HTTP status of a failure code, 500 for an unknown code.
 func Status(code failure.Code) int {
 	switch code {
 	case failure.Invalid:
@@ -59,8 +60,9 @@ func Status(code failure.Code) int {
 	}
 }
 
-// Code is the inverse of Status, for clients: the kind of failure that an
-// answer with this status stands for; the empty code for a success.
+// Code is the inverse of Status, for clients: it returns the failure code of a
+// response status. The code is empty below 400, and Internal for an error status
+// that Status never returns.
 func Code(status int) failure.Code {
 	if status < 400 {
 		return ""
@@ -76,9 +78,11 @@ func Code(status int) failure.Code {
 	return failure.Internal
 }
 
-// shown is what the caller may learn of an error: a failure as it is, a
-// request given up as such, and of anything else only that it happened.
-func shown(ctx context.Context, err error) *failure.Error {
+// toProblem returns what the response may tell about an error. A *failure.Error
+// stays as it is. Any other error becomes an Internal failure that hides its
+// text, which only the log shows. If the caller closed the request, the result is
+// Canceled whatever the error is.
+func toProblem(ctx context.Context, err error) *failure.Error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return failure.New(failure.Canceled, "The caller closed the request.").WithCause(err)
 	}
@@ -88,7 +92,7 @@ func shown(ctx context.Context, err error) *failure.Error {
 	return failure.New(failure.Internal, "Something went wrong on our side; the trace id identifies the request in our log.").WithCause(err)
 }
 
-// writeProblem answers with a failure.
+// writeProblem writes the problem response of a failure.
 func writeProblem(w http.ResponseWriter, r *http.Request, f *failure.Error) error {
 	status := Status(f.Code)
 	title := http.StatusText(status)
@@ -98,7 +102,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, f *failure.Error) erro
 	if f.Code == failure.Unavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	return write(w, status, "application/problem+json", Problem{
+	return encode(w, status, "application/problem+json", Problem{
 		Type: "about:blank", Title: title, Status: status, Detail: f.Message, Instance: r.URL.EscapedPath(),
 		Error: f.Message, TraceID: trace.SpanContextFromContext(r.Context()).TraceID().String(),
 		Errors: f.Fields, Extensions: f.Extensions,

@@ -8,7 +8,6 @@ import (
 	"go/parser"
 	"go/token"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"testing"
 
@@ -18,8 +17,131 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// allCodes are the constants of package failure, from its source: none that is
-// added can be forgotten here.
+func TestStatus(t *testing.T) {
+	t.Run("is different for each code, and Code is its inverse", func(t *testing.T) {
+		seen := map[int]failure.Code{}
+		for _, code := range allCodes(t) {
+			status := web.Status(code)
+			require.GreaterOrEqual(t, status, 400)
+			require.NotContains(t, seen, status)
+			seen[status] = code
+			require.Equal(t, code, web.Code(status))
+		}
+		require.Equal(t, map[int]failure.Code{
+			400: failure.Invalid, 404: failure.NotFound, 405: failure.MethodNotAllowed, 409: failure.Conflict, 413: failure.TooLarge,
+			415: failure.UnsupportedMediaType, 422: failure.Unprocessable, 499: failure.Canceled, 500: failure.Internal, 503: failure.Unavailable,
+		}, seen)
+	})
+
+	t.Run("has no code below 400, and an unknown one is Internal", func(t *testing.T) {
+		for _, status := range []int{200, 201, 204, 304} {
+			require.Empty(t, web.Code(status))
+		}
+		for _, status := range []int{401, 418, 501, 502, 504, 599} {
+			require.Equal(t, failure.Internal, web.Code(status))
+		}
+		require.Equal(t, 500, web.Status("no such code"))
+	})
+}
+
+func TestProblem(t *testing.T) {
+	t.Run("has the message of the failure", func(t *testing.T) {
+		for _, code := range allCodes(t) {
+			t.Run(string(code), func(t *testing.T) {
+				s := newService(t)
+				s.Handle("GET", "/failure", failWith(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
+				w := s.request("GET", "/failure")
+				members := requireProblem(t, w, web.Status(code))
+				require.Equal(t, "A sentence.", members["error"])
+				require.Equal(t, "/failure", members["instance"])
+				require.NotContains(t, members, "errors")
+				require.Equal(t, code == failure.Unavailable, w.Header().Get("Retry-After") == "1")
+				line := s.logLine(t)
+				require.Equal(t, "A sentence.: hush", line["error"], "the log has the cause")
+				level := map[failure.Code]string{failure.Internal: "ERROR", failure.Unavailable: "WARN"}[code]
+				require.Equal(t, cmp.Or(level, "INFO"), line["level"])
+			})
+		}
+	})
+
+	t.Run("has the fields and extensions of the failure", func(t *testing.T) {
+		s := newService(t)
+		bad := failure.New(failure.Invalid, "Two are bad.")
+		bad.Fields = failure.Fields{{Name: "name", Message: "is required"}, {Name: "price", Message: "is negative"}}
+		s.Handle("GET", "/bad", failWith(bad.With("user_id", 7).With("service_communication", "failed")))
+		members := requireProblem(t, s.request("GET", "/bad"), http.StatusBadRequest)
+		require.Equal(t, []any{
+			map[string]any{"field": "name", "message": "is required"},
+			map[string]any{"field": "price", "message": "is negative"},
+		}, members["errors"])
+		require.EqualValues(t, 7, members["user_id"])
+		require.Equal(t, "failed", members["service_communication"])
+	})
+
+	t.Run("repeats a path that is not UTF-8", func(t *testing.T) {
+		s := newService(t)
+		s.Handle("PUT", "/things/{id}", func(_ http.ResponseWriter, r *http.Request) error {
+			return failure.New(failure.NotFound, "No such thing as "+web.PathValue(r, "id")+".").With("thing_id", web.PathValue(r, "id"))
+		})
+		for _, target := range []string{"/things/%ff", "/things/\xff"} {
+			members := requireProblem(t, s.request("PUT", target), http.StatusNotFound)
+			require.Equal(t, "\uFFFD", members["thing_id"])
+			require.Equal(t, "No such thing as \uFFFD.", members["error"])
+			require.Contains(t, []any{"/things/%ff", "/things/%FF"}, members["instance"])
+		}
+		for _, line := range s.log.Lines(t, "request") {
+			require.Equal(t, "/things/\uFFFD", line["url.path"])
+		}
+		requireProblem(t, s.request("GET", "/\xff%ff"), http.StatusNotFound)
+	})
+
+	t.Run("that cannot be encoded becomes a 500 without a body", func(t *testing.T) {
+		s := newService(t)
+		s.Handle("GET", "/odd", failWith(failure.New(failure.NotFound, "Gone.").With("f", func() {})))
+		w := s.request("GET", "/odd")
+		require.Equal(t, http.StatusInternalServerError, w.Code)
+		require.Empty(t, w.Body.String())
+		line := s.logLine(t)
+		require.Equal(t, "ERROR", line["level"])
+		require.Contains(t, line["error"], "encode the response")
+	})
+}
+
+func TestTraceID(t *testing.T) {
+	t.Run("is that of the caller", func(t *testing.T) {
+		const id = "0af7651916cd43dd8448eb211c80319c"
+		for kind, handle := range registrations {
+			t.Run(kind, func(t *testing.T) {
+				s := newService(t)
+				handle(s, "/gone", failWith(failure.New(failure.NotFound, "Gone.")))
+				r := newRequest("GET", "/gone", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
+				require.Equal(t, id, requireProblem(t, s.serve(r), http.StatusNotFound)["trace_id"])
+				require.Equal(t, id, s.logLine(t)["trace_id"])
+			})
+		}
+	})
+
+	t.Run("is random if the caller sends no valid one", func(t *testing.T) {
+		for kind, handle := range registrations {
+			t.Run(kind, func(t *testing.T) {
+				s := newService(t)
+				handle(s, "/gone", failWith(failure.New(failure.NotFound, "Gone.")))
+				seen := map[any]bool{}
+				for _, parent := range []string{"", "", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"} {
+					r := newRequest("GET", "/gone", "Traceparent", parent)
+					id := requireProblem(t, s.serve(r), http.StatusNotFound)["trace_id"]
+					lines := s.log.Lines(t, "request")
+					require.Equal(t, lines[len(lines)-1]["trace_id"], id)
+					seen[id] = true
+				}
+				require.Len(t, seen, 4)
+			})
+		}
+	})
+}
+
+// allCodes returns the failure codes, read from the source of package failure, so
+// that a new one is tested too.
 func allCodes(t *testing.T) (all []failure.Code) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "../failure/failure.go", nil, 0)
@@ -38,187 +160,4 @@ func allCodes(t *testing.T) (all []failure.Code) {
 	})
 	require.Len(t, all, 10)
 	return all
-}
-
-func TestEveryKindOfFailureHasAStatusOfItsOwnAndCodeIsTheInverse(t *testing.T) {
-	seen := map[int]failure.Code{}
-	for _, code := range allCodes(t) {
-		status := web.Status(code)
-		require.GreaterOrEqual(t, status, 400)
-		require.NotContains(t, seen, status)
-		seen[status] = code
-		require.Equal(t, code, web.Code(status))
-	}
-	require.Equal(t, map[int]failure.Code{
-		400: failure.Invalid, 404: failure.NotFound, 405: failure.MethodNotAllowed, 409: failure.Conflict, 413: failure.TooLarge,
-		415: failure.UnsupportedMediaType, 422: failure.Unprocessable, 499: failure.Canceled, 500: failure.Internal, 503: failure.Unavailable,
-	}, seen)
-}
-
-func TestAStatusThatNoFailureHasIsInternalAndASuccessIsNone(t *testing.T) {
-	for _, status := range []int{200, 201, 204, 304} {
-		require.Empty(t, web.Code(status))
-	}
-	for _, status := range []int{401, 418, 501, 502, 504, 599} {
-		require.Equal(t, failure.Internal, web.Code(status))
-	}
-	require.Equal(t, 500, web.Status("no such code"))
-}
-
-func TestEachFailureBecomesAProblemWithItsSentence(t *testing.T) {
-	for _, code := range allCodes(t) {
-		t.Run(string(code), func(t *testing.T) {
-			s := newService(t)
-			s.Handle("GET /failure", failing(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
-			w := s.ask("GET", "/failure")
-			members := problemOf(t, w, web.Status(code))
-			require.Equal(t, "A sentence.", members["error"])
-			require.Equal(t, "/failure", members["instance"])
-			require.NotContains(t, members, "errors")
-			require.Equal(t, code == failure.Unavailable, w.Header().Get("Retry-After") == "1")
-			line := s.line(t)
-			require.Equal(t, "A sentence.: hush", line["error"], "the cause is for the log")
-			level := map[failure.Code]string{failure.Internal: "ERROR", failure.Unavailable: "WARN"}[code]
-			require.Equal(t, cmp.Or(level, "INFO"), line["level"])
-		})
-	}
-}
-
-func TestAnErrorThatIsNoFailureIsLoggedButNotShown(t *testing.T) {
-	s := newService(t)
-	s.Handle("GET /fault", failing(errors.New("password=hush")))
-	w := s.ask("GET", "/fault")
-	text := w.Body.String()
-	members := problemOf(t, w, http.StatusInternalServerError)
-	require.NotContains(t, text, "hush")
-	line := s.line(t)
-	require.Contains(t, line["error"], "password=hush")
-	require.Equal(t, "ERROR", line["level"])
-	require.Equal(t, line["trace_id"], members["trace_id"], "so that the caller's report leads to the line")
-	require.NotContains(t, line, "exception.stacktrace")
-}
-
-func TestAProblemCarriesTheFailuresFieldsAndMembers(t *testing.T) {
-	s := newService(t)
-	bad := failure.New(failure.Invalid, "Two are bad.")
-	bad.Fields = failure.Fields{{Name: "name", Message: "is required"}, {Name: "price", Message: "is negative"}}
-	s.Handle("GET /bad", failing(bad.With("user_id", 7).With("service_communication", "failed")))
-	members := problemOf(t, s.ask("GET", "/bad"), http.StatusBadRequest)
-	require.Equal(t, []any{
-		map[string]any{"field": "name", "message": "is required"},
-		map[string]any{"field": "price", "message": "is negative"},
-	}, members["errors"])
-	require.EqualValues(t, 7, members["user_id"])
-	require.Equal(t, "failed", members["service_communication"])
-}
-
-func TestTheTraceIDIsTheCallersWhereItNamesOne(t *testing.T) {
-	const id = "0af7651916cd43dd8448eb211c80319c"
-	for kind, handle := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			s := newService(t)
-			handle(s, "GET /gone", failing(failure.New(failure.NotFound, "Gone.")))
-			r := httptest.NewRequest("GET", "/gone", nil)
-			r.Header.Set("Traceparent", "00-"+id+"-b7ad6b7169203331-01")
-			require.Equal(t, id, problemOf(t, s.serve(r), http.StatusNotFound)["trace_id"])
-			require.Equal(t, id, s.line(t)["trace_id"])
-		})
-	}
-}
-
-func TestEachRequestHasATraceIDOfItsOwnWhereTheCallerNamesNoneOrNonsense(t *testing.T) {
-	for kind, handle := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			s := newService(t)
-			handle(s, "GET /gone", failing(failure.New(failure.NotFound, "Gone.")))
-			seen := map[any]bool{}
-			for _, parent := range []string{"", "", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"} {
-				r := httptest.NewRequest("GET", "/gone", nil)
-				r.Header.Set("Traceparent", parent)
-				id := problemOf(t, s.serve(r), http.StatusNotFound)["trace_id"]
-				lines := s.log.Lines(t, "request")
-				require.Equal(t, lines[len(lines)-1]["trace_id"], id)
-				seen[id] = true
-			}
-			require.Len(t, seen, 4)
-		})
-	}
-}
-
-func TestAPathThatIsNotUTF8BreaksNoAnswer(t *testing.T) {
-	s := newService(t)
-	s.Handle("PUT /things/{id}", func(_ http.ResponseWriter, r *http.Request) error {
-		return failure.New(failure.NotFound, "No such thing as "+r.PathValue("id")+".").With("thing_id", r.PathValue("id"))
-	})
-	for _, target := range []string{"/things/%ff", "/things/\xff"} {
-		members := problemOf(t, s.ask("PUT", target), http.StatusNotFound)
-		require.Equal(t, "\uFFFD", members["thing_id"])
-		require.Equal(t, "No such thing as \uFFFD.", members["error"])
-		require.Contains(t, []any{"/things/%ff", "/things/%FF"}, members["instance"])
-	}
-	for _, line := range s.log.Lines(t, "request") {
-		require.Equal(t, "/things/\uFFFD", line["url.path"])
-	}
-	problemOf(t, s.ask("GET", "/\xff%ff"), http.StatusNotFound)
-}
-
-func TestAProblemThatHasNoJSONFormIsABare500(t *testing.T) {
-	s := newService(t)
-	s.Handle("GET /odd", failing(failure.New(failure.NotFound, "Gone.").With("f", func() {})))
-	w := s.ask("GET", "/odd")
-	require.Equal(t, http.StatusInternalServerError, w.Code)
-	require.Empty(t, w.Body.String())
-	line := s.line(t)
-	require.Equal(t, "ERROR", line["level"])
-	require.Contains(t, line["error"], "encode the answer")
-}
-
-func TestAValueThatHasNoJSONFormIsA500Problem(t *testing.T) {
-	s := newService(t)
-	s.Handle("GET /odd", func(w http.ResponseWriter, _ *http.Request) error {
-		return web.JSON(w, http.StatusOK, func() {})
-	})
-	problemOf(t, s.ask("GET", "/odd"), http.StatusInternalServerError)
-	require.Contains(t, s.line(t)["error"], "encode the answer")
-}
-
-func TestAnswersSayWhatTheyAre(t *testing.T) {
-	s := newService(t)
-	s.Handle("GET /raw", func(w http.ResponseWriter, _ *http.Request) error {
-		return web.Raw(w, http.StatusCreated, []byte(`{"price": 1.10}`))
-	})
-	s.Handle("GET /openapi.yaml", web.Document([]byte("openapi: 3.0.3")))
-	tests := map[string]struct {
-		status          int
-		mediaType, body string
-	}{
-		"/things":       {200, "application/json", `{"ok":true}`},
-		"/raw":          {201, "application/json", `{"price": 1.10}`},
-		"/openapi.yaml": {200, "application/yaml", "openapi: 3.0.3"},
-	}
-	for target, want := range tests {
-		w := s.ask("GET", target)
-		require.Equal(t, want.status, w.Code)
-		require.Equal(t, want.body, w.Body.String())
-		require.Equal(t, want.mediaType, w.Header().Get("Content-Type"))
-		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
-		require.Equal(t, strconv.Itoa(len(want.body)), w.Header().Get("Content-Length"))
-	}
-}
-
-func TestAPathIDIsAWholeNumberInItsOneForm(t *testing.T) {
-	unknown := func(id any) *failure.Error { return failure.New(failure.NotFound, "none").With("id", id) }
-	for text, want := range map[string]int64{"1": 1, "9223372036854775807": 9223372036854775807, "-1": -1} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetPathValue("id", text)
-		id, err := web.PathID(r, unknown)
-		require.NoError(t, err, text)
-		require.Equal(t, want, id)
-	}
-	for _, text := range []string{"", "x", "1.0", "1e3", "9223372036854775808", "0x1", " 1", "+1", "01"} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetPathValue("id", text)
-		_, err := web.PathID(r, unknown)
-		require.Equal(t, unknown(text), err)
-	}
 }

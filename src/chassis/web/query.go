@@ -10,66 +10,67 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// Limits of a page of a list.
+// Page sizes of a list.
 const (
 	DefaultLimit = 100
 	MaxLimit     = 500
 )
 
-// Query are the query values of a request. Names nobody reads are ignored; a
-// value that cannot be meant is an error, named.
+// Query reads the query parameters of a request. Its methods collect invalid
+// values, and Err returns all of them in one error. Parameters that no method
+// reads are ignored.
 type Query struct {
-	values url.Values
-	bad    failure.Fields
+	values  url.Values
+	invalid failure.Fields
 }
 
-// ReadQuery reads the query of a URL.
+// ReadQuery parses the query of a URL. Err reports a query that cannot be parsed.
 func ReadQuery(u *url.URL) *Query {
 	values, err := url.ParseQuery(u.RawQuery)
 	q := &Query{values: values}
 	if err != nil {
-		q.bad.Add("query", "is not well-formed")
+		q.invalid.Add("query", "is not well-formed")
 	}
 	return q
 }
 
-// Text reads a value that must be one of those allowed; empty where it is not
-// given.
-func (q *Query) Text(name string, allowed ...string) string {
-	value, given := q.one(name)
+// OneOf returns a parameter that must have one of the allowed values. It returns
+// the empty string if the parameter is missing or invalid.
+func (q *Query) OneOf(name string, allowed ...string) string {
+	value, given := q.single(name)
 	if given && !slices.Contains(allowed, value) {
-		q.bad.Add(name, "must be one of "+strings.Join(allowed, ", "))
+		q.invalid.Add(name, "must be one of "+strings.Join(allowed, ", "))
 		return ""
 	}
 	return value
 }
 
-// ID reads a value that must be an id; 0 where it is not given.
+// ID returns a parameter that must be an ID, and 0 if it is missing.
 func (q *Query) ID(name string) int64 {
-	value, given := q.one(name)
+	value, given := q.single(name)
 	if !given {
 		return 0
 	}
 	id, ok := parseID(value)
 	if !ok || id < 1 {
-		q.bad.Add(name, "must be a whole number from 1")
+		q.invalid.Add(name, "must be a whole number from 1")
 	}
 	return id
 }
 
-// IDs reads a comma-separated list of at most that many ids; nil where it is not
-// given.
-func (q *Query) IDs(name string, most int) []int64 {
-	value, given := q.one(name)
+// IDs returns a parameter that must be a comma-separated list of at most limit IDs.
+// It returns nil if the parameter is missing or invalid.
+func (q *Query) IDs(name string, limit int) []int64 {
+	value, given := q.single(name)
 	if !given {
 		return nil
 	}
-	parts := strings.SplitN(value, ",", most+1)
+	parts := strings.SplitN(value, ",", limit+1)
 	ids := make([]int64, len(parts))
 	for i, part := range parts {
 		id, ok := parseID(part)
-		if !ok || id < 1 || i >= most {
-			q.bad.Add(name, "must be at most "+strconv.Itoa(most)+" whole numbers from 1, separated by commas")
+		if !ok || id < 1 || i >= limit {
+			q.invalid.Add(name, "must be at most "+strconv.Itoa(limit)+" whole numbers from 1, separated by commas")
 			return nil
 		}
 		ids[i] = id
@@ -77,42 +78,46 @@ func (q *Query) IDs(name string, most int) []int64 {
 	return ids
 }
 
-// Limit reads how many things a page may hold.
+// Limit returns the parameter limit, the size of a page, and DefaultLimit if it is
+// missing.
 func (q *Query) Limit() int {
-	value, given := q.one("limit")
+	value, given := q.single("limit")
 	if !given {
 		return DefaultLimit
 	}
 	limit, err := strconv.Atoi(value)
 	if err != nil || limit < 1 || limit > MaxLimit {
-		q.bad.Add("limit", "must be a whole number from 1 to "+strconv.Itoa(MaxLimit))
+		q.invalid.Add("limit", "must be a whole number from 1 to "+strconv.Itoa(MaxLimit))
 	}
 	return limit
 }
 
-// Cursor reads the id after which a page begins; 0 for the first page.
+// Cursor returns the ID in the parameter cursor: the page begins after this ID. It
+// returns 0 if the parameter is missing, which means the first page.
 func (q *Query) Cursor() int64 {
-	value, given := q.one("cursor")
+	value, given := q.single("cursor")
 	if !given {
 		return 0
 	}
 	id, ok := parseCursor(value)
 	if !ok {
-		q.bad.Add("cursor", "must be the next_cursor of an earlier answer, unchanged")
+		q.invalid.Add("cursor", "must be the next_cursor of an earlier answer, unchanged")
 	}
 	return id
 }
 
-// Reject notes that a value breaks a rule.
-func (q *Query) Reject(name, message string) { q.bad.Add(name, message) }
+// Reject adds an invalid parameter to those that Err returns.
+func (q *Query) Reject(name, message string) { q.invalid.Add(name, message) }
 
-// Err is one Invalid failure that names every value that cannot be meant.
-func (q *Query) Err() error { return q.bad.Err() }
+// Err returns an Invalid failure that names every invalid parameter, and nil if
+// all are valid.
+func (q *Query) Err() error { return q.invalid.Err() }
 
-func (q *Query) one(name string) (value string, given bool) {
+// single returns the value of a parameter, which must not be repeated.
+func (q *Query) single(name string) (value string, given bool) {
 	values := q.values[name]
 	if len(values) > 1 {
-		q.bad.Add(name, "must be given once")
+		q.invalid.Add(name, "must be given once")
 		return "", false
 	}
 	if len(values) == 0 {
@@ -121,26 +126,28 @@ func (q *Query) one(name string) (value string, given bool) {
 	return values[0], true
 }
 
-// cursorPrefix tells this form of cursor from any later one.
+// cursorPrefix distinguishes this format of cursors from later ones.
 const cursorPrefix = "after:"
 
-// Cursor is the opaque text from which a list goes on behind that id.
+// Cursor returns the opaque cursor of the page that begins after an ID.
 func Cursor(after int64) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + strconv.FormatInt(after, 10)))
 }
 
-// Page cuts what was found to a page of at most limit things, of which one more
-// has to be asked for, and returns the cursor of the next page where there is one.
-func Page[T any](found []T, limit int, id func(T) int64) (page []T, next string) {
-	if len(found) <= limit {
-		return found, ""
+// Page returns the first limit items and the cursor of the next page, which is
+// empty if there are no more. The caller passes up to limit+1 items: the last one
+// only shows that another page exists.
+func Page[T any](items []T, limit int, id func(T) int64) (page []T, next string) {
+	if len(items) <= limit {
+		return items, ""
 	}
-	return found[:limit], Cursor(id(found[limit-1]))
+	return items[:limit], Cursor(id(items[limit-1]))
 }
 
 func parseCursor(text string) (after int64, ok bool) {
 	plain, _ := base64.RawURLEncoding.DecodeString(text)
 	after, _ = strconv.ParseInt(strings.TrimPrefix(string(plain), cursorPrefix), 10, 64)
-	// One id has one cursor: another text that decodes to it is none.
+	// Base64 has several texts for the same bytes; only the one that Cursor returns
+	// is valid.
 	return after, after > 0 && Cursor(after) == text
 }

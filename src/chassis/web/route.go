@@ -9,108 +9,76 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"tandem/src/chassis/failure"
-	"tandem/src/chassis/telemetry"
 )
 
-// route is one pattern with its handler. Span, metrics and log line of a
-// request are made here, together: it is the cheapest place, and no answer can
-// pass it by.
+// route serves the requests of one route. Each request passes through ServeHTTP,
+// also if it matches no route or is refused, and gets its span, its metrics and
+// its log line there. One place costs less than a chain of middleware.
 type route struct {
 	router   *Router
 	template string
 	handler  Handler
-	quiet    bool
+	probe    bool
 }
 
-// exchange is one request and what became of it.
-type exchange struct {
-	http.ResponseWriter
-	start  time.Time
-	method string // of the conventions: _OTHER where it is unknown
-	status int
-	bytes  int
-	err    *failure.Error
-	stack  []byte // of a panic
-	cut    bool   // the handler failed when its answer had begun
-}
-
-func (x *exchange) WriteHeader(status int) {
-	if x.status == 0 {
-		x.status = status
-	}
-	x.ResponseWriter.WriteHeader(status)
-}
-
-func (x *exchange) Write(b []byte) (int, error) {
-	if x.status == 0 {
-		x.status = http.StatusOK
-	}
-	n, err := x.ResponseWriter.Write(b)
-	x.bytes += n
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, start: time.Now(), method: knownMethod(r.Method)}
+func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := &responseRecorder{ResponseWriter: w, start: time.Now(), method: knownMethod(r.Method)}
 	switch {
-	case rt.quiet:
-		rt.serveQuiet(x, r)
-	case rt.router.enter(r.Context()):
-		rt.serveTraced(x, r)
+	case h.probe:
+		h.serveProbe(rec, r)
+	case h.router.shedder.acquire(r.Context()):
+		h.serveTraced(rec, r)
 	default:
-		rt.refuse(x, r)
+		h.refuse(rec, r)
 	}
-	if x.cut {
-		// An answer that broke off must not look whole.
+	if rec.aborted {
+		// net/http then closes the connection, so that the client notices that
+		// the response is incomplete.
 		panic(http.ErrAbortHandler)
 	}
 }
 
-func (rt *route) serveQuiet(x *exchange, r *http.Request) {
-	ctx := rt.identify(r)
-	rt.answer(x, r.WithContext(ctx))
-	rt.record(ctx, x, r, quietLevel(x))
+func (h *route) serveProbe(rec *responseRecorder, r *http.Request) {
+	ctx := h.ensureTraceID(r)
+	h.respond(rec, r.WithContext(ctx))
+	h.record(ctx, rec, r, probeLogLevel(rec))
 }
 
-func (rt *route) serveTraced(x *exchange, r *http.Request) {
-	defer rt.router.leave()
-	ctx, span := rt.startSpan(r, x)
-	rt.answer(x, r.WithContext(ctx))
-	rt.endSpan(span, x)
-	rt.record(ctx, x, r, level(x))
+func (h *route) serveTraced(rec *responseRecorder, r *http.Request) {
+	defer h.router.shedder.release()
+	ctx, span := h.startSpan(r, rec)
+	h.respond(rec, r.WithContext(ctx))
+	endSpan(span, rec)
+	h.record(ctx, rec, r, logLevel(rec))
 }
 
-// refuse answers a request for which there is no place. It makes no span, and a
-// log line only at debug level: the less a refusal costs, the more is left for
-// the requests that are served.
-func (rt *route) refuse(x *exchange, r *http.Request) {
-	ctx := rt.identify(r)
+// refuse responds with 503 to a request that gets no slot. It starts no span and
+// logs at debug level only: the cheaper a refusal is, the more processor time is
+// left for the requests that are served.
+func (h *route) refuse(rec *responseRecorder, r *http.Request) {
+	ctx := h.ensureTraceID(r)
 	busy := failure.New(failure.Unavailable, "The service is busy; try again shortly.")
-	rt.fail(x, r.WithContext(ctx), shown(ctx, busy)) // The caller may have left the queue.
-	if x.status != http.StatusServiceUnavailable {
-		rt.record(ctx, x, r, level(x))
+	// toProblem turns it into Canceled if the caller left the queue.
+	h.fail(rec, r.WithContext(ctx), toProblem(ctx, busy))
+	if rec.status != http.StatusServiceUnavailable {
+		h.record(ctx, rec, r, logLevel(rec))
 		return
 	}
-	rt.record(ctx, x, r, slog.LevelDebug)
-	rt.router.countRefusal()
+	h.record(ctx, rec, r, slog.LevelDebug)
+	h.router.shedder.countRefusal()
 }
 
-// identify gives a request without a span a trace id all the same, because a
-// problem names one.
-func (rt *route) identify(r *http.Request) context.Context {
-	ctx := rt.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+// ensureTraceID returns the request's context with the trace context that the
+// caller sent, or else with a random one. A request without a span needs it too:
+// a problem response names the trace ID.
+func (h *route) ensureTraceID(r *http.Request) context.Context {
+	ctx := h.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
@@ -121,129 +89,48 @@ func (rt *route) identify(r *http.Request) context.Context {
 	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(ids))
 }
 
-func (rt *route) answer(x *exchange, r *http.Request) {
-	defer rt.recoverPanic(x, r)
-	if err := rt.handle(x, r); err != nil {
-		rt.fail(x, r, shown(r.Context(), err))
+// respond calls the handler and writes a problem response if the handler returns
+// an error or panics.
+func (h *route) respond(rec *responseRecorder, r *http.Request) {
+	defer h.recoverPanic(rec, r)
+	if err := h.callHandler(rec, r); err != nil {
+		h.fail(rec, r, toProblem(r.Context(), err))
 	}
-	if x.status == 0 {
-		x.status = http.StatusOK // as net/http answers by itself
+	if rec.status == 0 {
+		rec.status = http.StatusOK // net/http sends 200 if the handler writes nothing.
 	}
 }
 
-func (rt *route) handle(x *exchange, r *http.Request) error {
-	if fault := rt.router.fault; fault != nil && !rt.quiet {
+func (h *route) callHandler(rec *responseRecorder, r *http.Request) error {
+	if fault := h.router.fault; fault != nil && !h.probe {
 		if err := fault(r.Context()); err != nil {
 			return err
 		}
 	}
-	return rt.handler(x, r)
+	return h.handler(rec, r)
 }
 
-func (rt *route) recoverPanic(x *exchange, r *http.Request) {
+func (h *route) recoverPanic(rec *responseRecorder, r *http.Request) {
 	value := recover()
 	if value == nil {
 		return
 	}
-	x.stack = debug.Stack()
-	rt.fail(x, r, shown(context.Background(), errors.New(text(fmt.Sprintf("panic: %v", value)))))
+	rec.stack = debug.Stack()
+	// A panic is an internal error even if the caller has gone, so the request's
+	// context is not passed.
+	h.fail(rec, r, toProblem(context.Background(), errors.New(validUTF8(fmt.Sprintf("panic: %v", value)))))
 }
 
-// fail answers with a problem. An answer that has begun cannot become one any
-// more: it is cut.
-func (rt *route) fail(x *exchange, r *http.Request, f *failure.Error) {
-	x.err = f
-	if x.status != 0 {
-		x.cut = true
+// fail writes a problem response. If the handler has already begun to write its
+// response, fail marks the response as aborted instead.
+func (h *route) fail(rec *responseRecorder, r *http.Request, f *failure.Error) {
+	rec.err = f
+	if rec.status != 0 {
+		rec.aborted = true
 		return
 	}
-	if err := writeProblem(x, r, f); err != nil {
-		x.err = f.WithCause(err)
-		x.WriteHeader(http.StatusInternalServerError)
+	if err := writeProblem(rec, r, f); err != nil {
+		rec.err = f.WithCause(err)
+		rec.WriteHeader(http.StatusInternalServerError)
 	}
-}
-
-// record counts and logs the request.
-func (rt *route) record(ctx context.Context, x *exchange, r *http.Request, at slog.Level) {
-	took := time.Since(x.start)
-	telemetry.Observe(rt.router.metrics.duration.WithLabelValues(x.method, rt.template, strconv.Itoa(x.status)),
-		took, trace.SpanContextFromContext(ctx))
-	if !rt.router.log.Enabled(ctx, at) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 9)
-	attrs = append(attrs,
-		slog.String("http.request.method", r.Method),
-		slog.String("http.route", rt.template),
-		slog.String("url.path", r.URL.Path),
-		slog.Int("http.response.status_code", x.status),
-		slog.Int("http.response.body.size", x.bytes),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
-	)
-	if x.err != nil {
-		attrs = append(attrs, slog.String("error", x.err.Error()))
-	}
-	if x.stack != nil {
-		attrs = append(attrs, slog.String("exception.stacktrace", string(x.stack)))
-	}
-	rt.router.log.LogAttrs(ctx, at, "request", attrs...)
-}
-
-// level is how severe a request's end is: a defect of ours, a refusal, or
-// nothing to mention.
-func level(x *exchange) slog.Level {
-	switch {
-	case x.stack != nil || x.cut || x.status == http.StatusInternalServerError:
-		return slog.LevelError
-	case x.status > http.StatusInternalServerError:
-		return slog.LevelWarn
-	default:
-		return slog.LevelInfo
-	}
-}
-
-// quietLevel keeps probes and scrapes out of the log, but not a defect in them.
-func quietLevel(x *exchange) slog.Level {
-	if at := level(x); at == slog.LevelError {
-		return at
-	}
-	return slog.LevelDebug
-}
-
-// startSpan begins the server span, a child of the caller's where the request
-// names one (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
-func (rt *route) startSpan(r *http.Request, x *exchange) (context.Context, trace.Span) {
-	ctx := rt.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	name := x.method
-	if name == otherMethod {
-		name = "HTTP"
-	}
-	if rt.template != Unmatched {
-		name += " " + rt.template
-	}
-	ctx, span := rt.router.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
-	if span.IsRecording() {
-		span.SetAttributes(requestAttributes(r, x.method)...)
-		if rt.template != Unmatched {
-			span.SetAttributes(attribute.String("http.route", rt.template))
-		}
-	}
-	return ctx, span
-}
-
-func (rt *route) endSpan(span trace.Span, x *exchange) {
-	if span.IsRecording() {
-		span.SetAttributes(attribute.Int("http.response.status_code", x.status), attribute.Int("http.response.body.size", x.bytes))
-		if x.status >= http.StatusInternalServerError {
-			span.SetAttributes(attribute.String("error.type", strconv.Itoa(x.status)))
-			span.SetStatus(codes.Error, "")
-		} else if x.cut {
-			span.SetAttributes(attribute.String("error.type", "cut"))
-			span.SetStatus(codes.Error, "the answer was cut")
-		}
-		if x.stack != nil {
-			span.RecordError(x.err, trace.WithStackTrace(false))
-		}
-	}
-	span.End()
 }

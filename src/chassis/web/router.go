@@ -1,19 +1,18 @@
-// Package web is what both services answer HTTP with: a router whose every
-// answer is traced, counted and logged in one place, one way to read a
-// request and one way to answer, problems included.
+// Package web is the HTTP server side of both services: a router that traces,
+// counts and logs every request in one place, and functions that read requests
+// and write responses, including RFC 9457 problem details.
 package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
-	"path"
-	"strconv"
+	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/gorilla/mux"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -21,222 +20,155 @@ import (
 	"tandem/src/chassis/telemetry"
 )
 
-// Unmatched is the route under which requests are counted that match none: a
-// path that a caller chooses must not become a label.
+// Unmatched is the value of http.route in metrics and logs for requests that match
+// no route. Their path must not become a label, because callers choose it.
 const Unmatched = "unmatched"
 
-// Bounds of the queue in front of the requests in flight.
-const (
-	maxWait       = 200 * time.Millisecond
-	queuePerPlace = 4
-
-	refusalsEvery = time.Second
-)
-
-// Handler answers a request or returns why it could not. The router turns the
-// error into a problem and logs it; a handler does neither.
+// Handler responds to a request or returns an error. The router turns the error
+// into a problem response and logs it; a handler does neither.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Router serves a service's routes. Until Open is called, paths it does not
-// know are answered 503, because their routes may still come.
+// Router serves the routes of a service. Until Open is called it responds with
+// 503 to unknown paths, because their routes may not be registered yet.
 type Router struct {
-	mux        *http.ServeMux
+	mux        atomic.Pointer[mux.Router] // replaced by register, never changed
 	log        *slog.Logger
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	metrics    metrics
-	places     chan struct{} // one for each request in flight
-	waiting    chan struct{} // one for each that waits for a place
-	unmatched  *route
-	patterns   []string
+	shedder    *loadShedder
 	fault      func(context.Context) error
 	open       atomic.Bool
 	draining   atomic.Bool
-	refused    atomic.Int64 // requests, since the log last told of them
 }
 
-// NewRouter returns a router without routes that serves at most maxInFlight
-// requests at once.
+// NewRouter returns a router without routes. It serves at most maxInFlight
+// requests at the same time, not counting those of probes.
 func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
+	m := newMetrics(t.Registry)
 	rt := &Router{
-		mux: http.NewServeMux(), log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
-		metrics: newMetrics(t.Registry), places: make(chan struct{}, maxInFlight),
-		waiting: make(chan struct{}, queuePerPlace*maxInFlight),
+		log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
+		metrics: m, shedder: newLoadShedder(maxInFlight, m.active, t.Log),
 	}
-	rt.unmatched = &route{router: rt, template: Unmatched, handler: rt.noRoute}
+	routes := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	routes.NotFoundHandler = &route{router: rt, template: Unmatched, handler: rt.notFound}
+	routes.MethodNotAllowedHandler = &route{router: rt, template: Unmatched, handler: rt.methodNotAllowed}
+	rt.mux.Store(routes)
 	return rt
 }
 
-// Handle registers the handler of a pattern such as "GET /users/{id}"
-// (https://pkg.go.dev/net/http#hdr-Patterns-ServeMux). HEAD comes with GET.
-func (rt *Router) Handle(pattern string, handler Handler) {
-	rt.metrics.begin(pattern)
-	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler})
+// Handle registers the handler of a method and a path template such as
+// "/users/{id}". A handler for GET also serves HEAD. Handle panics if an earlier
+// route takes requests that are meant for this one: a concrete path must be
+// registered before a template that matches it too.
+func (rt *Router) Handle(method, path string, handler Handler) {
+	rt.register(method, path, &route{router: rt, handler: handler})
+	rt.metrics.initSeries(method, path)
 }
 
-// HandleProbe registers a handler for probes and scrapers: counted like any
-// other, but neither limited nor traced, and logged at debug level.
-func (rt *Router) HandleProbe(pattern string, handler Handler) {
-	rt.register(pattern, &route{router: rt, template: template(pattern), handler: handler, quiet: true})
+// HandleProbe registers a handler as Handle does, for probes and scrapers: the
+// router counts their requests, but neither limits nor traces them, and logs
+// them at debug level.
+func (rt *Router) HandleProbe(method, path string, handler Handler) {
+	rt.register(method, path, &route{router: rt, handler: handler, probe: true})
 }
 
-func (rt *Router) register(pattern string, route *route) {
-	rt.patterns = append(rt.patterns, pattern)
-	rt.mux.Handle(pattern, route)
+// register adds a route to a copy of the mux.Router and then uses the copy. A
+// mux.Router must not change while it serves requests, and a starting service
+// already serves probes.
+func (rt *Router) register(method, path string, h *route) {
+	methods := methodsOf(method)
+	if err := errors.Join(checkTemplate(path), rt.checkOrder(methods, path)); err != nil {
+		panic(err)
+	}
+	routes := *rt.mux.Load()
+	// The path goes before the methods: mux then reports a method mismatch only
+	// for routes whose path matches.
+	registered := routes.Path(path).Methods(methods...).Handler(h)
+	template, err := registered.GetPathTemplate()
+	if err != nil {
+		panic(err)
+	}
+	h.template = template
+	rt.mux.Store(&routes)
 }
 
-// Patterns lists every pattern that has been registered.
-func (rt *Router) Patterns() []string { return rt.patterns }
+// Routes returns the method and path template of each route in the order of
+// registration, such as "GET /users/{id}". It does not list HEAD.
+func (rt *Router) Routes() []string {
+	var all []string
+	rt.eachRoute(func(_ *mux.Route, template string, methods []string) {
+		all = append(all, methods[0]+" "+template)
+	})
+	return all
+}
 
-// Open says that every route has been registered.
+// eachRoute calls visit for each route in the order of registration.
+func (rt *Router) eachRoute(visit func(registered *mux.Route, template string, methods []string)) {
+	// Neither Walk nor the getters fail: register gives each route a path and methods.
+	_ = rt.mux.Load().Walk(func(registered *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		template, _ := registered.GetPathTemplate()
+		methods, _ := registered.GetMethods()
+		visit(registered, template, methods)
+		return nil
+	})
+}
+
+// Open declares that all routes are registered: unknown paths are 404 from now on.
 func (rt *Router) Open() { rt.open.Store(true) }
 
-// Inject lets something happen to each request before its handler, but not to
-// those of probes and scrapers. An error is answered as the handler's would be.
+// Inject sets a function that runs before the handler of each request, except
+// for probes. If it returns an error, the router treats it as the handler's. Call
+// Inject before the router serves requests.
 func (rt *Router) Inject(fault func(context.Context) error) { rt.fault = fault }
 
-// Drain asks every client, with its next answer, to come back on another
-// connection. Idle connections are not cut, unlike by SetKeepAlivesEnabled.
+// Drain makes the router close each connection after its next response, so that
+// clients connect to another pod. Unlike SetKeepAlivesEnabled(false) it does not
+// close idle connections, on which a request may already be on its way.
 func (rt *Router) Drain() { rt.draining.Store(true) }
 
-// enter takes a place for one more request in flight. Where there is none it
-// waits a little, as do a bounded number of others: most callers do not come
-// back before they are answered, so holding a burst costs nothing, but refusing
-// it costs the processor about a sixth of serving it.
-func (rt *Router) enter(ctx context.Context) bool {
-	select {
-	case rt.places <- struct{}{}:
-	default:
-		if !rt.queue(ctx) {
-			return false
-		}
-	}
-	rt.metrics.active.Inc()
-	return true
-}
-
-// queue waits for a place, if the queue is not full.
-func (rt *Router) queue(ctx context.Context) bool {
-	select {
-	case rt.waiting <- struct{}{}:
-		defer func() { <-rt.waiting }()
-	default:
-		return false
-	}
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
-	select {
-	case rt.places <- struct{}{}:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-func (rt *Router) leave() {
-	rt.metrics.active.Dec()
-	<-rt.places
-}
-
-// countRefusal has one line a second tell of refused requests.
-func (rt *Router) countRefusal() {
-	if rt.refused.Add(1) == 1 {
-		time.AfterFunc(refusalsEvery, func() {
-			rt.log.Warn("requests were refused because the service is busy", slog.Int64("count", rt.refused.Swap(0)))
-		})
-	}
-}
-
-// ServeHTTP answers one request.
+// ServeHTTP dispatches the request to the route that matches it.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	// ServeMux redirects a path that is not clean; here it matches nothing.
-	if !clean(r.URL.EscapedPath()) {
-		rt.unmatched.ServeHTTP(w, r)
-		return
+	// RawPath is set only if the path is escaped in an unusual way.
+	if r.URL.RawPath != "" {
+		r = normalizePath(r)
 	}
-	if _, pattern := rt.mux.Handler(r); pattern == "" {
-		rt.unmatched.ServeHTTP(w, r)
-		return
-	}
-	rt.mux.ServeHTTP(w, r)
+	rt.mux.Load().ServeHTTP(w, r)
 }
 
-// noRoute answers what no route matches: 405 where another method would.
-func (rt *Router) noRoute(w http.ResponseWriter, r *http.Request) error {
+// notFound handles requests whose path matches no route.
+func (rt *Router) notFound(http.ResponseWriter, *http.Request) error {
 	if !rt.open.Load() {
 		return failure.New(failure.Unavailable, "The service is still starting; try again shortly.")
-	}
-	if clean(r.URL.EscapedPath()) {
-		if allow := rt.allowed(r); allow != "" {
-			w.Header().Set("Allow", allow)
-			return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
-		}
 	}
 	return failure.New(failure.NotFound, "There is no such path.")
 }
 
-// allowed lists the methods that the path answers. ServeMux tells only by the
-// answer it would give.
-func (rt *Router) allowed(r *http.Request) string {
-	refusal, _ := rt.mux.Handler(r)
-	probe := discard{http.Header{}}
-	refusal.ServeHTTP(probe, r)
-	return probe.Header().Get("Allow")
+// methodNotAllowed handles requests whose path matches only routes for other
+// methods. The Allow header lists these methods (RFC 9110, section 15.5.6).
+func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
+	if !rt.open.Load() {
+		return rt.notFound(w, r)
+	}
+	allow := strings.Join(rt.allowedMethods(r), ", ")
+	w.Header().Set("Allow", allow)
+	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
 }
 
-// discard is an answer of which only the header is read.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
-
-func clean(p string) bool { return path.IsAbs(p) && p == path.Clean(p) }
-
-// template is the path of a pattern, without its method.
-func template(pattern string) string {
-	for i := range pattern {
-		if pattern[i] == '/' {
-			return pattern[i:]
+// allowedMethods returns the methods of all routes that match the path of the
+// request, sorted. The request's own method must match none of them.
+func (rt *Router) allowedMethods(r *http.Request) []string {
+	var allowed []string
+	rt.eachRoute(func(registered *mux.Route, _ string, methods []string) {
+		var match mux.RouteMatch
+		registered.Match(r, &match)
+		if errors.Is(match.MatchErr, mux.ErrMethodMismatch) {
+			allowed = append(allowed, methods...)
 		}
-	}
-	return pattern
-}
-
-// metrics of the server, by OpenTelemetry's HTTP conventions
-// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-server).
-type metrics struct {
-	duration *prometheus.HistogramVec
-	active   prometheus.Gauge
-}
-
-// begin counts a route's usual answers from zero: Prometheus sees no increase
-// in a series that begins with its first observation, so that of a new pod's
-// first errors it would see none.
-func (m metrics) begin(pattern string) {
-	method, route, _ := strings.Cut(pattern, " ")
-	success := http.StatusOK
-	if method == http.MethodPost {
-		success = http.StatusCreated
-	}
-	for _, status := range []int{success, http.StatusInternalServerError, http.StatusServiceUnavailable} {
-		m.duration.WithLabelValues(method, route, strconv.Itoa(status))
-	}
-}
-
-func newMetrics(registry *prometheus.Registry) metrics {
-	m := metrics{
-		duration: prometheus.NewHistogramVec(
-			telemetry.DurationOpts("http_server_request_duration_seconds", "Duration of HTTP server requests."),
-			[]string{"http_request_method", "http_route", "http_response_status_code"}),
-		active: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "http_server_active_requests", Help: "HTTP server requests in flight, those of probes and scrapers not counted.",
-		}),
-	}
-	registry.MustRegister(m.duration, m.active)
-	return m
+	})
+	slices.Sort(allowed)
+	return slices.Compact(allowed)
 }

@@ -1,0 +1,57 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/build"
+	"tandem/src/chassis/telemetry"
+	"tandem/src/chassis/web"
+)
+
+// discardWriter is a ResponseWriter that drops the body, so that the benchmark
+// measures the router and not a recorder.
+type discardWriter struct{ header http.Header }
+
+func (w discardWriter) Header() http.Header         { return w.header }
+func (w discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (w discardWriter) WriteHeader(int)             {}
+
+// BenchmarkRouter serves one request through a router with the routes of the
+// orders service. The handlers write nothing.
+func BenchmarkRouter(b *testing.B) {
+	signals, err := telemetry.New(context.Background(), build.For("bench"), "info", func(string) string { return "" }, io.Discard)
+	require.NoError(b, err)
+	router := web.NewRouter(signals, 100)
+	written := func(w http.ResponseWriter, _ *http.Request) error { return web.RawJSON(w, http.StatusOK, []byte("{}")) }
+	router.HandleProbe("GET", "/health", written)
+	router.Handle("GET", "/version", written)
+	router.HandleProbe("GET", "/metrics", written)
+	router.Handle("GET", "/orders", written)
+	router.Handle("POST", "/orders", written)
+	router.Handle("GET", "/orders/stats", written)
+	router.Handle("GET", "/orders/{id}", written)
+	router.Handle("PATCH", "/orders/{id}", written)
+	router.Handle("GET", "/orders/{id}/details", func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := web.PathID(r, nil); err != nil {
+			return err
+		}
+		return written(w, r)
+	})
+	router.Handle("GET", "/openapi.yaml", written)
+	router.Open()
+	for name, target := range map[string]string{"details": "/orders/7/details", "list": "/orders", "health": "/health", "not found": "/nothing"} {
+		b.Run(name, func(b *testing.B) {
+			r := httptest.NewRequest(http.MethodGet, target, nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				router.ServeHTTP(discardWriter{http.Header{}}, r)
+			}
+		})
+	}
+}

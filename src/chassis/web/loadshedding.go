@@ -1,0 +1,88 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// maxWait is the longest time that a request waits for a slot.
+	maxWait = 200 * time.Millisecond
+	// maxWaitingPerSlot bounds the requests that wait for a slot.
+	maxWaitingPerSlot = 4
+	// refusalLogInterval is the time over which one log line sums up the refusals.
+	refusalLogInterval = time.Second
+)
+
+// loadShedder limits the requests in flight. A request that finds no free slot
+// waits for one, up to maxWait; if too many wait already, it is refused at once.
+type loadShedder struct {
+	slots   chan struct{} // holds one element for each request in flight
+	waiting chan struct{} // holds one element for each request that waits for a slot
+	active  prometheus.Gauge
+	log     *slog.Logger
+	refused atomic.Int64 // refused requests that no log line has counted yet
+}
+
+func newLoadShedder(maxInFlight int, active prometheus.Gauge, log *slog.Logger) *loadShedder {
+	return &loadShedder{
+		slots: make(chan struct{}, maxInFlight), waiting: make(chan struct{}, maxWaitingPerSlot*maxInFlight),
+		active: active, log: log,
+	}
+}
+
+// acquire takes a slot for one request and reports whether it got one. Waiting
+// for a slot is better than a refusal: most clients send their next request only
+// after a response, so a burst that waits costs nothing, while a refusal costs
+// about a sixth of the processor time of a served request.
+func (s *loadShedder) acquire(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		if !s.wait(ctx) {
+			return false
+		}
+	}
+	s.active.Inc()
+	return true
+}
+
+// wait waits for a slot. It reports false if too many requests wait already, if
+// maxWait passes or if the context ends.
+func (s *loadShedder) wait(ctx context.Context) bool {
+	select {
+	case s.waiting <- struct{}{}:
+		defer func() { <-s.waiting }()
+	default:
+		return false
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// release gives the slot of one request back.
+func (s *loadShedder) release() {
+	s.active.Dec()
+	<-s.slots
+}
+
+// countRefusal counts a refused request. One log line per refusalLogInterval
+// states how many there were.
+func (s *loadShedder) countRefusal() {
+	if s.refused.Add(1) == 1 {
+		time.AfterFunc(refusalLogInterval, func() {
+			s.log.Warn("requests were refused because the service is busy", slog.Int64("count", s.refused.Swap(0)))
+		})
+	}
+}

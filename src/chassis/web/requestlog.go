@@ -1,0 +1,58 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// record adds the request to the metrics and writes its log line.
+func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level) {
+	duration := time.Since(rec.start)
+	h.router.metrics.observe(rec.method, h.template, rec.status, duration, trace.SpanContextFromContext(ctx))
+	if !h.router.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs,
+		slog.String(string(semconv.HTTPRequestMethodKey), r.Method),
+		slog.String(string(semconv.HTTPRouteKey), h.template),
+		slog.String(string(semconv.URLPathKey), r.URL.Path),
+		slog.Int(string(semconv.HTTPResponseStatusCodeKey), rec.status),
+		slog.Int(string(semconv.HTTPResponseBodySizeKey), rec.size),
+		slog.Float64("duration_seconds", duration.Seconds()),
+	)
+	if rec.err != nil {
+		attrs = append(attrs, slog.String("error", rec.err.Error()))
+	}
+	if rec.stack != nil {
+		attrs = append(attrs, slog.String(string(semconv.ExceptionStacktraceKey), string(rec.stack)))
+	}
+	h.router.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// logLevel returns ERROR for a defect of the service (500, a panic, an aborted
+// response), WARN for other 5xx responses and INFO for the rest.
+func logLevel(rec *responseRecorder) slog.Level {
+	switch {
+	case rec.stack != nil || rec.aborted || rec.status == http.StatusInternalServerError:
+		return slog.LevelError
+	case rec.status > http.StatusInternalServerError:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// probeLogLevel returns DEBUG for the request of a probe, so that the log is not
+// full of them, but ERROR for a defect.
+func probeLogLevel(rec *responseRecorder) slog.Level {
+	if level := logLevel(rec); level == slog.LevelError {
+		return level
+	}
+	return slog.LevelDebug
+}

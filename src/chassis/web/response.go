@@ -1,0 +1,49 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// JSON writes a response with the value encoded as JSON. If the value cannot be
+// encoded, JSON returns an error and writes nothing.
+func JSON(w http.ResponseWriter, status int, value any) error {
+	return encode(w, status, "application/json", value)
+}
+
+// RawJSON writes a response with a body that is already encoded as JSON.
+func RawJSON(w http.ResponseWriter, status int, body []byte) error {
+	return write(w, status, "application/json", body)
+}
+
+// OpenAPI returns a handler that responds with an OpenAPI document in YAML.
+func OpenAPI(document []byte) Handler {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		return write(w, http.StatusOK, "application/yaml", document)
+	}
+}
+
+func encode(w http.ResponseWriter, status int, mediaType string, value any) error {
+	// A problem repeats text from the path, which may be invalid UTF-8.
+	body, err := json.Marshal(value, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return fmt.Errorf("encode the response: %w", err)
+	}
+	return write(w, status, mediaType, body)
+}
+
+// write writes a response. Its error is always nil: if the body cannot be sent,
+// the client has closed the connection, and that is no error of the service.
+func write(w http.ResponseWriter, status int, mediaType string, body []byte) error {
+	header := w.Header()
+	header.Set("Content-Type", mediaType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	return nil
+}

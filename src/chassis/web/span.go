@@ -1,0 +1,120 @@
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// otherMethod is the value of http.request.method for all methods that the
+// conventions do not list.
+const otherMethod = "_OTHER"
+
+// startSpan starts the server span as a child of the caller's span, if the request
+// names one. Name and attributes follow OpenTelemetry's conventions
+// (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server).
+func (h *route) startSpan(r *http.Request, rec *responseRecorder) (context.Context, trace.Span) {
+	ctx := h.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	name := rec.method
+	if name == otherMethod {
+		name = "HTTP"
+	}
+	if h.template != Unmatched {
+		name += " " + h.template
+	}
+	ctx, span := h.router.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
+	if span.IsRecording() {
+		span.SetAttributes(requestAttributes(r, rec.method)...)
+		if h.template != Unmatched {
+			span.SetAttributes(semconv.HTTPRoute(h.template))
+		}
+	}
+	return ctx, span
+}
+
+func endSpan(span trace.Span, rec *responseRecorder) {
+	if span.IsRecording() {
+		span.SetAttributes(semconv.HTTPResponseStatusCode(rec.status), semconv.HTTPResponseBodySize(rec.size))
+		if rec.status >= http.StatusInternalServerError {
+			span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(rec.status)))
+			span.SetStatus(codes.Error, "")
+		} else if rec.aborted {
+			span.SetAttributes(semconv.ErrorTypeKey.String("cut"))
+			span.SetStatus(codes.Error, "the response was aborted")
+		}
+		if rec.stack != nil {
+			span.RecordError(rec.err, trace.WithStackTrace(false))
+		}
+	}
+	span.End()
+}
+
+// knownMethod returns the method, or _OTHER if the conventions do not list it.
+// Methods are case-sensitive (RFC 9110, section 9.1).
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	default:
+		return otherMethod
+	}
+}
+
+// requestAttributes returns the span attributes of a request. The method is that
+// of knownMethod.
+func requestAttributes(r *http.Request, method string) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, 12)
+	attrs = append(attrs,
+		semconv.HTTPRequestMethodKey.String(method),
+		semconv.URLPath(validUTF8(r.URL.Path)),
+		semconv.URLScheme("http"),
+		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")),
+	)
+	if method == otherMethod {
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(r.Method))
+	}
+	if r.URL.RawQuery != "" {
+		attrs = append(attrs, semconv.URLQuery(validUTF8(r.URL.RawQuery)))
+	}
+	if agent := r.UserAgent(); agent != "" {
+		attrs = append(attrs, semconv.UserAgentOriginal(validUTF8(agent)))
+	}
+	attrs = appendAddress(attrs, semconv.ServerAddressKey, semconv.ServerPortKey, validUTF8(r.Host))
+	return appendPeer(attrs, r.RemoteAddr)
+}
+
+// validUTF8 returns the text with each invalid byte replaced by U+FFFD. The
+// exporter drops a whole batch of spans if one attribute is not UTF-8.
+func validUTF8(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+
+// appendPeer appends the address of the client. It is always the peer's:
+// X-Forwarded-For is ignored, because any client can send it.
+func appendPeer(attrs []attribute.KeyValue, remote string) []attribute.KeyValue {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		attrs = append(attrs, semconv.ClientAddress(host))
+	}
+	return appendAddress(attrs, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey, remote)
+}
+
+// appendAddress appends the host and the port of hostPort, or all of it as the
+// address if it has no port.
+func appendAddress(attrs []attribute.KeyValue, address, portKey attribute.Key, hostPort string) []attribute.KeyValue {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return append(attrs, address.String(hostPort))
+	}
+	attrs = append(attrs, address.String(host))
+	if n, err := strconv.Atoi(port); err == nil {
+		attrs = append(attrs, portKey.Int(n))
+	}
+	return attrs
+}

@@ -1,0 +1,101 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+)
+
+// methodsOf returns the methods that a route for this method answers: HEAD comes
+// with GET.
+func methodsOf(method string) []string {
+	if method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodHead}
+	}
+	return []string{method}
+}
+
+// checkTemplate returns an error unless each segment of the path is either plain
+// text that needs no escaping or one whole variable such as {id}, each with a
+// name of its own. Variables with a regular expression ({id:[0-9]+}) are refused,
+// because checkOrder cannot compare them.
+func checkTemplate(path string) error {
+	if path == "/" {
+		return nil
+	}
+	plainOrVariable := regexp.MustCompile(`^([A-Za-z0-9._~-]+|\{[a-z_]+\})$`)
+	root, rest, _ := strings.Cut(path, "/")
+	segments := strings.Split(rest, "/")
+	for i, segment := range segments {
+		if root != "" || !plainOrVariable.MatchString(segment) {
+			return fmt.Errorf("route %s: each segment must be plain text or a variable such as {id}", path)
+		}
+		if isVariable(segment) && slices.Contains(segments[:i], segment) {
+			return fmt.Errorf("route %s: the variable %s appears twice", path, segment)
+		}
+	}
+	return nil
+}
+
+func isVariable(segment string) bool { return strings.HasPrefix(segment, "{") }
+
+// checkOrder returns an error if a registered route takes requests that are meant
+// for a new one with these methods and this path. mux uses the first route that
+// matches, so a concrete path must be registered before a template that matches
+// it too, whatever their methods. Routes with equivalent paths must not share a
+// method.
+func (rt *Router) checkOrder(methods []string, path string) (err error) {
+	rt.eachRoute(func(_ *mux.Route, earlierPath string, earlierMethods []string) {
+		overlap, equivalent, narrower := compareTemplates(earlierPath, path)
+		sameMethod := slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(earlierMethods, m) })
+		inOrder := narrower || equivalent && !sameMethod
+		if err == nil && overlap && !inOrder {
+			err = fmt.Errorf("route %s %s is shadowed by the earlier route %s %s",
+				methods[0], path, earlierMethods[0], earlierPath)
+		}
+	})
+	return err
+}
+
+// compareTemplates compares two path templates segment by segment. They overlap
+// if some path matches both. They are equivalent if they match the same paths. The
+// first is narrower if it matches only a part of the paths that the second matches.
+func compareTemplates(first, second string) (overlap, equivalent, narrower bool) {
+	a, b := strings.Split(first, "/"), strings.Split(second, "/")
+	if len(a) != len(b) {
+		return false, false, false
+	}
+	var firstNarrower, secondNarrower bool // in at least one segment
+	for i := range a {
+		aVariable, bVariable := isVariable(a[i]), isVariable(b[i])
+		if !aVariable && !bVariable && a[i] != b[i] {
+			return false, false, false
+		}
+		firstNarrower = firstNarrower || !aVariable && bVariable
+		secondNarrower = secondNarrower || aVariable && !bVariable
+	}
+	return true, !firstNarrower && !secondNarrower, firstNarrower && !secondNarrower
+}
+
+// normalizePath returns the request with each path segment decoded that needs no
+// escaping, so that /%6frders matches the route /orders (RFC 3986, section
+// 6.2.2.2). Escapes that change the meaning, such as %2F, stay.
+func normalizePath(r *http.Request) *http.Request {
+	segments := strings.Split(r.URL.EscapedPath(), "/")
+	for i, segment := range segments {
+		plain, err := url.PathUnescape(segment)
+		if err == nil && url.PathEscape(plain) == plain {
+			segments[i] = plain
+		}
+	}
+	target := *r.URL
+	target.RawPath = strings.Join(segments, "/")
+	normalized := r.WithContext(r.Context())
+	normalized.URL = &target
+	return normalized
+}

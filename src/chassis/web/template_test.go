@@ -1,0 +1,93 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/src/chassis/web"
+	"tandem/src/testkit/telemetrytest"
+)
+
+func TestHandle(t *testing.T) {
+	t.Run("panics for a shadowed route", func(t *testing.T) {
+		tests := map[string]struct {
+			first, second [2]string
+			refused       bool
+		}{
+			"same route":                               {[2]string{"GET", "/a"}, [2]string{"GET", "/a"}, true},
+			"same route with another variable":         {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/{name}"}, true},
+			"HEAD after GET":                           {[2]string{"GET", "/a"}, [2]string{"HEAD", "/a"}, true},
+			"concrete path after a template":           {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
+			"the same with another method":             {[2]string{"PATCH", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
+			"paths that overlap in part":               {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/stats"}, true},
+			"longer template after a wider one":        {[2]string{"GET", "/{a}/{b}/x"}, [2]string{"GET", "/a/{b}/x"}, true},
+			"another method":                           {[2]string{"GET", "/a"}, [2]string{"POST", "/a"}, false},
+			"another method and variable":              {[2]string{"GET", "/a/{id}"}, [2]string{"PUT", "/a/{name}"}, false},
+			"concrete path before a template":          {[2]string{"GET", "/a/stats"}, [2]string{"GET", "/a/{id}"}, false},
+			"concrete path before template, PATCH":     {[2]string{"GET", "/a/stats"}, [2]string{"PATCH", "/a/{id}"}, false},
+			"concrete path before two variables":       {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/{id}"}, false},
+			"another length":                           {[2]string{"GET", "/{id}"}, [2]string{"GET", "/a/{id}"}, false},
+			"different text beside the same variables": {[2]string{"GET", "/a/{id}/x"}, [2]string{"GET", "/a/{id}/y"}, false},
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				signals, _ := telemetrytest.New(t)
+				router := web.NewRouter(signals, 1)
+				router.Handle(tt.first[0], tt.first[1], ok)
+				register := func() { router.Handle(tt.second[0], tt.second[1], ok) }
+				want := []string{tt.first[0] + " " + tt.first[1], tt.second[0] + " " + tt.second[1]}
+				if tt.refused {
+					require.PanicsWithError(t, "route "+want[1]+" is shadowed by the earlier route "+want[0], register)
+					want = want[:1]
+				} else {
+					require.NotPanics(t, register)
+				}
+				require.Equal(t, want, router.Routes())
+			})
+		}
+	})
+
+	t.Run("panics for a path that it cannot compare", func(t *testing.T) {
+		for _, path := range []string{"", "a", "/a/", "//a", "/a b", "/%61", "/{id:[0-9]+}", "/x{id}", "/{id", "/{}", "/{a}/{a}"} {
+			signals, _ := telemetrytest.New(t)
+			router := web.NewRouter(signals, 1)
+			require.Panics(t, func() { router.Handle("GET", path, ok) }, path)
+			require.Empty(t, router.Routes())
+		}
+	})
+
+	t.Run("adds routes while requests are served", func(t *testing.T) {
+		signals, _ := telemetrytest.New(t)
+		router := web.NewRouter(signals, 1)
+		router.HandleProbe("GET", "/health", ok)
+		done := make(chan struct{})
+		var probes sync.WaitGroup
+		probes.Go(func() {
+			for {
+				w := httptest.NewRecorder()
+				router.ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+				require.Equal(t, http.StatusOK, w.Code)
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+		for i := range 20 {
+			router.Handle("GET", fmt.Sprint("/things", i), ok)
+		}
+		close(done)
+		probes.Wait()
+		require.Len(t, router.Routes(), 21)
+	})
+
+	t.Run("adds each route to Routes", func(t *testing.T) {
+		require.Equal(t, []string{"GET /things", "POST /things", "GET /things/{id}", "GET /health"}, newService(t).Routes())
+	})
+}
