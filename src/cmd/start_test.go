@@ -20,7 +20,7 @@ func TestABadValueStopsTheStartWithOneSentence(t *testing.T) {
 		"port":     {"users", "PORT=http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
 		"delay":    {"orders", "DRAIN_DELAY=5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m`},
 		"url":      {"orders", "USERS_URL=users:5001", `USERS_URL="users:5001" is not usable: give a URL like http://users:5001`},
-		"without":  {"orders", "USERS_WITHOUT=retries,luck", `USERS_WITHOUT="retries,luck" is not usable: give some of retries, budget, breaker, ejection, latency, lookups, pool, with commas between`},
+		"without":  {"orders", "USERS_WITHOUT=retries,luck", `USERS_WITHOUT="retries,luck" is not usable: give some of retries, budget, breaker, ejection, latency, lookups, pool, separated by commas`},
 		"database": {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
 		"exporter": {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
 		"embedded": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem keeps its data in embedded stores"},

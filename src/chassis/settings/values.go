@@ -177,7 +177,7 @@ func validValues(tag *kong.Tag) string {
 	case tag.Has("oneof"):
 		return "one of " + strings.ReplaceAll(tag.Get("oneof"), ",", ", ")
 	case tag.Has("someof"):
-		return "some of " + strings.ReplaceAll(tag.Get("someof"), ",", ", ") + ", with commas between"
+		return "some of " + strings.ReplaceAll(tag.Get("someof"), ",", ", ") + ", separated by commas"
 	case strings.HasSuffix(tag.Get("max"), "m") || strings.HasSuffix(tag.Get("max"), "s"):
 		return "a duration from " + tag.Get("min") + " to " + tag.Get("max") + ", such as 1500ms or 5s"
 	case tag.Has("max"):
