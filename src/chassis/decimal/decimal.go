@@ -73,7 +73,7 @@ func split(literal string) (digits string, exponent int, negative bool, err erro
 }
 
 // parseExponent parses the text after "e". It limits a huge exponent to 2^30,
-// which Parse refuses like the exponent itself.
+// which Parse refuses with the same error.
 func parseExponent(s string) (int, error) {
 	sign := 1
 	if unsigned, minus := strings.CutPrefix(s, "-"); minus {

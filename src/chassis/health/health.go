@@ -71,7 +71,7 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 		}, []string{"dependency"}),
 	}
 	registry.MustRegister(h.dependencyUp, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "service_ready", Help: "Whether GET /health?ready=1 answers 200.",
+		Name: "service_ready", Help: "Whether GET /health?ready=1 returns 200.",
 	}, h.readyValue))
 	h.upSetter("store")(Unreachable) // the series exists before the store is open
 	return h

@@ -65,7 +65,7 @@ func (s *service) requireReady(t *testing.T) {
 
 func (s *service) requireGauge(t *testing.T, ready int) {
 	t.Helper()
-	want := fmt.Sprintf("# HELP service_ready Whether GET /health?ready=1 answers 200.\n# TYPE service_ready gauge\nservice_ready %d\n", ready)
+	want := fmt.Sprintf("# HELP service_ready Whether GET /health?ready=1 returns 200.\n# TYPE service_ready gauge\nservice_ready %d\n", ready)
 	require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(want), "service_ready"))
 }
 

@@ -199,7 +199,7 @@ func maskSecrets(text string, tag *kong.Tag) string {
 		return URL{u}.String()
 	}
 	if strings.Contains(text, "@") || strings.Contains(text, "password") {
-		return "(hidden: it may hold a password)"
+		return "(hidden: it may contain a password)"
 	}
 	return text
 }

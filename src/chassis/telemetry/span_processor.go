@@ -44,7 +44,7 @@ func newCountingProcessor(
 		Name: "otel_sdk_processor_span_processed_total", Help: "Spans that were queued for export, or dropped because the queue was full.",
 	}, []string{"error_type"})
 	exported := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "otel_sdk_exporter_span_exported_total", Help: "Spans whose export has ended, or failed.",
+		Name: "otel_sdk_exporter_span_exported_total", Help: "Spans that were exported, or whose export failed.",
 	}, []string{"error_type"})
 	registry.MustRegister(processed, exported)
 	pending := new(atomic.Int64)
