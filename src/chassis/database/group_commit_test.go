@@ -40,7 +40,7 @@ func execTogether(t *testing.T, db *database.DB, fns ...database.TxFunc) []error
 			errs[i] = db.Exec(t.Context(), op, fn)
 		})
 	}
-	time.Sleep(50 * time.Millisecond) // until they are queued, which a test cannot observe; a late one makes the test weaker, not red
+	time.Sleep(50 * time.Millisecond) // time to be queued, which a test cannot observe
 	close(unblock)
 	wg.Wait()
 	return errs
@@ -115,7 +115,7 @@ func TestGroupCommit(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		second := make(chan error, 1)
 		go func() { second <- db.Exec(ctx, op, insert(1)) }()
-		time.Sleep(20 * time.Millisecond) // until it is queued, which a test cannot observe; if it is late, it fails with the same error
+		time.Sleep(20 * time.Millisecond) // time to be queued, which a test cannot observe
 		cancel()
 		close(unblock)
 		require.NoError(t, <-first)

@@ -36,10 +36,10 @@ type TxFunc func(ctx context.Context, q Querier) error
 
 // Read runs statements that change nothing, outside a transaction.
 //
-// Read, Exec and Write take at most 5 s and run fn again, at most five times,
-// while the database aborts it because of a concurrent transaction. They return
-// a failure.Unavailable if the database is unavailable, and otherwise the error
-// of fn or of the database.
+// Read, Exec and Write take at most 5 s. If the database aborts fn because of a
+// concurrent transaction, they run it again, in at most five attempts. They
+// return a failure.Unavailable if the database is unavailable, and otherwise the
+// error of fn or of the database.
 func (db *DB) Read(ctx context.Context, op Op, fn TxFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error { return fn(ctx, db.reader) })
 }
