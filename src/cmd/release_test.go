@@ -23,7 +23,7 @@ func TestATestOfAReleaseThatIsAwaySaysSoAndExitsWithOne(t *testing.T) {
 	for program, flags := range map[string][]string{
 		"users": {"--url=" + nobody}, "orders": {"--url=" + nobody, "--users-url=" + nobody},
 	} {
-		p := start(t, exec.Command(filepath.Join(bin, program), append([]string{"test", "--patience=0s"}, flags...)...))
+		p := start(t, exec.Command(filepath.Join(bin, program), append([]string{"test", "--retry-timeout=0s"}, flags...)...))
 		require.Equal(t, 1, p.exit(t))
 		require.Contains(t, p.log.String(), "FAIL users is healthy")
 		require.Contains(t, p.stderr.String(), "the release does not work: users is healthy")

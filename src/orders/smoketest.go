@@ -50,7 +50,7 @@ type smokeOrder struct {
 func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
 	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
 		c := &smokeTest{
-			test: t, api: smoketest.At(config.URL), users: smoketest.At(config.UsersURL),
+			test: t, api: smoketest.NewAPI(config.URL), users: smoketest.NewAPI(config.UsersURL),
 			user: client.NewTestUser(), key: "release-test-" + rand.Text(),
 		}
 		if !t.Await("users is healthy", c.users.Healthy(client.Service)) ||
@@ -69,13 +69,13 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 }
 
 func (c *smokeTest) createUser(ctx context.Context) error {
-	return client.CreateTestUser(ctx, c.test, c.users, c.user).Want(http.StatusCreated, &c.user)
+	return client.CreateTestUser(ctx, c.test, c.users, c.user).Expect(http.StatusCreated, &c.user)
 }
 
 func (c *smokeTest) create(ctx context.Context) error {
 	var placed placedAnswer
 	answer := c.place(ctx, c.user.ID, c.key)
-	if err := answer.Want(http.StatusCreated, &placed); err != nil {
+	if err := answer.Expect(http.StatusCreated, &placed); err != nil {
 		return err
 	}
 	c.order = placed.Order
@@ -87,23 +87,23 @@ func (c *smokeTest) create(ctx context.Context) error {
 
 // place asks for an order. One that comes into being, wanted or not, is
 // cancelled at the test's end.
-func (c *smokeTest) place(ctx context.Context, userID int64, key string) smoketest.Answer {
-	answer := c.api.Do(ctx, smoketest.Call{
-		Method: http.MethodPost, Path: "/orders", Key: key,
+func (c *smokeTest) place(ctx context.Context, userID int64, key string) smoketest.Response {
+	answer := c.api.Do(ctx, smoketest.Request{
+		Method: http.MethodPost, Path: "/orders", IdempotencyKey: key,
 		Body: smokeOrder{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
 	})
 	var placed placedAnswer
-	if answer.Want(http.StatusCreated, &placed) == nil && placed.Order.ID != c.order.ID {
-		c.test.Made(fmt.Sprintf("order %d", placed.Order.ID), func(ctx context.Context) error { return c.cancel(ctx, placed.Order.ID) })
+	if answer.Expect(http.StatusCreated, &placed) == nil && placed.Order.ID != c.order.ID {
+		c.test.OnCleanup(fmt.Sprintf("order %d", placed.Order.ID), func(ctx context.Context) error { return c.cancel(ctx, placed.Order.ID) })
 	}
 	return answer
 }
 
 func (c *smokeTest) cancel(ctx context.Context, id int64) error {
 	var order orderAnswer
-	err := c.api.Do(ctx, smoketest.Call{
+	err := c.api.Do(ctx, smoketest.Request{
 		Method: http.MethodPatch, Path: fmt.Sprintf("/orders/%d", id), Body: map[string]Status{"status": Cancelled},
-	}).Want(http.StatusOK, &order)
+	}).Expect(http.StatusOK, &order)
 	if err == nil && order.Status != Cancelled {
 		err = errors.New("the order is not cancelled")
 	}
@@ -112,8 +112,8 @@ func (c *smokeTest) cancel(ctx context.Context, id int64) error {
 
 func (c *smokeTest) readBack(ctx context.Context) error {
 	var read orderAnswer
-	answer := c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/orders/%d", c.order.ID)})
-	if err := answer.Want(http.StatusOK, &read); err != nil {
+	answer := c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", c.order.ID)})
+	if err := answer.Expect(http.StatusOK, &read); err != nil {
 		return err
 	}
 	if read != c.order {
@@ -124,8 +124,8 @@ func (c *smokeTest) readBack(ctx context.Context) error {
 
 func (c *smokeTest) readDetails(ctx context.Context) error {
 	var details detailsAnswer
-	answer := c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/orders/%d/details", c.order.ID)})
-	if err := answer.Want(http.StatusOK, &details); err != nil {
+	answer := c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d/details", c.order.ID)})
+	if err := answer.Expect(http.StatusOK, &details); err != nil {
 		return err
 	}
 	if details.Order != c.order || details.UserDetails == nil || *details.UserDetails != c.user {
@@ -137,7 +137,7 @@ func (c *smokeTest) readDetails(ctx context.Context) error {
 func (c *smokeTest) repeat(ctx context.Context) error {
 	var placed placedAnswer
 	answer := c.place(ctx, c.user.ID, c.key)
-	if err := answer.Want(http.StatusCreated, &placed); err != nil {
+	if err := answer.Expect(http.StatusCreated, &placed); err != nil {
 		return err
 	}
 	if placed.Order != c.order {
@@ -147,9 +147,9 @@ func (c *smokeTest) repeat(ctx context.Context) error {
 }
 
 func (c *smokeTest) refuseUnknownUser(ctx context.Context) error {
-	return c.place(ctx, unknownID, "").Want(http.StatusBadRequest, nil)
+	return c.place(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
 }
 
 func (c *smokeTest) missUnknown(ctx context.Context) error {
-	return c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
+	return c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

@@ -134,5 +134,5 @@ func TestAReleaseWithoutUsersFailsByTheNameOfTheCheck(t *testing.T) {
 func TestAnOrderThatCannotBePutAwayFailsTheRelease(t *testing.T) {
 	ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
 	_, err := checkRelease(t, servicetest.Spoiled(t, ordersURL, spoil("PATCH /orders/{id}", 500, "")), usersURL)
-	require.EqualError(t, err, "the release does not work: put away order 1")
+	require.EqualError(t, err, "the release does not work: clean up order 1")
 }

@@ -57,7 +57,7 @@ func (s *Store) List(ctx context.Context, f Filter) (found []Order, err error) {
 	where.And("id >", f.After)
 	page, args := where.Page(f.Limit)
 	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) error {
-		found, err = database.Rows(ctx, q, scan, "SELECT "+columns+" FROM orders"+page, args...)
+		found, err = database.CollectRows(ctx, q, scan, "SELECT "+columns+" FROM orders"+page, args...)
 		return err
 	})
 	return found, err
@@ -96,7 +96,7 @@ func (s *Store) Stats(ctx context.Context) (stats Stats, err error) {
 	const query = "SELECT status, CAST(SUM(orders) AS BIGINT), CAST(SUM(revenue_cents) AS BIGINT) FROM order_stats GROUP BY status"
 	var sums []sum
 	err = s.db.Read(ctx, database.Op{Name: "SELECT", Table: "order_stats"}, func(ctx context.Context, q database.Querier) (err error) {
-		sums, err = database.Rows(ctx, q, scanSum, query)
+		sums, err = database.CollectRows(ctx, q, scanSum, query)
 		return err
 	})
 	return total(sums), err

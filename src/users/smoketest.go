@@ -36,7 +36,7 @@ type smokeTest struct {
 // RunSmokeTest says whether the release at config.URL works.
 func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
 	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
-		c := &smokeTest{t, smoketest.At(config.URL), client.NewTestUser()}
+		c := &smokeTest{t, smoketest.NewAPI(config.URL), client.NewTestUser()}
 		if !t.Await("users is healthy", c.api.Healthy(client.Service)) {
 			return
 		}
@@ -52,7 +52,7 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 func (c *smokeTest) create(ctx context.Context) error {
 	wanted := c.user
 	answer := client.CreateTestUser(ctx, c.test, c.api, wanted)
-	if err := answer.Want(http.StatusCreated, &c.user); err != nil {
+	if err := answer.Expect(http.StatusCreated, &c.user); err != nil {
 		return err
 	}
 	if c.user.Name != wanted.Name || c.user.Email != wanted.Email || !c.user.Active {
@@ -63,8 +63,8 @@ func (c *smokeTest) create(ctx context.Context) error {
 
 func (c *smokeTest) readBack(ctx context.Context) error {
 	var read client.User
-	answer := c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/users/%d", c.user.ID)})
-	if err := answer.Want(http.StatusOK, &read); err != nil {
+	answer := c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", c.user.ID)})
+	if err := answer.Expect(http.StatusOK, &read); err != nil {
 		return err
 	}
 	if read != c.user {
@@ -75,9 +75,9 @@ func (c *smokeTest) readBack(ctx context.Context) error {
 
 func (c *smokeTest) refuseDuplicate(ctx context.Context) error {
 	same := client.User{Name: c.user.Name, Email: strings.ToUpper(c.user.Email)}
-	return client.CreateTestUser(ctx, c.test, c.api, same).Want(http.StatusConflict, nil)
+	return client.CreateTestUser(ctx, c.test, c.api, same).Expect(http.StatusConflict, nil)
 }
 
 func (c *smokeTest) missUnknown(ctx context.Context) error {
-	return c.api.Do(ctx, smoketest.Call{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Want(http.StatusNotFound, nil)
+	return c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

@@ -84,7 +84,7 @@ func TestABrokenReleaseFailsByTheNameOfTheCheckAndKeepsNoActiveUser(t *testing.T
 func TestAUserThatCannotBePutAwayFailsTheRelease(t *testing.T) {
 	url := servicetest.StartReady(t, run(servicetest.SQLite(t))).URL
 	_, err := checkRelease(t, servicetest.Spoiled(t, url, answer("PATCH", "/users/", 500, "")))
-	require.EqualError(t, err, "the release does not work: put away user 1")
+	require.EqualError(t, err, "the release does not work: clean up user 1")
 	_, err = checkRelease(t, servicetest.Spoiled(t, url, answer("PATCH", "/users/", 200, `{"active": true}`)))
-	require.EqualError(t, err, "the release does not work: put away user 2")
+	require.EqualError(t, err, "the release does not work: clean up user 2")
 }

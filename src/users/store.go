@@ -62,7 +62,7 @@ func (s *Store) List(ctx context.Context, f Filter) (found []User, err error) {
 	}
 	page, args := where.Page(f.Limit)
 	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) error {
-		found, err = database.Rows(ctx, q, scan, "SELECT "+columns+" FROM users"+page, args...)
+		found, err = database.CollectRows(ctx, q, scan, "SELECT "+columns+" FROM users"+page, args...)
 		return err
 	})
 	return found, err

@@ -1,25 +1,26 @@
-// Package build knows what this binary was built from.
+// Package build provides the version of this binary.
 package build
 
 import "runtime"
 
-// Stamped by the linker: go build -ldflags "-X tandem/src/chassis/build.version=…".
+// Set by the linker: go build -ldflags "-X tandem/src/chassis/build.version=…".
 var (
 	version = "dev"
 	commit  = "unknown"
 	date    = "unknown"
 )
 
-// Info are the facts of a build, as GET /version answers them.
+// Info describes the binary of a service. Its JSON form is the body of the
+// response to GET /version.
 type Info struct {
 	Service string `json:"service"`
-	Version string `json:"version"`
-	Commit  string `json:"commit"`
-	Date    string `json:"date"` // RFC 3339 UTC, or "unknown"
-	Go      string `json:"go"`   // version of the toolchain
+	Version string `json:"version"` // semantic version, or "dev"
+	Commit  string `json:"commit"`  // git commit, or "unknown"
+	Date    string `json:"date"`    // date of the build, RFC 3339 in UTC, or "unknown"
+	Go      string `json:"go"`      // version of the Go toolchain
 }
 
-// For returns the facts of this binary, for a service of that name.
+// For returns the Info of this binary with the name of a service.
 func For(service string) Info {
 	return Info{Service: service, Version: version, Commit: commit, Date: date, Go: runtime.Version()}
 }

@@ -9,7 +9,7 @@ import (
 	"tandem/src/chassis/build"
 )
 
-func TestABuildThatWasNotStampedSaysSo(t *testing.T) {
+func TestForWithoutLinkerFlags(t *testing.T) {
 	require.Equal(t, build.Info{
 		Service: "users-service", Version: "dev", Commit: "unknown", Date: "unknown", Go: runtime.Version(),
 	}, build.For("users-service"))

@@ -1,7 +1,12 @@
-// Package database opens a service's own database, SQLite or PostgreSQL,
-// brings its schema up to date and runs the service's SQL on it. One text of
-// SQL with $n parameters serves both; only connecting and the meaning of
-// errors differ.
+// Package database opens the database of one service, SQLite or PostgreSQL,
+// applies the schema migrations and runs the service's SQL. Both systems share
+// the same SQL text with $n parameters. They differ only in how to connect,
+// how to commit and what an error means.
+//
+// The files, in reading order: database.go opens and closes, operation.go
+// reads and writes, rows.go and where.go help to query, group_commit.go commits
+// on SQLite, errors.go classifies errors, migrate.go and seed.go prepare the
+// schema and the demo data, sqlite.go and postgres.go connect.
 package database
 
 import (
@@ -23,93 +28,96 @@ import (
 	"tandem/src/chassis/telemetry"
 )
 
-// Config says which database to open.
+// Config selects the database that Open opens.
 type Config struct {
-	Name       string       // of the SQLite file, and in metrics
-	URL        settings.URL // of PostgreSQL; the zero URL means SQLite
-	DataDir    string       // folder of the SQLite file
-	Migrations fs.FS        // folders migrations/sqlite and migrations/postgres
+	Name       string       // base name of the SQLite file, and the db_name label of the metrics
+	URL        settings.URL // PostgreSQL connection URL; the zero URL selects SQLite
+	DataDir    string       // folder of the SQLite file; unused on PostgreSQL
+	Migrations fs.FS        // contains the folders migrations/sqlite and migrations/postgres
 }
 
-// DB is one service's database.
+// DB is the database of one service. Its methods may be called concurrently.
 type DB struct {
-	reader     *sql.DB
-	writer     *sql.DB      // the same pool on PostgreSQL
-	probe      *sql.DB      // for Ping alone, so that it never waits behind requests
-	migrations *sql.DB      // for migrating alone; the writer on SQLite
-	group      *group       // of SQLite: commits that share a wait for the disk
-	file       string       // of SQLite
-	owner      *flock.Flock // of SQLite: held by the one process that has the file open
-	system     string       // "sqlite" or "postgresql", as db.system.name has it
-	tracer     trace.Tracer
-	attributes []attribute.KeyValue
+	reader         *sql.DB
+	writer         *sql.DB         // the same pool as reader on PostgreSQL
+	probe          *sql.DB         // used only by Ping, so that a ping never queues behind requests
+	migrations     *sql.DB         // used only by migrate; the same pool as writer on SQLite
+	groupCommitter *groupCommitter // commits on SQLite; nil on PostgreSQL
+	path           string          // of the SQLite file
+	fileLock       *flock.Flock    // locks the SQLite file for this process; nil on PostgreSQL
+	system         string          // sqliteSystem or postgresSystem
+	tracer         trace.Tracer
+	attributes     []attribute.KeyValue // span attributes of every operation
 }
 
+// Values of the OpenTelemetry attribute db.system.name.
 const (
 	sqliteSystem   = "sqlite"
 	postgresSystem = "postgresql"
 )
 
-// openRetry is how long Open waits before it tries a database again that it
-// could not reach.
-const openRetry = 500 * time.Millisecond
+// openRetryDelay is the delay between two attempts of Open.
+const openRetryDelay = 500 * time.Millisecond
 
-// Open connects and brings the schema up to date. While PostgreSQL cannot be
-// reached, or another process has the SQLite file open, it tries again, until
-// the context ends; a host that does not exist, a login or a schema that is
-// refused is an error at once.
+// Open connects to the database and applies the migrations. While PostgreSQL
+// is unavailable, or another process has locked the SQLite file, Open retries
+// until ctx ends and then returns the last error. It returns any other error at
+// once, such as an unknown host, a rejected login or an incompatible schema.
 func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, error) {
-	db, err := connect(config)
+	db, err := newDB(config)
 	if err != nil {
 		return nil, err
 	}
 	db.tracer = t.Tracer
 	for {
-		if err = db.own(); err == nil {
+		if err = db.lock(); err == nil {
 			err = db.migrate(ctx, config.Migrations)
 		}
 		if err == nil {
 			db.registerMetrics(config.Name, t.Registry)
 			return db, nil
 		}
-		if !worthWaiting(err) || ctx.Err() != nil {
+		if !isRetryableAtStartup(err) || ctx.Err() != nil {
 			return nil, errors.Join(fmt.Errorf("open the %s database of %s: %w", db.system, config.Name, err), db.Close())
 		}
 		t.Log.Warn("the database cannot be reached yet", slog.String("error", err.Error()))
 		select {
 		case <-ctx.Done():
-		case <-time.After(openRetry):
+		case <-time.After(openRetryDelay):
 		}
 	}
 }
 
-// connect prepares the pools; PostgreSQL is not asked yet.
-func connect(config Config) (*DB, error) {
+// newDB creates the connection pools. It does not connect to PostgreSQL yet.
+func newDB(config Config) (*DB, error) {
 	if config.URL.URL == nil {
-		return openSQLite(config.DataDir, config.Name)
+		return newSQLite(config.DataDir, config.Name)
 	}
-	return openPostgres(config.URL)
+	return newPostgres(config.URL)
 }
 
-// Ping reports whether the database answers, from its tables.
+// Ping returns an error unless the database returns a row of a table within
+// the deadline of ctx.
 func (db *DB) Ping(ctx context.Context) error {
 	var lowest int64
 	return db.probe.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest)
 }
 
-// Close closes the pools.
+// Close closes the connection pools and unlocks the SQLite file. It waits for
+// the commit in progress. Operations that are still queued fail.
 func (db *DB) Close() error {
-	if db.group != nil {
-		db.group.close()
+	if db.groupCommitter != nil {
+		db.groupCommitter.close()
 	}
-	// The writer after the readers: the last connection to close empties the WAL.
+	// Close the writer last: SQLite checkpoints the WAL when the last connection closes.
 	err := errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
-	if db.owner != nil {
-		err = errors.Join(err, db.owner.Close())
+	if db.fileLock != nil {
+		err = errors.Join(err, db.fileLock.Close())
 	}
 	return err
 }
 
+// registerMetrics exports the statistics of the pools that serve requests.
 func (db *DB) registerMetrics(name string, registry *prometheus.Registry) {
 	registry.MustRegister(collectors.NewDBStatsCollector(db.reader, name))
 	if db.writer != db.reader {

@@ -24,17 +24,18 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// release is the migrations of a program: each version adds a table, and says
-// the lowest version that may still run on the schema.
-func release(lowest ...int) fs.FS {
+// migrations returns one migration for each argument. A migration adds a table
+// and sets the lowest compatible schema version to its argument.
+func migrations(lowestVersions ...int) fs.FS {
 	files := fstest.MapFS{}
-	for i, low := range lowest {
+	for i, lowest := range lowestVersions {
 		version := i + 1
 		text := fmt.Sprintf("-- +goose Up\nCREATE TABLE t%d (id BIGINT PRIMARY KEY, at TIMESTAMP);\n", version)
 		if version == 1 {
-			text += fmt.Sprintf("CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (%d);\n", low)
+			text += "CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\n" +
+				fmt.Sprintf("INSERT INTO schema_admission VALUES (%d);\n", lowest)
 		} else {
-			text += fmt.Sprintf("UPDATE schema_admission SET lowest_version = %d;\n", low)
+			text += fmt.Sprintf("UPDATE schema_admission SET lowest_version = %d;\n", lowest)
 		}
 		for _, folder := range []string{"migrations/sqlite", "migrations/postgres"} {
 			files[fmt.Sprintf("%s/%05d_t.sql", folder, version)] = &fstest.MapFile{Data: []byte(text)}
@@ -43,8 +44,8 @@ func release(lowest ...int) fs.FS {
 	return files
 }
 
-// onBoth runs a test on an empty database of each kind.
-func onBoth(t *testing.T, test func(t *testing.T, config database.Config)) {
+// runOnBoth runs a test on an empty database of each system.
+func runOnBoth(t *testing.T, test func(t *testing.T, config database.Config)) {
 	t.Run("SQLite", func(t *testing.T) {
 		test(t, database.Config{Name: "test", DataDir: t.TempDir()})
 	})
@@ -60,10 +61,10 @@ func parse(t *testing.T, text string) settings.URL {
 	return settings.URL{URL: u}
 }
 
-func open(t *testing.T, config database.Config, migrations fs.FS) (*database.DB, error) {
+func open(t *testing.T, config database.Config, files fs.FS) (*database.DB, error) {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
-	config.Migrations = migrations
+	config.Migrations = files
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	db, err := database.Open(ctx, config, signals)
@@ -73,11 +74,11 @@ func open(t *testing.T, config database.Config, migrations fs.FS) (*database.DB,
 	return db, err
 }
 
-// openOnce opens a database and closes it, as a process does that comes before.
-func openOnce(t *testing.T, config database.Config, migrations fs.FS) {
+// openOnce opens a database and closes it, as an earlier process does.
+func openOnce(t *testing.T, config database.Config, files fs.FS) {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
-	config.Migrations = migrations
+	config.Migrations = files
 	db, err := database.Open(t.Context(), config, signals)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
@@ -98,252 +99,263 @@ func insert(id int) database.TxFunc {
 	}
 }
 
-func TestManyReplicasMayStartAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, config database.Config) {
-		var starts errgroup.Group
-		var mu sync.Mutex
-		for range 5 {
-			starts.Go(func() error {
-				mu.Lock()
-				signals, _ := telemetrytest.New(t)
-				mu.Unlock()
-				config := config
-				config.Migrations = release(1, 1, 1)
-				db, err := database.Open(t.Context(), config, signals)
-				if err != nil {
-					return err
-				}
-				return db.Close()
-			})
-		}
-		require.NoError(t, starts.Wait())
-	})
-}
-
-func TestAnOlderBinaryRunsOnANewerSchemaThatAdmitsIt(t *testing.T) {
-	onBoth(t, func(t *testing.T, config database.Config) {
-		openOnce(t, config, release(1, 1))
-		old, err := open(t, config, release(1))
-		require.NoError(t, err)
-		require.Zero(t, count(t, old, "t2"))
-	})
-}
-
-func TestASchemaThatAdmitsOnlyNewerBinariesIsRefused(t *testing.T) {
-	onBoth(t, func(t *testing.T, config database.Config) {
-		openOnce(t, config, release(1, 1, 3))
-		_, err := open(t, config, release(1, 1))
-		require.ErrorContains(t, err, "this binary's schema version is 2, but the database has been changed for version 3 or later: run a newer release")
-	})
-}
-
-func TestAFailedTransactionLeavesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, config database.Config) {
-		db, err := open(t, config, release(1))
-		require.NoError(t, err)
-		boom := errors.New("boom")
-		err = db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
-			return errors.Join(insert(1)(ctx, q), boom)
+func TestOpen(t *testing.T) {
+	t.Run("migrates once when several replicas start together", func(t *testing.T) {
+		runOnBoth(t, func(t *testing.T, config database.Config) {
+			var starts errgroup.Group
+			var mu sync.Mutex
+			for range 5 {
+				starts.Go(func() error {
+					mu.Lock()
+					signals, _ := telemetrytest.New(t)
+					mu.Unlock()
+					config := config
+					config.Migrations = migrations(1, 1, 1)
+					db, err := database.Open(t.Context(), config, signals)
+					if err != nil {
+						return err
+					}
+					return db.Close()
+				})
+			}
+			require.NoError(t, starts.Wait())
 		})
-		require.ErrorIs(t, err, boom)
-		require.Zero(t, count(t, db, "t1"))
+	})
+
+	t.Run("accepts a newer schema that is compatible", func(t *testing.T) {
+		runOnBoth(t, func(t *testing.T, config database.Config) {
+			openOnce(t, config, migrations(1, 1))
+			older, err := open(t, config, migrations(1))
+			require.NoError(t, err)
+			require.Zero(t, count(t, older, "t2"))
+		})
+	})
+
+	t.Run("refuses a schema that requires a newer binary", func(t *testing.T) {
+		runOnBoth(t, func(t *testing.T, config database.Config) {
+			openOnce(t, config, migrations(1, 1, 3))
+			_, err := open(t, config, migrations(1, 1))
+			require.ErrorContains(t, err, "this binary's schema version is 2, but the database requires version 3 or later: run a newer release")
+		})
+	})
+
+	t.Run("retries while PostgreSQL is unreachable", func(t *testing.T) {
+		signals, log := telemetrytest.New(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+		defer cancel()
+		config := database.Config{Name: "test", URL: parse(t, "postgres://me:hush@127.0.0.1:1/x"), Migrations: migrations(1)}
+		_, err := database.Open(ctx, config, signals)
+		require.Error(t, err)
+		require.GreaterOrEqual(t, len(log.Lines(t, "the database cannot be reached yet")), 2)
+		require.NotContains(t, log.String()+err.Error(), "hush")
+	})
+
+	t.Run("locks the SQLite file", func(t *testing.T) {
+		config := database.Config{Name: "test", DataDir: t.TempDir(), Migrations: migrations(1)}
+		signals, log := telemetrytest.New(t)
+		first, err := database.Open(t.Context(), config, signals)
+		require.NoError(t, err)
+
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err = database.Open(ctx, config, signals)
+		want := filepath.Join(config.DataDir, "test.db") + ": another process has it open"
+		require.ErrorContains(t, err, want)
+		require.Equal(t, want, log.Lines(t, "the database cannot be reached yet")[0]["error"])
+
+		require.NoError(t, first.Close())
+		_, err = open(t, config, migrations(1))
+		require.NoError(t, err)
+	})
+
+	t.Run("does not retry a rejected login", func(t *testing.T) {
+		databaseURL := parse(t, postgrestest.URL(t))
+		databaseURL.User = url.UserPassword("nobody_such", "hush")
+		signals, _ := telemetrytest.New(t)
+		_, err := database.Open(t.Context(), database.Config{Name: "test", URL: databaseURL, Migrations: migrations(1)}, signals)
+		require.ErrorContains(t, err, "nobody_such")
+		require.NotContains(t, err.Error(), "hush")
+	})
+
+	t.Run("migrates without a statement timeout", func(t *testing.T) {
+		slow := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte(
+			"-- +goose Up\nSELECT pg_sleep(1.5);\nCREATE TABLE schema_admission (lowest_version BIGINT);\n" +
+				"INSERT INTO schema_admission VALUES (1);\n")}}
+		// Statements are limited to 5 s, migrations are not limited.
+		databaseURL := postgrestest.URL(t)
+		db, err := open(t, database.Config{Name: "test", URL: parse(t, databaseURL)}, slow)
+		require.NoError(t, err)
+		err = db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+			var timeout string
+			if err := q.QueryRowContext(ctx, "SHOW statement_timeout").Scan(&timeout); err != nil {
+				return err
+			}
+			require.Equal(t, "5s", timeout)
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, "0", migrationTimeout(t, databaseURL))
 	})
 }
 
-func TestADuplicateIsRecognised(t *testing.T) {
-	onBoth(t, func(t *testing.T, config database.Config) {
-		db, err := open(t, config, release(1))
+func TestWrite(t *testing.T) {
+	t.Run("rolls back a failed transaction", func(t *testing.T) {
+		runOnBoth(t, func(t *testing.T, config database.Config) {
+			db, err := open(t, config, migrations(1))
+			require.NoError(t, err)
+			boom := errors.New("boom")
+			err = db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
+				return errors.Join(insert(1)(ctx, q), boom)
+			})
+			require.ErrorIs(t, err, boom)
+			require.Zero(t, count(t, db, "t1"))
+		})
+	})
+
+	t.Run("retries a serialization failure", func(t *testing.T) {
+		serializable := parse(t, postgrestest.URL(t)+"?default_transaction_isolation=serializable")
+		db, err := open(t, database.Config{Name: "test", URL: serializable}, migrations(1))
 		require.NoError(t, err)
 		op := database.Op{Name: "INSERT", Table: "t1"}
-		require.NoError(t, db.Exec(t.Context(), op, insert(1)))
-		err = db.Exec(t.Context(), op, insert(1))
-		require.True(t, database.IsDuplicate(err), "%v", err)
-		require.False(t, database.IsDuplicate(errors.New("other")))
-	})
-}
-
-func TestTimesComeBackAsTheyWent(t *testing.T) {
-	onBoth(t, func(t *testing.T, config database.Config) {
-		db, err := open(t, config, release(1))
-		require.NoError(t, err)
-		want := time.Date(2026, 2, 3, 4, 5, 6, 123456000, time.UTC)
-		var got time.Time
-		require.NoError(t, db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
-			_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES (1, $1)", want)
-			return errors.Join(err, q.QueryRowContext(ctx, "SELECT at FROM t1").Scan(&got))
-		}))
-		require.Equal(t, want, got.UTC())
-	})
-}
-
-func TestATransactionGivenUpForAnotherIsRunAgain(t *testing.T) {
-	db, err := open(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t)+"?default_transaction_isolation=serializable")}, release(1))
-	require.NoError(t, err)
-	op := database.Op{Name: "INSERT", Table: "t1"}
-	var writers errgroup.Group
-	for range 4 {
-		writers.Go(func() error {
-			return db.Write(t.Context(), op, func(ctx context.Context, q database.Querier) error {
-				var n int
-				if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM t1").Scan(&n); err != nil {
-					return err
-				}
-				return insert(n+1)(ctx, q)
+		var writers errgroup.Group
+		for range 4 {
+			writers.Go(func() error {
+				return db.Write(t.Context(), op, func(ctx context.Context, q database.Querier) error {
+					var n int
+					if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM t1").Scan(&n); err != nil {
+						return err
+					}
+					return insert(n+1)(ctx, q)
+				})
 			})
-		})
-	}
-	require.NoError(t, writers.Wait())
-	require.Equal(t, 4, count(t, db, "t1"))
-}
-
-func TestAnUnreachableServerIsWaitedForUntilTheContextEnds(t *testing.T) {
-	signals, log := telemetrytest.New(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
-	defer cancel()
-	_, err := database.Open(ctx, database.Config{Name: "test", URL: parse(t, "postgres://me:hush@127.0.0.1:1/x"), Migrations: release(1)}, signals)
-	require.Error(t, err)
-	require.GreaterOrEqual(t, len(log.Lines(t, "the database cannot be reached yet")), 2)
-	require.NotContains(t, log.String()+err.Error(), "hush")
-}
-
-func TestASQLiteFileIsOpenInOneProcessAtATime(t *testing.T) {
-	config := database.Config{Name: "test", DataDir: t.TempDir(), Migrations: release(1)}
-	signals, log := telemetrytest.New(t)
-	first, err := database.Open(t.Context(), config, signals)
-	require.NoError(t, err)
-
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	_, err = database.Open(ctx, config, signals)
-	want := filepath.Join(config.DataDir, "test.db") + ": another process has it open"
-	require.ErrorContains(t, err, want)
-	require.Equal(t, want, log.Lines(t, "the database cannot be reached yet")[0]["error"])
-
-	require.NoError(t, first.Close())
-	_, err = open(t, config, release(1))
-	require.NoError(t, err)
-}
-
-func TestAWrongLoginEndsTheStartAtOnce(t *testing.T) {
-	address := parse(t, postgrestest.URL(t))
-	address.User = url.UserPassword("nobody_such", "hush")
-	signals, _ := telemetrytest.New(t)
-	_, err := database.Open(t.Context(), database.Config{Name: "test", URL: address, Migrations: release(1)}, signals)
-	require.ErrorContains(t, err, "nobody_such")
-	require.NotContains(t, err.Error(), "hush")
-}
-
-func TestALostDatabaseIsAFailureThatMayPass(t *testing.T) {
-	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
-	require.NoError(t, err)
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
-	defer cancel()
-	err = db.Read(ctx, database.Op{Name: "SELECT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
-		var n int
-		return q.QueryRowContext(ctx, "SELECT 1").Scan(&n)
-	})
-	require.Equal(t, failure.Unavailable, failure.CodeOf(err))
-}
-
-func TestAnOperationIsOneSpanWhereTheTraceIsRecorded(t *testing.T) {
-	signals, _ := telemetrytest.New(t)
-	spans := telemetrytest.Spans(signals)
-	db, err := database.Open(t.Context(), database.Config{Name: "test", DataDir: t.TempDir(), Migrations: release(1)}, signals)
-	require.NoError(t, err)
-	defer db.Close()
-	count(t, db, "t1")
-	require.Empty(t, spans.Ended())
-	ctx, parent := signals.Tracer.Start(t.Context(), "parent")
-	require.NoError(t, db.Write(ctx, database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
-	require.Error(t, db.Write(ctx, database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
-	parent.End()
-	require.Len(t, spans.Ended(), 3)
-	require.Equal(t, "INSERT t1", spans.Ended()[0].Name())
-	require.Equal(t, parent.SpanContext().SpanID(), spans.Ended()[0].Parent().SpanID())
-	require.Equal(t, "Error", spans.Ended()[1].Status().Code.String())
-}
-
-func TestAnEmbeddedCommitIsDurableBeforeItIsAcknowledged(t *testing.T) {
-	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
-	require.NoError(t, err)
-	var synchronous int
-	var journal string
-	require.NoError(t, db.Exec(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
-		return errors.Join(q.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
-			q.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal))
-	}))
-	require.Equal(t, 2, synchronous, "FULL: a commit waits for the disk, so it outlives the machine too")
-	require.Equal(t, "wal", journal)
-}
-
-func TestAMigrationMayTakeLongerThanAStatement(t *testing.T) {
-	slow := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte(
-		"-- +goose Up\nSELECT pg_sleep(1.5);\nCREATE TABLE schema_admission (lowest_version BIGINT);\nINSERT INTO schema_admission VALUES (1);\n")}}
-	// The bound of statements is taken to a second; migrations are past it.
-	address := postgrestest.URL(t)
-	db, err := open(t, database.Config{Name: "test", URL: parse(t, address)}, slow)
-	require.NoError(t, err)
-	err = db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
-		var timeout string
-		if err := q.QueryRowContext(ctx, "SHOW statement_timeout").Scan(&timeout); err != nil {
-			return err
 		}
-		require.Equal(t, "5s", timeout)
-		return nil
+		require.NoError(t, writers.Wait())
+		require.Equal(t, 4, count(t, db, "t1"))
 	})
-	require.NoError(t, err)
-	require.Equal(t, "0", migratorSetting(t, address))
+
+	t.Run("keeps microseconds of a time", func(t *testing.T) {
+		runOnBoth(t, func(t *testing.T, config database.Config) {
+			db, err := open(t, config, migrations(1))
+			require.NoError(t, err)
+			want := time.Date(2026, 2, 3, 4, 5, 6, 123456000, time.UTC)
+			var got time.Time
+			require.NoError(t, db.Write(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
+				_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES (1, $1)", want)
+				return errors.Join(err, q.QueryRowContext(ctx, "SELECT at FROM t1").Scan(&got))
+			}))
+			require.Equal(t, want, got.UTC())
+		})
+	})
+
+	t.Run("creates one span if the trace is recorded", func(t *testing.T) {
+		signals, _ := telemetrytest.New(t)
+		spans := telemetrytest.Spans(signals)
+		db, err := database.Open(t.Context(), database.Config{Name: "test", DataDir: t.TempDir(), Migrations: migrations(1)}, signals)
+		require.NoError(t, err)
+		defer db.Close()
+		count(t, db, "t1")
+		require.Empty(t, spans.Ended())
+		ctx, parent := signals.Tracer.Start(t.Context(), "parent")
+		require.NoError(t, db.Write(ctx, database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+		require.Error(t, db.Write(ctx, database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+		parent.End()
+		require.Len(t, spans.Ended(), 3)
+		require.Equal(t, "INSERT t1", spans.Ended()[0].Name())
+		require.Equal(t, parent.SpanContext().SpanID(), spans.Ended()[0].Parent().SpanID())
+		require.Equal(t, "Error", spans.Ended()[1].Status().Code.String())
+	})
 }
 
-// migratorSetting is the statement timeout that migrations run under, which a
-// migration itself writes down.
-func migratorSetting(t *testing.T, address string) string {
+func TestExec(t *testing.T) {
+	t.Run("returns an error that IsDuplicate recognises", func(t *testing.T) {
+		runOnBoth(t, func(t *testing.T, config database.Config) {
+			db, err := open(t, config, migrations(1))
+			require.NoError(t, err)
+			op := database.Op{Name: "INSERT", Table: "t1"}
+			require.NoError(t, db.Exec(t.Context(), op, insert(1)))
+			err = db.Exec(t.Context(), op, insert(1))
+			require.True(t, database.IsDuplicate(err), "%v", err)
+			require.False(t, database.IsDuplicate(errors.New("other")))
+		})
+	})
+
+	t.Run("commits durably on SQLite", func(t *testing.T) {
+		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
+		require.NoError(t, err)
+		var synchronous int
+		var journal string
+		require.NoError(t, db.Exec(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+			return errors.Join(q.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous),
+				q.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal))
+		}))
+		require.Equal(t, 2, synchronous, "FULL: a commit waits for the disk, so it survives a power failure")
+		require.Equal(t, "wal", journal)
+	})
+
+	t.Run("returns Unavailable on a full disk", func(t *testing.T) {
+		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
+		require.NoError(t, err)
+		limitSize(t, db)
+		err = db.Exec(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, fill)
+		require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
+		require.NoError(t, db.Exec(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
+	})
+}
+
+func TestRead(t *testing.T) {
+	t.Run("returns Unavailable after the deadline", func(t *testing.T) {
+		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
+		require.NoError(t, err)
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+		defer cancel()
+		err = db.Read(ctx, database.Op{Name: "SELECT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
+			var n int
+			return q.QueryRowContext(ctx, "SELECT 1").Scan(&n)
+		})
+		require.Equal(t, failure.Unavailable, failure.CodeOf(err))
+	})
+
+	t.Run("returns Unavailable when the server ends the connection", func(t *testing.T) {
+		databaseURL := parse(t, postgrestest.URL(t))
+		db, err := open(t, database.Config{Name: "test", URL: databaseURL}, migrations(1))
+		require.NoError(t, err)
+		admin, err := open(t, database.Config{Name: "test", URL: databaseURL}, migrations(1))
+		require.NoError(t, err)
+		sleep := func(ctx context.Context, q database.Querier) error {
+			var done bool
+			return q.QueryRowContext(ctx, "SELECT pg_sleep(20) IS NULL").Scan(&done)
+		}
+		failed := make(chan error, 1)
+		go func() { failed <- db.Read(t.Context(), database.Op{Name: "SELECT", Table: "t1"}, sleep) }()
+		require.Eventually(t, func() bool {
+			terminated := 0
+			require.NoError(t, admin.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+				return q.QueryRowContext(ctx, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'").Scan(&terminated)
+			}))
+			return terminated > 0
+		}, 10*time.Second, 10*time.Millisecond)
+		require.Equal(t, failure.Unavailable, failure.CodeOf(<-failed))
+	})
+}
+
+// migrationTimeout returns the statement timeout of migrations, which a
+// migration records.
+func migrationTimeout(t *testing.T, databaseURL string) string {
 	t.Helper()
-	noted := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte("-- +goose Up\nSELECT 1;\n")},
+	recording := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte("-- +goose Up\nSELECT 1;\n")},
 		"migrations/postgres/00002_t.sql": &fstest.MapFile{Data: []byte(
-			"-- +goose Up\nCREATE TABLE noted AS SELECT current_setting('statement_timeout') AS timeout;\n")}}
-	db, err := open(t, database.Config{Name: "test", URL: parse(t, address)}, noted)
+			"-- +goose Up\nCREATE TABLE recorded AS SELECT current_setting('statement_timeout') AS timeout;\n")}}
+	db, err := open(t, database.Config{Name: "test", URL: parse(t, databaseURL)}, recording)
 	require.NoError(t, err)
 	var timeout string
 	require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
-		return q.QueryRowContext(ctx, "SELECT timeout FROM noted").Scan(&timeout)
+		return q.QueryRowContext(ctx, "SELECT timeout FROM recorded").Scan(&timeout)
 	}))
 	return timeout
 }
 
-func TestAServerThatGoesAwayIsAFailureThatMayPass(t *testing.T) {
-	address := parse(t, postgrestest.URL(t))
-	db, err := open(t, database.Config{Name: "test", URL: address}, release(1))
-	require.NoError(t, err)
-	admin, err := open(t, database.Config{Name: "test", URL: address}, release(1))
-	require.NoError(t, err)
-	ask := func(ctx context.Context, q database.Querier) error {
-		var done bool
-		return q.QueryRowContext(ctx, "SELECT pg_sleep(20) IS NULL").Scan(&done)
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- db.Read(t.Context(), database.Op{Name: "SELECT", Table: "t1"}, ask) }()
-	require.Eventually(t, func() bool {
-		ended := 0
-		require.NoError(t, admin.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
-			return q.QueryRowContext(ctx, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'").Scan(&ended)
-		}))
-		return ended > 0
-	}, 10*time.Second, 10*time.Millisecond)
-	require.Equal(t, failure.Unavailable, failure.CodeOf(<-failed))
-}
-
-func TestAFullDiskIsAFailureThatMayPass(t *testing.T) {
-	db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, release(1))
-	require.NoError(t, err)
-	limit(t, db)
-	err = db.Exec(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, fill)
-	require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
-	require.NoError(t, db.Exec(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, insert(1)))
-}
-
-// limit lets the database grow no further.
-func limit(t *testing.T, db *database.DB) {
+// limitSize keeps the SQLite file from growing.
+func limitSize(t *testing.T, db *database.DB) {
 	t.Helper()
 	require.NoError(t, db.Exec(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
 		var pages int
@@ -354,40 +366,42 @@ func limit(t *testing.T, db *database.DB) {
 	}))
 }
 
-// fill inserts more than fits.
+// fill inserts more rows than a file after limitSize holds.
 func fill(ctx context.Context, q database.Querier) error {
 	_, err := q.ExecContext(ctx, "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t1 (id) SELECT i FROM n")
 	return err
 }
 
-func TestAPingReadsFromTheFile(t *testing.T) {
-	dir := t.TempDir()
-	db, err := open(t, database.Config{Name: "test", DataDir: dir}, release(1))
-	require.NoError(t, err)
-	require.NoError(t, db.Ping(t.Context()))
-	for _, name := range []string{"test.db", "test.db-wal"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("spoilt ", 4096)), 0o600))
-	}
-	require.Error(t, db.Ping(t.Context()))
-}
+func TestPing(t *testing.T) {
+	t.Run("reads the SQLite file", func(t *testing.T) {
+		dir := t.TempDir()
+		db, err := open(t, database.Config{Name: "test", DataDir: dir}, migrations(1))
+		require.NoError(t, err)
+		require.NoError(t, db.Ping(t.Context()))
+		for _, name := range []string{"test.db", "test.db-wal"} {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("corrupt ", 4096)), 0o600))
+		}
+		require.Error(t, db.Ping(t.Context()))
+	})
 
-func TestAPingDoesNotWaitBehindRequests(t *testing.T) {
-	db, err := open(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t))}, release(1))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	var busy errgroup.Group
-	for range 12 { // more than there are connections
-		busy.Go(func() error {
-			_ = db.Read(ctx, database.Op{}, func(ctx context.Context, q database.Querier) error {
-				_, err := q.ExecContext(ctx, "SELECT pg_sleep(20)")
-				return err
+	t.Run("does not queue behind requests", func(t *testing.T) {
+		db, err := open(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t))}, migrations(1))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var busy errgroup.Group
+		for range 12 { // more than the pool has connections
+			busy.Go(func() error {
+				_ = db.Read(ctx, database.Op{}, func(ctx context.Context, q database.Querier) error {
+					_, err := q.ExecContext(ctx, "SELECT pg_sleep(20)")
+					return err
+				})
+				return nil
 			})
-			return nil
-		})
-	}
-	asked, done := context.WithTimeout(t.Context(), 800*time.Millisecond)
-	defer done()
-	require.NoError(t, db.Ping(asked))
-	cancel()
-	require.NoError(t, busy.Wait())
+		}
+		pingCtx, stop := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		defer stop()
+		require.NoError(t, db.Ping(pingCtx))
+		cancel()
+		require.NoError(t, busy.Wait())
+	})
 }

@@ -16,50 +16,65 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// IsDuplicate reports whether a write would have broken a unique key.
+// PostgreSQL error codes
+// (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+const (
+	pgUniqueViolation      = "23505"
+	pgReadOnlyTransaction  = "25006"
+	pgSerializationFailure = "40001"
+	pgDeadlockDetected     = "40P01"
+	pgQueryCanceled        = "57014" // after statement_timeout
+
+	pgConnectionException   = "08"  // class
+	pgInsufficientResources = "53"  // class, such as too many connections
+	pgShutdown              = "57P" // codes for a server that shuts down or starts up
+)
+
+// IsDuplicate reports whether err is the violation of a unique constraint or a
+// primary key.
 func IsDuplicate(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code == "23505"
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgErr.Code == pgUniqueViolation
 	}
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		return lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		return sqliteErr.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || sqliteErr.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 	}
 	return false
 }
 
-// mayRetry reports whether the database gave a transaction up in favour of
-// another, so that the same transaction may succeed when it is run again.
-func mayRetry(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
+// isRetryable reports whether the database aborted a transaction because of a
+// concurrent one, so that the same transaction may succeed when it runs again.
+func isRetryable(err error) bool {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgErr.Code == pgSerializationFailure || pgErr.Code == pgDeadlockDetected
 	}
 	return isBusy(err)
 }
 
-// worthWaiting reports whether an error at the start says that the database
-// will be there later, rather than that the address or the login is wrong.
-func worthWaiting(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return serverAway(pg.Code)
+// isRetryableAtStartup reports whether an error of Open may go away without a
+// change to the configuration. An unknown host or a rejected login does not.
+func isRetryableAtStartup(err error) bool {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return isServerUnavailable(pgErr.Code)
 	}
-	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound {
+	if dnsErr, ok := errors.AsType[*net.DNSError](err); ok && dnsErr.IsNotFound {
 		return false
 	}
-	return unreached(err) || errors.Is(err, errFileInUse)
+	return isConnError(err) || errors.Is(err, errFileLocked)
 }
 
-// away reports whether an error during service says that the database cannot
-// serve now. What was right at the start may be wrong for a while: a headless
-// Service without a ready pod has no address.
-func away(err error) bool {
-	if unreached(err) {
+// isUnavailable reports whether an error of an operation means that the
+// database cannot serve at the moment. Unlike isRetryableAtStartup it includes
+// an unknown host: a headless Service without a ready pod has no DNS record.
+func isUnavailable(err error) bool {
+	if isConnError(err) {
 		return true
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return serverAway(pg.Code) || pg.Code == "57014" // statement timeout
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return isServerUnavailable(pgErr.Code) || pgErr.Code == pgQueryCanceled
 	}
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch lite.Code() & 0xff {
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch sqliteErr.Code() & 0xff {
 		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_INTERRUPT:
 			return true
 		}
@@ -67,8 +82,9 @@ func away(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)
 }
 
-// unreached reports whether a connection could not be made, or broke.
-func unreached(err error) bool {
+// isConnError reports whether a connection could not be established or was
+// lost, or whether the SQLite file was locked.
+func isConnError(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
@@ -80,23 +96,27 @@ func unreached(err error) bool {
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
 }
 
-// serverAway knows the codes by which a server says that it cannot serve now
-// (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-func serverAway(code string) bool {
-	return strings.HasPrefix(code, "08") || // connection exceptions
-		strings.HasPrefix(code, "53") || // too few resources, such as connections
-		strings.HasPrefix(code, "57P") || // shutting down or starting up
-		code == "25006" // read-only: a standby, before its promotion
+// isServerUnavailable reports whether a PostgreSQL error code means that the
+// server cannot serve at the moment. A standby is read-only until it is
+// promoted.
+func isServerUnavailable(code string) bool {
+	return strings.HasPrefix(code, pgConnectionException) ||
+		strings.HasPrefix(code, pgInsufficientResources) ||
+		strings.HasPrefix(code, pgShutdown) ||
+		code == pgReadOnlyTransaction
 }
 
+// isBusy reports whether another connection held a lock on the SQLite file
+// (https://sqlite.org/rescode.html). The low byte is the primary result code.
 func isBusy(err error) bool {
-	lite, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (lite.Code()&0xff == sqlite3.SQLITE_BUSY || lite.Code()&0xff == sqlite3.SQLITE_LOCKED)
+	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (sqliteErr.Code()&0xff == sqlite3.SQLITE_BUSY || sqliteErr.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }
 
-// asFailure says of an error that the database is away, where it is.
+// asFailure returns a failure.Unavailable with err as its cause if the database
+// is unavailable, and otherwise err itself.
 func asFailure(err error) error {
-	if !away(err) {
+	if !isUnavailable(err) {
 		return err
 	}
 	return failure.New(failure.Unavailable, "The database does not answer; try again shortly.").WithCause(err)

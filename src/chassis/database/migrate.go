@@ -9,17 +9,17 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// migrate applies the migrations that the database lacks, one process at a
-// time, and refuses a database that admits no binary of this version.
+// migrate applies the pending migrations, one process at a time, and returns an
+// error if the schema is too new for this binary.
 //
-// A migration is a file NNNNN_what.sql in migrations/sqlite and another in
-// migrations/postgres. It first expands the schema; a later release contracts
-// it, so that two versions can serve at once. In its table schema_admission
-// each database holds the lowest version whose binaries may still run on it,
-// which a contracting migration raises; a binary's version is that of its newest
-// migration.
+// A migration is a pair of files named NNNNN_description.sql, one in
+// migrations/sqlite and one in migrations/postgres. A migration first expands
+// the schema, and one of a later release contracts it, so that two versions can
+// serve at the same time. The table schema_admission holds the lowest schema
+// version whose binaries may still run on the database; a contracting migration
+// raises it. The schema version of a binary is that of its newest migration.
 func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
-	provider, err := db.migrator(migrations)
+	provider, err := db.newMigrationProvider(migrations)
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
@@ -27,10 +27,14 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	sources := provider.ListSources()
-	return db.admit(ctx, sources[len(sources)-1].Version)
+	return db.checkCompatibility(ctx, sources[len(sources)-1].Version)
 }
 
-func (db *DB) migrator(migrations fs.FS) (*goose.Provider, error) {
+// newMigrationProvider returns a provider of the migrations for this database
+// system. On PostgreSQL it takes an advisory lock while it migrates, and tries
+// once a second for at most ten minutes to get it. On SQLite the lock on the
+// file excludes other processes.
+func (db *DB) newMigrationProvider(migrations fs.FS) (*goose.Provider, error) {
 	dialect, folder := goose.DialectSQLite3, "sqlite"
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if db.system == postgresSystem {
@@ -48,14 +52,16 @@ func (db *DB) migrator(migrations fs.FS) (*goose.Provider, error) {
 	return goose.NewProvider(dialect, db.migrations, files, options...)
 }
 
-// admit refuses a binary of a version that the database admits no longer.
-func (db *DB) admit(ctx context.Context, version int64) error {
+// checkCompatibility returns an error if the database requires a newer schema
+// version than this binary's.
+func (db *DB) checkCompatibility(ctx context.Context, version int64) error {
 	var lowest int64
 	if err := db.migrations.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest); err != nil {
-		return fmt.Errorf("read the lowest version that the schema admits: %w", err)
+		return fmt.Errorf("read the lowest compatible schema version: %w", err)
 	}
 	if version < lowest {
-		return fmt.Errorf("this binary's schema version is %d, but the database has been changed for version %d or later: run a newer release", version, lowest)
+		return fmt.Errorf("this binary's schema version is %d, but the database requires version %d or later: run a newer release",
+			version, lowest)
 	}
 	return nil
 }

@@ -8,52 +8,54 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"tandem/src/chassis/settings"
 )
 
-// Bounds of the PostgreSQL pool. Ten connections keep two cores busy and let
-// ten replicas share a server's default of a hundred.
+// Limits of the PostgreSQL pool. Ten connections keep two cores busy, and ten
+// replicas share the default max_connections of a server, which is 100.
 const (
-	maxConnections  = 10
+	maxConns        = 10
 	connectTimeout  = 2 * time.Second
-	connectionLives = 30 * time.Minute // so that a failover's new server is found
+	connMaxLifetime = 30 * time.Minute // so that connections move to the new server after a failover
 )
 
-// openPostgres prepares a pool without connecting yet. What the URL says of
-// timeouts wins over the bounds given here
+// newPostgres creates the pools and does not connect yet. Timeouts in the URL
+// take precedence over the defaults here
 // (https://www.postgresql.org/docs/current/runtime-config-client.html).
-func openPostgres(address settings.URL) (*DB, error) {
-	config, err := pgx.ParseConfig(address.Raw())
+func newPostgres(databaseURL settings.URL) (*DB, error) {
+	config, err := pgx.ParseConfig(databaseURL.Raw())
 	if err != nil {
-		// pgx's error may quote the password.
-		return nil, fmt.Errorf("DATABASE_URL=%q is not usable: give a URL like postgres://user:password@host:5432/database", address)
+		// Do not wrap err: it may contain the password.
+		return nil, fmt.Errorf("DATABASE_URL=%q is not usable: give a URL like postgres://user:password@host:5432/database", databaseURL)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
 	setDefaults(config.RuntimeParams, map[string]string{"application_name": "tandem", "timezone": "UTC"})
-	// A migration takes as long as it takes: its pool has no further bounds.
+	// These pools copy config before the statement timeout is set: a migration
+	// may take any time, and the context limits a ping.
 	migrations, probe := stdlib.OpenDB(*config.Copy()), stdlib.OpenDB(*config.Copy())
 	setDefaults(config.RuntimeParams, map[string]string{
 		"statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s",
 	})
 	pool := stdlib.OpenDB(*config)
-	pool.SetMaxOpenConns(maxConnections)
-	pool.SetMaxIdleConns(maxConnections)
-	for _, p := range []*sql.DB{pool, probe} {
-		p.SetConnMaxLifetime(connectionLives)
-	}
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
 	probe.SetMaxOpenConns(1)
+	for _, p := range []*sql.DB{pool, probe} {
+		p.SetConnMaxLifetime(connMaxLifetime)
+	}
 	return &DB{reader: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem, attributes: []attribute.KeyValue{
-		attribute.String("db.system.name", postgresSystem),
-		attribute.String("db.namespace", config.Database),
-		attribute.String("server.address", config.Host),
-		attribute.Int("server.port", int(config.Port)),
+		semconv.DBSystemNamePostgreSQL,
+		semconv.DBNamespace(config.Database),
+		semconv.ServerAddress(config.Host),
+		semconv.ServerPort(int(config.Port)),
 	}}, nil
 }
 
-// setDefaults sets what the URL has not set.
+// setDefaults sets the parameters that the URL does not set.
 func setDefaults(params, defaults map[string]string) {
 	for name, value := range defaults {
 		if params[name] == "" {

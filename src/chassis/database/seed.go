@@ -2,30 +2,30 @@ package database
 
 import "context"
 
-// Seed runs insert, which gives its rows' ids itself, if the table is empty,
-// and lets the ids that the database gives go on behind them. Of several
-// processes that seed at once, one does.
+// Seed runs insert in a transaction if the table is empty. insert chooses the
+// ids of its rows; the ids that the database generates later continue after
+// them. If several processes seed at the same time, one inserts.
 func (db *DB) Seed(ctx context.Context, table string, insert TxFunc) error {
 	return db.Write(ctx, Op{Name: "INSERT", Table: table}, func(ctx context.Context, q Querier) error {
-		if db.system == postgresSystem { // SQLite's writing transactions exclude each other anyway
+		if db.system == postgresSystem { // SQLite runs one writing transaction at a time
 			if _, err := q.ExecContext(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 				return err
 			}
 		}
-		var used bool
-		if err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+table+")").Scan(&used); err != nil || used {
+		var hasRows bool
+		if err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+table+")").Scan(&hasRows); err != nil || hasRows {
 			return err
 		}
 		if err := insert(ctx, q); err != nil {
 			return err
 		}
-		return db.continueIDs(ctx, q, table)
+		return db.advanceSequence(ctx, q, table)
 	})
 }
 
-// continueIDs makes PostgreSQL's next id follow the greatest; SQLite's
-// AUTOINCREMENT does so by itself.
-func (db *DB) continueIDs(ctx context.Context, q Querier, table string) error {
+// advanceSequence sets PostgreSQL's id sequence to the greatest id of the
+// table. SQLite's AUTOINCREMENT needs no such step.
+func (db *DB) advanceSequence(ctx context.Context, q Querier, table string) error {
 	if db.system != postgresSystem {
 		return nil
 	}

@@ -11,71 +11,65 @@ import (
 
 	"github.com/gofrs/flock"
 	"go.opentelemetry.io/otel/attribute"
-	_ "modernc.org/sqlite" // the driver, in Go alone
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	_ "modernc.org/sqlite" // the driver, written in Go without cgo
 )
 
-// openSQLite opens the file DIR/NAME.db. SQLite has one writer at a time, so
-// the writing pool has one connection and callers queue there, in Go, where a
-// context ends their wait; readers go on beside it (https://sqlite.org/wal.html).
-func openSQLite(dir, name string) (*DB, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("create the folder that DATA_DIR names: %w", err)
-	}
-	path, err := filepath.Abs(filepath.Join(dir, name+".db"))
+// newSQLite creates the pools on the file DIR/NAME.db. SQLite has one writer at
+// a time, so the writer pool has one connection. Callers queue for it in Go,
+// where the end of a context also ends the wait. Readers run concurrently with
+// the writer (https://sqlite.org/wal.html).
+func newSQLite(dir, name string) (*DB, error) {
+	path, err := prepareFile(dir, name)
 	if err != nil {
-		return nil, fmt.Errorf("find the folder that DATA_DIR names: %w", err)
+		return nil, err
 	}
-	writer, err := openFile(path, url.Values{"_txlock": {"immediate"}})
+	writer, err := openPool(path, url.Values{"_txlock": {"immediate"}})
 	if err != nil {
 		return nil, err
 	}
 	writer.SetMaxOpenConns(1)
-	reader, err := openFile(path, url.Values{"_query_only": {"1"}})
+	reader, err := openPool(path, url.Values{"_query_only": {"1"}})
 	if err != nil {
 		return nil, err
 	}
-	probe, err := openFile(path, url.Values{"_query_only": {"1"}})
+	maxReaders := 2 + runtime.GOMAXPROCS(0)
+	reader.SetMaxOpenConns(maxReaders)
+	reader.SetMaxIdleConns(maxReaders)
+	probe, err := openPool(path, url.Values{"_query_only": {"1"}})
 	if err != nil {
 		return nil, err
 	}
-	// Each time anew: an open connection would go on reading from its cache.
+	// Each ping opens a new connection: an old one would read from its page cache.
 	probe.SetMaxOpenConns(1)
 	probe.SetMaxIdleConns(-1)
-	readers := 2 + runtime.GOMAXPROCS(0)
-	reader.SetMaxOpenConns(readers)
-	reader.SetMaxIdleConns(readers)
-	return &DB{reader: reader, writer: writer, probe: probe, migrations: writer, group: newGroup(writer), file: path, owner: flock.New(path+".lock", flock.SetPermissions(0o600)), system: sqliteSystem, attributes: []attribute.KeyValue{
-		attribute.String("db.system.name", sqliteSystem),
-		attribute.String("db.namespace", filepath.Base(path)),
-	}}, nil
+	return &DB{
+		reader: reader, writer: writer, probe: probe, migrations: writer,
+		groupCommitter: newGroupCommitter(writer),
+		path:           path,
+		fileLock:       flock.New(path+".lock", flock.SetPermissions(0o600)),
+		system:         sqliteSystem,
+		attributes:     []attribute.KeyValue{semconv.DBSystemNameSQLite, semconv.DBNamespace(filepath.Base(path))},
+	}, nil
 }
 
-// errFileInUse says that another process owns the SQLite file.
-var errFileInUse = errors.New("another process has it open")
-
-// own makes this process the one that has the SQLite file, until Close or its
-// end however that comes. SQLite would let more in, though a WAL bears them on
-// one machine only (https://sqlite.org/wal.html), and migrations must not meet.
-func (db *DB) own() error {
-	if db.owner == nil {
-		return nil
+// prepareFile creates the folder and returns the absolute path of the file.
+func prepareFile(dir, name string) (string, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("create the folder that DATA_DIR names: %w", err)
 	}
-	owned, err := db.owner.TryLock()
+	path, err := filepath.Abs(filepath.Join(dir, name+".db"))
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", db.file, err)
+		return "", fmt.Errorf("find the folder that DATA_DIR names: %w", err)
 	}
-	if !owned {
-		return fmt.Errorf("%s: %w", db.file, errFileInUse)
-	}
-	return nil
+	return path, nil
 }
 
-// openFile opens a pool on a file. synchronous=FULL makes a commit durable
-// before it is acknowledged (https://sqlite.org/pragma.html#pragma_synchronous).
-func openFile(path string, options url.Values) (*sql.DB, error) {
-	if !options.Has("_busy_timeout") {
-		options.Set("_busy_timeout", "5000")
-	}
+// openPool creates a connection pool on the file. A statement waits at most 5 s
+// for a lock. synchronous=FULL makes a commit durable before it is acknowledged
+// (https://sqlite.org/pragma.html#pragma_synchronous).
+func openPool(path string, options url.Values) (*sql.DB, error) {
+	options.Set("_busy_timeout", "5000")
 	options.Set("_journal_mode", "WAL")
 	options.Set("_synchronous", "FULL")
 	options.Set("_foreign_keys", "1")
@@ -86,4 +80,25 @@ func openFile(path string, options url.Values) (*sql.DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return pool, nil
+}
+
+// errFileLocked is the error of lock while another process has the lock.
+var errFileLocked = errors.New("another process has it open")
+
+// lock locks the SQLite file for this process until Close or the end of the
+// process. On PostgreSQL it does nothing. SQLite itself admits several
+// processes, but in WAL mode only on one machine (https://sqlite.org/wal.html),
+// and two processes must not migrate at the same time.
+func (db *DB) lock() error {
+	if db.fileLock == nil {
+		return nil
+	}
+	locked, err := db.fileLock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", db.path, err)
+	}
+	if !locked {
+		return fmt.Errorf("%s: %w", db.path, errFileLocked)
+	}
+	return nil
 }

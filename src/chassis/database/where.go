@@ -5,49 +5,54 @@ import (
 	"strings"
 )
 
-// Where gathers the conditions of a query and their arguments.
+// Where builds the WHERE clause of a query and its arguments. The zero value
+// has no condition.
 type Where struct {
-	text strings.Builder
+	sql  strings.Builder
 	args []any
 }
 
-// And adds a condition; its one parameter is written behind it: And("id >", 7).
+// And adds a condition, given without its argument: And("id >", 7) adds
+// "id > $n". The condition is SQL and must not come from a caller.
 func (w *Where) And(condition string, arg any) {
-	w.join()
-	w.text.WriteString(condition + " ")
-	w.parameter(arg)
+	w.addKeyword()
+	w.sql.WriteString(condition + " ")
+	w.addParameter(arg)
 }
 
-// AndIn adds the condition that a column has one of the values, at least one.
+// AndIn adds the condition that the column has one of the values. There must be
+// at least one value.
 func (w *Where) AndIn(column string, values []int64) {
-	w.join()
-	w.text.WriteString(column + " IN (")
+	w.addKeyword()
+	w.sql.WriteString(column + " IN (")
 	for i, value := range values {
 		if i > 0 {
-			w.text.WriteString(", ")
+			w.sql.WriteString(", ")
 		}
-		w.parameter(value)
+		w.addParameter(value)
 	}
-	w.text.WriteString(")")
+	w.sql.WriteString(")")
 }
 
-// Page returns the end of a query, after FROM: the conditions, the order by id,
-// and a limit; and the arguments.
+// Page returns the part of a query after FROM (the conditions, the order by id
+// and the limit) and the query's arguments. Nothing may be added after Page.
 func (w *Where) Page(limit int) (string, []any) {
-	w.text.WriteString(" ORDER BY id LIMIT ")
-	w.parameter(limit)
-	return w.text.String(), w.args
+	w.sql.WriteString(" ORDER BY id LIMIT ")
+	w.addParameter(limit)
+	return w.sql.String(), w.args
 }
 
-func (w *Where) join() {
-	if w.text.Len() == 0 {
-		w.text.WriteString(" WHERE ")
+// addKeyword adds WHERE before the first condition and AND before the others.
+func (w *Where) addKeyword() {
+	if w.sql.Len() == 0 {
+		w.sql.WriteString(" WHERE ")
 	} else {
-		w.text.WriteString(" AND ")
+		w.sql.WriteString(" AND ")
 	}
 }
 
-func (w *Where) parameter(arg any) {
+// addParameter adds the next placeholder, such as $2, and its argument.
+func (w *Where) addParameter(arg any) {
 	w.args = append(w.args, arg)
-	w.text.WriteString("$" + strconv.Itoa(len(w.args)))
+	w.sql.WriteString("$" + strconv.Itoa(len(w.args)))
 }

@@ -1,6 +1,6 @@
-// Package decimal reads numbers from JSON exactly, and holds money as whole
-// cents: float64 is wrong in about one of seven products of a price and a
-// quantity.
+// Package decimal parses JSON numbers exactly and represents money in whole
+// cents. With float64 about one in seven products of a price and a quantity is
+// not exact.
 package decimal
 
 import (
@@ -9,39 +9,43 @@ import (
 	"strings"
 )
 
-// ErrSyntax is returned for text that is not a JSON number.
+// ErrSyntax is the error for text that is not a JSON number.
 var ErrSyntax = errors.New("is not a number")
 
-// ErrFraction is returned for a number with more decimals than the scale has.
+// ErrFraction is the error for a number with more decimals than the scale has.
 var ErrFraction = errors.New("has too many decimals")
 
-// ErrRange is returned for a number that 64 bits cannot hold at that scale.
+// ErrRange is the error for a number with more than 18 digits at the scale.
 var ErrRange = errors.New("is out of range")
 
-// maxDigits bounds the work on a hostile literal; int64 has 19 digits.
+// maxDigits is the greatest number of digits of a result. Every integer with 18
+// digits fits into an int64. The limit also bounds the work on a literal with a
+// huge exponent.
 const maxDigits = 18
 
-// Parse reads a JSON number literal (RFC 8259, section 6) as a whole number of
-// 10^-scale units: Parse("8.5", 2) is 850. "1e2" and "100.00" are the same
-// number. The error is ErrSyntax, ErrFraction or ErrRange.
+// Parse parses a JSON number (RFC 8259, section 6) and returns it in units of
+// 10^-scale: Parse("8.5", 2) returns 850. An exponent or trailing zeros make no
+// difference: "1e2" and "100.00" are the same number. The error is ErrSyntax,
+// ErrFraction or ErrRange.
 func Parse(literal string, scale int) (int64, error) {
 	digits, exponent, negative, err := split(literal)
 	if err != nil {
 		return 0, err
 	}
 	digits = strings.TrimLeft(digits, "0")
-	trimmed := strings.TrimRight(digits, "0")
-	if trimmed == "" {
+	significant := strings.TrimRight(digits, "0")
+	if significant == "" {
 		return 0, nil
 	}
-	zeros := exponent + scale + len(digits) - len(trimmed)
+	// The result is the significant digits followed by this number of zeros.
+	zeros := exponent + scale + len(digits) - len(significant)
 	switch {
 	case zeros < 0:
 		return 0, ErrFraction
-	case len(trimmed)+zeros > maxDigits:
+	case len(significant)+zeros > maxDigits:
 		return 0, ErrRange
 	}
-	n, err := strconv.ParseInt(trimmed+strings.Repeat("0", zeros), 10, 64)
+	n, err := strconv.ParseInt(significant+strings.Repeat("0", zeros), 10, 64)
 	if err != nil {
 		return 0, ErrSyntax
 	}
@@ -51,43 +55,44 @@ func Parse(literal string, scale int) (int64, error) {
 	return n, nil
 }
 
-// split takes a literal apart: all its digits, the power of ten that the last
-// of them stands for, and the sign.
+// split returns all digits of a literal, the power of ten of the last digit, and
+// the sign: "-12.5e3" has the digits "125" and the exponent 2.
 func split(literal string) (digits string, exponent int, negative bool, err error) {
 	rest, negative := strings.CutPrefix(literal, "-")
-	mantissa, power, hasPower := strings.Cut(strings.ToLower(rest), "e")
-	whole, fraction, hasPoint := strings.Cut(mantissa, ".")
-	if !allDigits(whole) || hasPoint && !allDigits(fraction) || len(whole) > 1 && whole[0] == '0' {
+	mantissa, exponentText, hasExponent := strings.Cut(strings.ToLower(rest), "e")
+	integer, fraction, hasPoint := strings.Cut(mantissa, ".")
+	if !isDigits(integer) || hasPoint && !isDigits(fraction) || len(integer) > 1 && integer[0] == '0' {
 		return "", 0, false, ErrSyntax
 	}
-	if hasPower {
-		if exponent, err = parsePower(power); err != nil {
+	if hasExponent {
+		if exponent, err = parseExponent(exponentText); err != nil {
 			return "", 0, false, err
 		}
 	}
-	return whole + fraction, exponent - len(fraction), negative, nil
+	return integer + fraction, exponent - len(fraction), negative, nil
 }
 
-// parsePower reads an exponent. One that no sane number has is cut to a bound
-// that is out of range all the same.
-func parsePower(s string) (int, error) {
+// parseExponent parses the text after "e". It limits a huge exponent to 2^30,
+// which Parse refuses with the same error.
+func parseExponent(s string) (int, error) {
 	sign := 1
 	if unsigned, minus := strings.CutPrefix(s, "-"); minus {
 		s, sign = unsigned, -1
 	} else {
 		s = strings.TrimPrefix(s, "+")
 	}
-	if !allDigits(s) {
+	if !isDigits(s) {
 		return 0, ErrSyntax
 	}
-	const bound = 1 << 30
+	const limit = 1 << 30
 	n, err := strconv.Atoi(s)
-	if err != nil || n > bound {
-		n = bound
+	if err != nil || n > limit {
+		n = limit
 	}
 	return sign * n, nil
 }
 
-func allDigits(s string) bool {
+// isDigits reports whether s has only digits, and at least one.
+func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }

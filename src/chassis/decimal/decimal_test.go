@@ -51,7 +51,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestCentsSurviveJSONExactly(t *testing.T) {
+func TestCentsRoundTripJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := decimal.Cents(rapid.Int64Range(-1e17, 1e17).Draw(t, "cents"))
 		text, err := json.Marshal(want)
@@ -62,7 +62,7 @@ func TestCentsSurviveJSONExactly(t *testing.T) {
 	})
 }
 
-func TestParseAgreesWithRationals(t *testing.T) {
+func TestParseMatchesBigRat(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		literal := rapid.StringMatching(`-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,5})?([eE][+-]?[0-9])?`).Draw(t, "literal")
 		exact, ok := new(big.Rat).SetString(literal)
@@ -82,15 +82,18 @@ func TestParseAgreesWithRationals(t *testing.T) {
 	})
 }
 
-func TestAverageRoundsHalfUpToTheCent(t *testing.T) {
+func TestCentsAverage(t *testing.T) {
 	require.Equal(t, decimal.Cents(46667), decimal.Cents(140000).Average(3))
 	require.Equal(t, decimal.Cents(3), decimal.Cents(5).Average(2))
 	require.Equal(t, decimal.Cents(0), decimal.Cents(0).Average(0))
+}
+
+func TestCentsString(t *testing.T) {
 	require.Equal(t, "466.67", decimal.Cents(46667).String())
 	require.Equal(t, "-0.05", decimal.Cents(-5).String())
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzParseCents(f *testing.F) {
 	for _, seed := range []string{"1", "-0.01", "1e9", "1e-9", "00", "9.999"} {
 		f.Add(seed)
 	}

@@ -1,47 +1,50 @@
-// Package failure is the one error type that crosses a service: a code that
-// says what kind of thing went wrong and a sentence for the person who has to
-// act on it. Stores and domain rules return it; package web alone turns it into
-// an HTTP answer, and a typed client turns that answer back into it.
+// Package failure provides the error type that all layers of a service share: a
+// code for programs and a message for people. Stores and domain rules return it.
+// Package web converts it to an HTTP response with problem details, and a typed
+// client converts such a response back to it.
 package failure
 
-import "errors"
-
-// Code names a kind of failure, independent of any protocol.
-type Code string
-
-// The kinds of failure. Internal is what every error is that says nothing else.
-const (
-	Invalid              Code = "invalid"       // the input can never be accepted
-	NotFound             Code = "not_found"     // the thing named does not exist
-	Conflict             Code = "conflict"      // the state of things forbids it
-	Unprocessable        Code = "unprocessable" // understood, yet contradicts an earlier request
-	TooLarge             Code = "too_large"     // the body exceeds its limit
-	UnsupportedMediaType Code = "media_type"    // the body is of an unknown type
-	MethodNotAllowed     Code = "method"        // the resource knows no such method
-	Unavailable          Code = "unavailable"   // may succeed later, unchanged
-	Canceled             Code = "canceled"      // the caller went away
-	Internal             Code = "internal"      // a defect on this side
+import (
+	"errors"
+	"maps"
 )
 
-// Field says what is wrong with one member of the input.
+// Code is the kind of a failure, independent of any protocol.
+type Code string
+
+// The kinds of failures. CodeOf returns Internal for an error without a code.
+const (
+	Invalid              Code = "invalid"       // the input is invalid; the same request always fails
+	NotFound             Code = "not_found"     // the named resource does not exist
+	Conflict             Code = "conflict"      // the state of a resource does not allow the request
+	Unprocessable        Code = "unprocessable" // valid input that contradicts an earlier request
+	TooLarge             Code = "too_large"     // the body exceeds the size limit
+	UnsupportedMediaType Code = "media_type"    // the body has an unsupported media type
+	MethodNotAllowed     Code = "method"        // the resource does not support the method
+	Unavailable          Code = "unavailable"   // the same request may succeed later
+	Canceled             Code = "canceled"      // the caller canceled the request
+	Internal             Code = "internal"      // an error that the caller cannot correct
+)
+
+// Field describes an error of one member of the input.
 type Field struct {
 	Name    string `json:"field"`
-	Message string `json:"message"`
+	Message string `json:"message"` // continues a sentence that begins with Name, such as "is required"
 }
 
-// Error is a failure that may be shown to the caller.
+// Error is a failure. The caller sees everything but its cause.
 type Error struct {
 	Code       Code
-	Message    string         // one sentence a person can act on
-	Fields     []Field        // every bad member of the input, where Code is Invalid
-	Extensions map[string]any // further facts a program can act on, such as user_id
-	Cause      error          // for the log, never shown
+	Message    string         // one sentence that tells a person what to do or change
+	Fields     []Field        // every invalid member of the input; empty unless Code is Invalid
+	Extensions map[string]any // extension members of the problem details (RFC 9457, section 3.2), such as user_id
+	Cause      error          // for the log only
 }
 
-// New returns a failure of that kind with a sentence for people.
+// New returns a failure with a code and a message.
 func New(code Code, message string) *Error { return &Error{Code: code, Message: message} }
 
-// Error is the sentence, and the cause behind it where there is one.
+// Error returns the message, followed by the cause if there is one.
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return e.Message
@@ -49,29 +52,28 @@ func (e *Error) Error() string {
 	return e.Message + ": " + e.Cause.Error()
 }
 
-// Unwrap gives the cause to errors.Is and errors.As.
+// Unwrap returns the cause, or nil.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// With returns the failure with one more member for programs.
+// With returns a copy of the failure with one more extension member. A member
+// that already has the name keeps its value.
 func (e *Error) With(name string, value any) *Error {
-	members := map[string]any{name: value}
-	for k, v := range e.Extensions {
-		members[k] = v
-	}
-	c := *e
-	c.Extensions = members
-	return &c
+	extensions := map[string]any{name: value}
+	maps.Copy(extensions, e.Extensions)
+	copied := *e
+	copied.Extensions = extensions
+	return &copied
 }
 
-// WithCause returns the failure with a cause for the log.
+// WithCause returns a copy of the failure with a cause for the log.
 func (e *Error) WithCause(cause error) *Error {
-	c := *e
-	c.Cause = cause
-	return &c
+	copied := *e
+	copied.Cause = cause
+	return &copied
 }
 
-// CodeOf returns the kind of an error: that of the first Error in its chain,
-// Internal where there is none, and the empty code for nil.
+// CodeOf returns the code of the first *Error in err's chain, Internal if there
+// is none, and the empty code if err is nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""

@@ -10,27 +10,33 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-func TestCodeIsFoundThroughWrapping(t *testing.T) {
-	err := fmt.Errorf("create user: %w", failure.New(failure.Conflict, "taken"))
-	require.Equal(t, failure.Conflict, failure.CodeOf(err))
+func TestCodeOf(t *testing.T) {
+	t.Run("finds the code of a wrapped failure", func(t *testing.T) {
+		err := fmt.Errorf("create user: %w", failure.New(failure.Conflict, "taken"))
+		require.Equal(t, failure.Conflict, failure.CodeOf(err))
+	})
+
+	t.Run("returns Internal for other errors and no code for nil", func(t *testing.T) {
+		require.Equal(t, failure.Internal, failure.CodeOf(errors.New("boom")))
+		require.Empty(t, failure.CodeOf(nil))
+	})
 }
 
-func TestUnknownErrorIsInternalAndNilHasNoCode(t *testing.T) {
-	require.Equal(t, failure.Internal, failure.CodeOf(errors.New("boom")))
-	require.Empty(t, failure.CodeOf(nil))
+func TestFieldsErr(t *testing.T) {
+	t.Run("names every invalid member", func(t *testing.T) {
+		var fields failure.Fields
+		require.NoError(t, fields.Err())
+		fields.Add("name", "is required")
+		fields.Add("email", "must look like an address")
+		require.EqualError(t, fields.Err(), "name is required; email must look like an address.")
+	})
 }
 
-func TestFieldsNameEveryBadMember(t *testing.T) {
-	var fields failure.Fields
-	require.NoError(t, fields.Err())
-	fields.Add("name", "is required")
-	fields.Add("email", "must look like an address")
-	require.EqualError(t, fields.Err(), "name is required; email must look like an address.")
-}
-
-func TestWithLeavesTheOriginalUntouched(t *testing.T) {
-	plain := failure.New(failure.NotFound, "No such user.")
-	with := plain.With("user_id", 7).With("more", true)
-	require.Empty(t, plain.Extensions)
-	require.Equal(t, map[string]any{"user_id": 7, "more": true}, with.Extensions)
+func TestWith(t *testing.T) {
+	t.Run("does not change the original", func(t *testing.T) {
+		plain := failure.New(failure.NotFound, "No such user.")
+		with := plain.With("user_id", 7).With("more", true)
+		require.Empty(t, plain.Extensions)
+		require.Equal(t, map[string]any{"user_id": 7, "more": true}, with.Extensions)
+	})
 }

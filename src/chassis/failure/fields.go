@@ -5,18 +5,20 @@ import (
 	"unicode/utf8"
 )
 
-// MaxText is the greatest length of a name or the like, in characters.
+// MaxText is the greatest length of a text member, such as a name, in Unicode
+// code points.
 const MaxText = 200
 
-// Fields gathers what is wrong with an input, so that the caller learns of
-// every bad member at once.
+// Fields collects the errors of an input, so that one response lists every
+// invalid member.
 type Fields []Field
 
-// Add notes that a member is wrong.
+// Add adds the error of one member. The message continues a sentence that begins
+// with the name, such as "is required".
 func (f *Fields) Add(name, message string) { *f = append(*f, Field{name, message}) }
 
-// CheckText notes a member that breaks the rule for names and the like. U+0000
-// is out because PostgreSQL cannot store it.
+// CheckText adds an error unless the value has 1 to MaxText characters, not only
+// spaces, and no U+0000, which PostgreSQL cannot store.
 func (f *Fields) CheckText(name, value string) {
 	if length := utf8.RuneCountInString(value); length < 1 || length > MaxText ||
 		strings.TrimSpace(value) == "" || strings.ContainsRune(value, 0) {
@@ -24,7 +26,7 @@ func (f *Fields) CheckText(name, value string) {
 	}
 }
 
-// Has reports whether a member has been noted as wrong already.
+// Has reports whether a member already has an error.
 func (f Fields) Has(name string) bool {
 	for _, field := range f {
 		if field.Name == name {
@@ -34,7 +36,7 @@ func (f Fields) Has(name string) bool {
 	return false
 }
 
-// Err returns one Invalid failure that names every bad member, or nil.
+// Err returns an Invalid failure with every error, or nil if there is none.
 func (f Fields) Err() error {
 	if len(f) == 0 {
 		return nil

@@ -6,64 +6,66 @@ import (
 	"time"
 )
 
-// firstAnswer bounds how long an answer waits for the very first checks, all
-// of them together: not so long that a probe would notice.
-const firstAnswer = 80 * time.Millisecond
+// firstCheckTimeout limits how long a response waits for all first checks
+// together. It is shorter than the timeout of a Kubernetes probe.
+const firstCheckTimeout = 80 * time.Millisecond
 
-// check asks the same question again and again and keeps the last answer.
+// check runs a probe periodically and keeps its last result.
 type check struct {
-	state atomic.Value  // string
-	asked chan struct{} // closed when the first answer is there
+	last      atomic.Value  // string: the state that the last probe found
+	firstDone chan struct{} // closed after the first probe
 }
 
-// watch asks at once and then every period, each time for at most most of a
-// period, until the context ends.
-func watch(ctx context.Context, period time.Duration, ask func(context.Context) string, tell func(string)) *check {
-	c := &check{asked: make(chan struct{})}
-	c.state.Store(Unreachable)
+// startCheck runs probe at once and then once per interval until ctx ends. Each
+// probe may take 80 % of the interval. onResult gets each result. Until the
+// first result the state is Unreachable.
+func startCheck(ctx context.Context, interval time.Duration, probe func(context.Context) string, onResult func(string)) *check {
+	c := &check{firstDone: make(chan struct{})}
+	c.last.Store(Unreachable)
 	go func() {
-		ticker := time.NewTicker(period)
+		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
-		c.ask(ctx, period*4/5, ask, tell)
-		close(c.asked)
+		c.run(ctx, interval*4/5, probe, onResult)
+		close(c.firstDone)
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				c.ask(ctx, period*4/5, ask, tell)
+				c.run(ctx, interval*4/5, probe, onResult)
 			}
 		}
 	}()
 	return c
 }
 
-func (c *check) ask(ctx context.Context, timeout time.Duration, ask func(context.Context) string, tell func(string)) {
-	bounded, cancel := context.WithTimeout(ctx, timeout)
+// run runs one probe. It discards the result if ctx ended, because that may
+// have aborted the probe.
+func (c *check) run(ctx context.Context, timeout time.Duration, probe func(context.Context) string, onResult func(string)) {
+	probeCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	state := ask(bounded)
+	state := probe(probeCtx)
 	if ctx.Err() != nil {
-		return // Cut short by us, so it says nothing.
+		return
 	}
-	c.state.Store(state)
-	tell(state)
+	c.last.Store(state)
+	onResult(state)
 }
 
-// result is the last answer. The first one is waited for until the context
-// ends.
-func (c *check) result(ctx context.Context) string {
+// state returns the last result. It waits for the first probe until ctx ends.
+func (c *check) state(ctx context.Context) string {
 	select {
-	case <-c.asked:
+	case <-c.firstDone:
 	case <-ctx.Done():
 	}
-	return c.state.Load().(string)
+	return c.last.Load().(string)
 }
 
-// awaitAnswer blocks until the one asked has been reached, or the context ends.
-func (c *check) awaitAnswer(ctx context.Context) {
+// awaitReachable blocks until the state is not Unreachable, or ctx ends.
+func (c *check) awaitReachable(ctx context.Context) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for c.state.Load() == Unreachable {
+	for c.last.Load() == Unreachable {
 		select {
 		case <-ctx.Done():
 			return

@@ -1,11 +1,13 @@
-// Package health answers /health, for people and for both Kubernetes probes:
-// alive whenever the process serves, ready (?ready=1) when it also can work.
-// Answers never wait for a store or another service; they tell what the last
-// check found.
+// Package health serves /health for people and for both Kubernetes probes: the
+// liveness probe (/health) succeeds while the process serves, the readiness
+// probe (/health?ready=1) only while the service can process requests. A
+// response reports the last result of background checks; it waits only for the
+// very first one.
 package health
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -17,18 +19,19 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// Health is what a service knows of its own state.
+// Health holds the state of one service and of its dependencies. Its methods
+// may be called concurrently.
 type Health struct {
 	info         build.Info
 	dependencyUp *prometheus.GaugeVec
 
 	mu           sync.Mutex
-	phase        string // why the service is not ready, whatever its checks say
-	store        *check
+	phase        string // why the service is not ready, independent of its checks; empty when it is started
+	store        *check // nil until WatchStore
 	dependencies map[string]*check
 }
 
-// report is the answer to GET /health.
+// report is the body of the response to GET /health.
 type report struct {
 	Status       string            `json:"status"`
 	Service      string            `json:"service"`
@@ -37,19 +40,29 @@ type report struct {
 	Version      string            `json:"version"`
 }
 
-// What a dependency can be.
+// States of a dependency, and of the service as a whole.
 const (
-	Healthy     = "healthy"     // answers that it is well
-	Unhealthy   = "unhealthy"   // answers, but not that
-	Unreachable = "unreachable" // does not answer
+	Healthy     = "healthy"     // responds that it is healthy
+	Unhealthy   = "unhealthy"   // responds with anything else
+	Unreachable = "unreachable" // does not respond
+
+	degraded = "degraded" // of the service: the store or a dependency is not healthy
 )
 
+// Values of Health.phase.
 const (
 	starting = "The service is still starting."
 	draining = "The service is shutting down."
 )
 
-// New returns the health of a service that is still starting.
+// Intervals between two checks. A check may take 80 % of its interval.
+const (
+	storeInterval      = time.Second
+	dependencyInterval = 500 * time.Millisecond // so that a reported state is at most one second old
+)
+
+// New returns the health of a service that is starting, and registers the
+// metrics dependency_up and service_ready.
 func New(info build.Info, registry *prometheus.Registry) *Health {
 	h := &Health{
 		info: info, phase: starting, dependencies: map[string]*check{},
@@ -58,106 +71,114 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 		}, []string{"dependency"}),
 	}
 	registry.MustRegister(h.dependencyUp, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "service_ready", Help: "Whether GET /health?ready=1 answers 200.",
-	}, h.readiness))
-	h.gauge("store")(Unreachable) // until it has been reached, which may be never
+		Name: "service_ready", Help: "Whether GET /health?ready=1 returns 200.",
+	}, h.readyValue))
+	h.upSetter("store")(Unreachable) // the series exists before the store is open
 	return h
 }
 
-// WatchStore checks the service's own store, now and then at most once a
-// second, until the context ends. Without it there is no readiness.
+// WatchStore checks the service's own store once a second until ctx ends. The
+// service is ready only after WatchStore and while ping returns nil. WatchStore
+// waits at most one second for the first check, so that a service whose store
+// is healthy does not begin as degraded.
 func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) error) {
-	ask := func(ctx context.Context) string {
+	pingState := func(ctx context.Context) string {
 		if ping(ctx) != nil {
 			return Unreachable
 		}
 		return Healthy
 	}
-	c := watch(ctx, time.Second, ask, h.gauge("store"))
-	// The service has just reached its store; it should not begin as degraded.
-	first, cancel := context.WithTimeout(ctx, time.Second)
+	c := startCheck(ctx, storeInterval, pingState, h.upSetter("store"))
+	firstCtx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	c.result(first)
+	c.state(firstCtx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.store = c
 }
 
-// WatchDependency asks another service how it is, often enough for the answer
-// to be at most a second old, until the context ends. It never bears on
-// readiness: an outage there must not take every pod here out of service.
-func (h *Health) WatchDependency(ctx context.Context, name string, ask func(context.Context) string) {
-	c := watch(ctx, time.Second/2, ask, h.gauge(name))
+// WatchDependency checks another service twice a second until ctx ends. probe
+// returns Healthy, Unhealthy or Unreachable. The result does not affect
+// readiness: an outage of that service must not make every pod of this one
+// unready.
+func (h *Health) WatchDependency(ctx context.Context, name string, probe func(context.Context) string) {
+	c := startCheck(ctx, dependencyInterval, probe, h.upSetter(name))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.dependencies[name] = c
 }
 
-// Ready ends the start: from now on the store's check alone decides.
-func (h *Health) Ready() { h.enter("") }
+// SetReady ends the start: from now on only the check of the store decides
+// about readiness. After SetDraining it has no effect.
+func (h *Health) SetReady() { h.setPhase("") }
 
-// Drain ends readiness for good.
-func (h *Health) Drain() { h.enter(draining) }
+// SetDraining makes the service unready permanently.
+func (h *Health) SetDraining() { h.setPhase(draining) }
 
-// Await blocks until the dependency has answered, well or not, or the context
-// ends.
+// Await blocks until a check has found the dependency Healthy or Unhealthy, or
+// until ctx ends. The dependency must be watched.
 func (h *Health) Await(ctx context.Context, dependency string) {
 	h.mu.Lock()
 	c := h.dependencies[dependency]
 	h.mu.Unlock()
-	c.awaitAnswer(ctx)
+	c.awaitReachable(ctx)
 }
 
-// Get answers GET /health.
-func (h *Health) Get(w http.ResponseWriter, r *http.Request) error {
+// Handle serves GET /health. With ready=1 it returns a failure.Unavailable if
+// the service is not ready.
+func (h *Health) Handle(w http.ResponseWriter, r *http.Request) error {
 	query := web.ReadQuery(r.URL)
-	probe := query.OneOf("ready", "1")
+	ready := query.OneOf("ready", "1")
 	if err := query.Err(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), firstAnswer)
+	ctx, cancel := context.WithTimeout(r.Context(), firstCheckTimeout)
 	defer cancel()
-	if probe == "1" {
-		if why := h.notReady(ctx); why != "" {
-			return failure.New(failure.Unavailable, why)
+	if ready == "1" {
+		if reason := h.unreadyReason(ctx); reason != "" {
+			return failure.New(failure.Unavailable, reason)
 		}
 	}
 	return web.JSON(w, http.StatusOK, h.report(ctx))
 }
 
-func (h *Health) notReady(ctx context.Context) string {
-	phase, store, _ := h.checks()
+// unreadyReason returns why the service is not ready, or the empty string if it
+// is. It waits for the first check of the store until ctx ends.
+func (h *Health) unreadyReason(ctx context.Context) string {
+	phase, store, _ := h.snapshot()
 	switch {
 	case phase != "":
 		return phase
-	case store == nil || store.result(ctx) != Healthy:
+	case store == nil || store.state(ctx) != Healthy:
 		return "The service cannot reach its database."
 	default:
 		return ""
 	}
 }
 
-// readiness is what notReady says, for the metric, without waiting for a check.
-func (h *Health) readiness() float64 {
-	ended, cancel := context.WithCancel(context.Background())
+// readyValue returns the value of service_ready, without waiting for a check.
+func (h *Health) readyValue() float64 {
+	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if h.notReady(ended) != "" {
+	if h.unreadyReason(ctx) != "" {
 		return 0
 	}
 	return 1
 }
 
+// report returns the body of the response. It waits for first checks until ctx
+// ends.
 func (h *Health) report(ctx context.Context) report {
-	_, store, dependencies := h.checks()
+	_, store, dependencies := h.snapshot()
 	status := Healthy
-	if store == nil || store.result(ctx) != Healthy {
-		status = "degraded"
+	if store == nil || store.state(ctx) != Healthy {
+		status = degraded
 	}
 	states := make(map[string]string, len(dependencies))
 	for name, c := range dependencies {
-		states[name] = c.result(ctx)
+		states[name] = c.state(ctx)
 		if states[name] != Healthy {
-			status = "degraded"
+			status = degraded
 		}
 	}
 	return report{
@@ -166,17 +187,14 @@ func (h *Health) report(ctx context.Context) report {
 	}
 }
 
-func (h *Health) checks() (phase string, store *check, dependencies map[string]*check) {
+// snapshot returns a copy of the guarded fields.
+func (h *Health) snapshot() (phase string, store *check, dependencies map[string]*check) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	dependencies = make(map[string]*check, len(h.dependencies))
-	for name, c := range h.dependencies {
-		dependencies[name] = c
-	}
-	return h.phase, h.store, dependencies
+	return h.phase, h.store, maps.Clone(h.dependencies)
 }
 
-func (h *Health) enter(phase string) {
+func (h *Health) setPhase(phase string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.phase != draining {
@@ -184,7 +202,8 @@ func (h *Health) enter(phase string) {
 	}
 }
 
-func (h *Health) gauge(dependency string) func(state string) {
+// upSetter returns a function that sets dependency_up for a dependency.
+func (h *Health) upSetter(dependency string) func(state string) {
 	gauge := h.dependencyUp.WithLabelValues(dependency)
 	return func(state string) {
 		if state == Healthy {

@@ -24,10 +24,10 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// probeBound is what a probe may have to wait, at most.
-const probeBound = 100 * time.Millisecond
+// maxProbeDuration is how long a probe may take.
+const maxProbeDuration = 100 * time.Millisecond
 
-// service answers /health as a host does.
+// service serves /health as an App does.
 type service struct {
 	*health.Health
 	router  *web.Router
@@ -38,18 +38,18 @@ func newService(t *testing.T) *service {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
 	s := &service{health.New(build.For("users-service"), signals.Registry), web.NewRouter(signals, 1), signals}
-	s.router.HandleProbe("GET", "/health", s.Get)
+	s.router.HandleProbe("GET", "/health", s.Handle)
 	return s
 }
 
-// ask gives the status and the members of an answer, which must not be waited
-// for long.
-func (s *service) ask(t *testing.T, method, target string) (int, map[string]any) {
+// request returns the status and the JSON members of a response. It checks that
+// the response is fast.
+func (s *service) request(t *testing.T, method, target string) (int, map[string]any) {
 	t.Helper()
-	began := time.Now()
+	start := time.Now()
 	w := httptest.NewRecorder()
 	s.router.ServeHTTP(w, httptest.NewRequest(method, target, nil))
-	require.LessOrEqual(t, time.Since(began), probeBound)
+	require.LessOrEqual(t, time.Since(start), maxProbeDuration)
 	var members map[string]any
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &members), "%s", w.Body)
 	require.Equal(t, w.Code == http.StatusServiceUnavailable, w.Header().Get("Retry-After") != "")
@@ -58,33 +58,33 @@ func (s *service) ask(t *testing.T, method, target string) (int, map[string]any)
 
 func (s *service) requireReady(t *testing.T) {
 	t.Helper()
-	status, members := s.ask(t, "GET", "/health?ready=1")
+	status, members := s.request(t, "GET", "/health?ready=1")
 	require.Equal(t, http.StatusOK, status, "%v", members)
 	s.requireGauge(t, 1)
 }
 
 func (s *service) requireGauge(t *testing.T, ready int) {
 	t.Helper()
-	want := fmt.Sprintf("# HELP service_ready Whether GET /health?ready=1 answers 200.\n# TYPE service_ready gauge\nservice_ready %d\n", ready)
+	want := fmt.Sprintf("# HELP service_ready Whether GET /health?ready=1 returns 200.\n# TYPE service_ready gauge\nservice_ready %d\n", ready)
 	require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(want), "service_ready"))
 }
 
-// requireNotReady checks that the service is not ready for that reason, and
-// alive all the same.
-func (s *service) requireNotReady(t *testing.T, why string) {
+// requireNotReady checks that the readiness probe fails with the reason and that
+// the liveness probe succeeds.
+func (s *service) requireNotReady(t *testing.T, reason string) {
 	t.Helper()
-	status, members := s.ask(t, "GET", "/health?ready=1")
+	status, members := s.request(t, "GET", "/health?ready=1")
 	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.Equal(t, why, members["error"])
-	require.EqualValues(t, http.StatusServiceUnavailable, members["status"], "a problem")
+	require.Equal(t, reason, members["error"])
+	require.EqualValues(t, http.StatusServiceUnavailable, members["status"], "it is problem details")
 	s.requireGauge(t, 0)
-	status, _ = s.ask(t, "GET", "/health")
+	status, _ = s.request(t, "GET", "/health")
 	require.Equal(t, http.StatusOK, status)
 }
 
 func (s *service) requireStatus(t *testing.T, want string) {
 	t.Helper()
-	status, members := s.ask(t, "GET", "/health")
+	status, members := s.request(t, "GET", "/health")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, want, members["status"])
 }
@@ -92,300 +92,311 @@ func (s *service) requireStatus(t *testing.T, want string) {
 const (
 	starting = "The service is still starting."
 	noStore  = "The service cannot reach its database."
-	leaving  = "The service is shutting down."
+	draining = "The service is shutting down."
 )
 
-// store is one whose health a test can change.
+// store is a store whose health a test can change.
 type store struct {
 	broken atomic.Bool
-	asked  atomic.Int64
+	pings  atomic.Int64
 }
 
 func (s *store) ping(context.Context) error {
-	s.asked.Add(1)
+	s.pings.Add(1)
 	if s.broken.Load() {
 		return errors.New("no route to host")
 	}
 	return nil
 }
 
-// hang is a check that gives up only when it is told to.
+// hang blocks until ctx ends.
 func hang(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// inBubble runs a test whose time passes only where everybody waits, and which
-// fails where a goroutine stays behind.
+// inBubble runs a test in a synctest bubble: time advances when all goroutines
+// are blocked, and a goroutine that is left at the end fails the test.
 func inBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t) })
 }
 
-func TestAServiceIsReadyOnceItHasStartedAndItsStoreAnswers(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		s.requireNotReady(t, starting)
-		s.requireStatus(t, "degraded")
-		s.WatchStore(t.Context(), db.ping)
-		s.requireNotReady(t, starting)
-		s.requireStatus(t, "healthy")
-		s.Ready()
-		s.requireReady(t)
-	})
-}
-
-func TestWithoutAStoreThereIsNoReadiness(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		s.Ready()
-		s.requireNotReady(t, noStore)
-	})
-}
-
-func TestAStoreThatFailsEndsReadinessButNotLifeAndItRecovers(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		s.WatchStore(t.Context(), db.ping)
-		s.Ready()
-		s.requireReady(t)
-
-		db.broken.Store(true)
-		time.Sleep(time.Second + time.Millisecond)
-		s.requireNotReady(t, noStore)
-		s.requireStatus(t, "degraded")
-
-		db.broken.Store(false)
-		time.Sleep(time.Second)
-		s.requireReady(t)
-		s.requireStatus(t, "healthy")
-	})
-}
-
-func TestTheStoreIsAskedOnceASecondHoweverOftenTheServiceIs(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		s.WatchStore(t.Context(), db.ping)
-		s.Ready()
-		for range 100 {
+func TestReadiness(t *testing.T) {
+	t.Run("begins after SetReady with a healthy store", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			s.requireNotReady(t, starting)
+			s.requireStatus(t, "degraded")
+			s.WatchStore(t.Context(), db.ping)
+			s.requireNotReady(t, starting)
+			s.requireStatus(t, "healthy")
+			s.SetReady()
 			s.requireReady(t)
-		}
-		require.EqualValues(t, 1, db.asked.Load())
-		time.Sleep(10*time.Second + time.Millisecond)
-		require.EqualValues(t, 11, db.asked.Load())
-	})
-}
-
-func TestAStoreThatHangsIsOneThatFails(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		var stuck atomic.Bool
-		s.WatchStore(t.Context(), func(ctx context.Context) error {
-			if stuck.Load() {
-				return hang(ctx)
-			}
-			return nil
 		})
-		s.Ready()
-		s.requireReady(t)
-		stuck.Store(true)
-		time.Sleep(2 * time.Second)
-		s.requireNotReady(t, noStore)
+	})
+
+	t.Run("requires a store", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			s.SetReady()
+			s.requireNotReady(t, noStore)
+		})
+	})
+
+	t.Run("follows the store, liveness does not", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			s.WatchStore(t.Context(), db.ping)
+			s.SetReady()
+			s.requireReady(t)
+
+			db.broken.Store(true)
+			time.Sleep(time.Second + time.Millisecond)
+			s.requireNotReady(t, noStore)
+			s.requireStatus(t, "degraded")
+
+			db.broken.Store(false)
+			time.Sleep(time.Second)
+			s.requireReady(t)
+			s.requireStatus(t, "healthy")
+		})
+	})
+
+	t.Run("ends when the store hangs", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			var stuck atomic.Bool
+			s.WatchStore(t.Context(), func(ctx context.Context) error {
+				if stuck.Load() {
+					return hang(ctx)
+				}
+				return nil
+			})
+			s.SetReady()
+			s.requireReady(t)
+			stuck.Store(true)
+			time.Sleep(2 * time.Second)
+			s.requireNotReady(t, noStore)
+		})
+	})
+
+	t.Run("ends permanently with SetDraining", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			s.WatchStore(t.Context(), db.ping)
+			s.SetReady()
+			s.requireReady(t)
+			s.SetDraining()
+			s.requireNotReady(t, draining)
+			s.SetReady()
+			s.requireNotReady(t, draining)
+		})
 	})
 }
 
-func TestDrainingEndsReadinessForGood(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		s.WatchStore(t.Context(), db.ping)
-		s.Ready()
-		s.requireReady(t)
-		s.Drain()
-		s.requireNotReady(t, leaving)
-		s.Ready()
-		s.requireNotReady(t, leaving)
-	})
-}
-
-func TestADependencyIsToldAndCountedButBearsNotOnReadiness(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		var state atomic.Value
-		state.Store(health.Healthy)
-		s.WatchStore(t.Context(), db.ping)
-		s.WatchDependency(t.Context(), "peer", func(context.Context) string { return state.Load().(string) })
-		s.Ready()
-		for _, tt := range []struct {
-			state, status string
-			up            int
-		}{
-			{health.Healthy, "healthy", 1},
-			{health.Unhealthy, "degraded", 0},
-			{health.Unreachable, "degraded", 0},
-			{health.Healthy, "healthy", 1},
-		} {
-			state.Store(tt.state)
-			time.Sleep(time.Second) // an answer is at most that old
-			for _, target := range []string{"/health", "/health?ready=1"} {
-				status, members := s.ask(t, "GET", target)
-				require.Equal(t, http.StatusOK, status)
-				require.Equal(t, map[string]any{"peer": tt.state}, members["dependencies"])
-				require.Equal(t, tt.status, members["status"])
+func TestWatchStore(t *testing.T) {
+	t.Run("pings once a second, independent of requests", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			s.WatchStore(t.Context(), db.ping)
+			s.SetReady()
+			for range 100 {
+				s.requireReady(t)
 			}
-			require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(fmt.Sprintf(`
+			require.EqualValues(t, 1, db.pings.Load())
+			time.Sleep(10*time.Second + time.Millisecond)
+			require.EqualValues(t, 11, db.pings.Load())
+		})
+	})
+}
+
+func TestWatchDependency(t *testing.T) {
+	t.Run("is reported and exported but does not affect readiness", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			var state atomic.Value
+			state.Store(health.Healthy)
+			s.WatchStore(t.Context(), db.ping)
+			s.WatchDependency(t.Context(), "peer", func(context.Context) string { return state.Load().(string) })
+			s.SetReady()
+			for _, tt := range []struct {
+				state, status string
+				up            int
+			}{
+				{health.Healthy, "healthy", 1},
+				{health.Unhealthy, "degraded", 0},
+				{health.Unreachable, "degraded", 0},
+				{health.Healthy, "healthy", 1},
+			} {
+				state.Store(tt.state)
+				time.Sleep(time.Second) // a result is at most one second old
+				for _, target := range []string{"/health", "/health?ready=1"} {
+					status, members := s.request(t, "GET", target)
+					require.Equal(t, http.StatusOK, status)
+					require.Equal(t, map[string]any{"peer": tt.state}, members["dependencies"])
+					require.Equal(t, tt.status, members["status"])
+				}
+				require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(fmt.Sprintf(`
 				# HELP dependency_up Whether the last check of a dependency found it healthy.
 				# TYPE dependency_up gauge
 				dependency_up{dependency="peer"} %d
 				dependency_up{dependency="store"} 1
 			`, tt.up)), "dependency_up"))
-		}
+			}
+		})
 	})
-}
 
-func TestTheFirstAnswerAlreadyKnowsTheDependencyAndTheStore(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	t.Run("is known in the first response", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			s.WatchStore(t.Context(), func(context.Context) error { time.Sleep(70 * time.Millisecond); return nil })
+			s.WatchDependency(t.Context(), "peer", func(context.Context) string { time.Sleep(50 * time.Millisecond); return health.Unhealthy })
+			s.SetReady()
+			_, members := s.request(t, "GET", "/health")
+			require.Equal(t, map[string]any{"peer": health.Unhealthy}, members["dependencies"])
+			s.requireReady(t)
+		})
+	})
+
+	t.Run("ends with the context", func(t *testing.T) {
+		ignored := goleak.IgnoreCurrent()
 		s := newService(t)
-		takes := func(what time.Duration) { time.Sleep(what) }
-		s.WatchStore(t.Context(), func(context.Context) error { takes(70 * time.Millisecond); return nil })
-		s.WatchDependency(t.Context(), "peer", func(context.Context) string { takes(50 * time.Millisecond); return health.Unhealthy })
-		s.Ready()
-		_, members := s.ask(t, "GET", "/health")
-		require.Equal(t, map[string]any{"peer": health.Unhealthy}, members["dependencies"])
-		s.requireReady(t)
-	})
-}
-
-func TestAnAnswerIsQuickThoughEveryCheckHangs(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		s.WatchStore(t.Context(), hang)
-		for _, peer := range []string{"one", "two"} {
-			s.WatchDependency(t.Context(), peer, func(ctx context.Context) string { _ = hang(ctx); return health.Unreachable })
-		}
-		s.Ready()
-		for range 50 { // five seconds of them
-			s.requireNotReady(t, noStore)
-			_, members := s.ask(t, "GET", "/health")
-			require.Equal(t, map[string]any{"one": health.Unreachable, "two": health.Unreachable}, members["dependencies"])
-			time.Sleep(100 * time.Millisecond)
-		}
-	})
-}
-
-func TestAnAnswerIsQuickThoughAFirstCheckNeverEnds(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		release := make(chan struct{})
-		defer close(release)
-		s.WatchStore(t.Context(), func(context.Context) error { <-release; return nil })
-		s.Ready()
-		for range 20 {
-			s.requireNotReady(t, noStore)
-			time.Sleep(100 * time.Millisecond)
-		}
-	})
-}
-
-func TestChecksEndWithTheirContext(t *testing.T) {
-	already := goleak.IgnoreCurrent()
-	s := newService(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	s.WatchStore(ctx, hang)
-	s.WatchDependency(ctx, "peer", func(ctx context.Context) string { _ = hang(ctx); return health.Unreachable })
-	cancel()
-	goleak.VerifyNone(t, already)
-}
-
-func TestACheckThatWeCutShortSaysNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
 		ctx, cancel := context.WithCancel(t.Context())
-		s.WatchStore(ctx, db.ping)
-		var asked atomic.Int64
-		s.WatchDependency(ctx, "peer", func(ctx context.Context) string {
-			if asked.Add(1) > 1 {
-				_ = hang(ctx)
-				return health.Unreachable
-			}
-			return health.Healthy
-		})
-		s.requireStatus(t, "healthy")
-		time.Sleep(510 * time.Millisecond) // amid the second check
-		require.EqualValues(t, 2, asked.Load())
+		s.WatchStore(ctx, hang)
+		s.WatchDependency(ctx, "peer", func(ctx context.Context) string { _ = hang(ctx); return health.Unreachable })
 		cancel()
-		synctest.Wait()
-		s.requireStatus(t, "healthy")
+		goleak.VerifyNone(t, ignored)
 	})
-}
 
-func TestAwaitReturnsWhenTheDependencyAnswersOrTheContextEnds(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		began := time.Now()
-		s.WatchDependency(t.Context(), "peer", func(context.Context) string {
-			if time.Since(began) < 2*time.Second {
-				return health.Unreachable
-			}
-			return health.Unhealthy
+	t.Run("discards the result of an aborted probe", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			ctx, cancel := context.WithCancel(t.Context())
+			s.WatchStore(ctx, db.ping)
+			var probes atomic.Int64
+			s.WatchDependency(ctx, "peer", func(ctx context.Context) string {
+				if probes.Add(1) > 1 {
+					_ = hang(ctx)
+					return health.Unreachable
+				}
+				return health.Healthy
+			})
+			s.requireStatus(t, "healthy")
+			time.Sleep(510 * time.Millisecond) // during the second probe
+			require.EqualValues(t, 2, probes.Load())
+			cancel()
+			synctest.Wait()
+			s.requireStatus(t, "healthy")
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		s.Await(ctx, "peer")
-		require.Equal(t, time.Second, time.Since(began), "the context ended")
-		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		s.Await(ctx, "peer")
-		require.InDelta(t, 2, time.Since(began).Seconds(), 0.1)
 	})
 }
 
-func TestAProbeThatCannotBeMeantIs400(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		for _, query := range []string{"ready=x", "ready=", "ready", "ready=0", "ready=true", "ready=1&ready=1", "ready=%zz"} {
-			status, members := s.ask(t, "GET", "/health?"+query)
-			require.Equal(t, http.StatusBadRequest, status, query)
-			require.NotEmpty(t, members["errors"])
-		}
-		status, _ := s.ask(t, "GET", "/health?verbose=1")
-		require.Equal(t, http.StatusOK, status, "names nobody knows are ignored")
+func TestHandle(t *testing.T) {
+	t.Run("responds quickly while every check hangs", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			s.WatchStore(t.Context(), hang)
+			for _, peer := range []string{"one", "two"} {
+				s.WatchDependency(t.Context(), peer, func(ctx context.Context) string { _ = hang(ctx); return health.Unreachable })
+			}
+			s.SetReady()
+			for range 50 { // for five seconds
+				s.requireNotReady(t, noStore)
+				_, members := s.request(t, "GET", "/health")
+				require.Equal(t, map[string]any{"one": health.Unreachable, "two": health.Unreachable}, members["dependencies"])
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	})
+
+	t.Run("responds quickly while the first check does not end", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			release := make(chan struct{})
+			defer close(release)
+			s.WatchStore(t.Context(), func(context.Context) error { <-release; return nil })
+			s.SetReady()
+			for range 20 {
+				s.requireNotReady(t, noStore)
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	})
+
+	t.Run("refuses an invalid ready parameter", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			for _, query := range []string{"ready=x", "ready=", "ready", "ready=0", "ready=true", "ready=1&ready=1", "ready=%zz"} {
+				status, members := s.request(t, "GET", "/health?"+query)
+				require.Equal(t, http.StatusBadRequest, status, query)
+				require.NotEmpty(t, members["errors"])
+			}
+			status, _ := s.request(t, "GET", "/health?verbose=1")
+			require.Equal(t, http.StatusOK, status, "unknown parameters are ignored")
+		})
+	})
+
+	t.Run("serves HEAD for both probes", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			s.WatchStore(t.Context(), db.ping)
+			status, _ := s.request(t, "HEAD", "/health?ready=1")
+			require.Equal(t, http.StatusServiceUnavailable, status)
+			s.SetReady()
+			for _, target := range []string{"/health", "/health?ready=1"} {
+				status, _ = s.request(t, "HEAD", target)
+				require.Equal(t, http.StatusOK, status)
+			}
+		})
+	})
+
+	t.Run("reports service, version and time", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			_, members := s.request(t, "GET", "/health")
+			require.Equal(t, "users-service", members["service"])
+			require.Equal(t, build.For("").Version, members["version"])
+			require.NotContains(t, members, "dependencies")
+			at, err := time.Parse(time.RFC3339Nano, members["timestamp"].(string))
+			require.NoError(t, err)
+			require.True(t, at.Equal(time.Now()))
+			require.True(t, strings.HasSuffix(members["timestamp"].(string), "Z"), "UTC")
+		})
 	})
 }
 
-func TestHeadWorksForBothProbes(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		s.WatchStore(t.Context(), db.ping)
-		status, _ := s.ask(t, "HEAD", "/health?ready=1")
-		require.Equal(t, http.StatusServiceUnavailable, status)
-		s.Ready()
-		for _, target := range []string{"/health", "/health?ready=1"} {
-			status, _ = s.ask(t, "HEAD", target)
-			require.Equal(t, http.StatusOK, status)
-		}
+func TestAwait(t *testing.T) {
+	t.Run("returns when the dependency responds or the context ends", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			start := time.Now()
+			s.WatchDependency(t.Context(), "peer", func(context.Context) string {
+				if time.Since(start) < 2*time.Second {
+					return health.Unreachable
+				}
+				return health.Unhealthy
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			s.Await(ctx, "peer")
+			require.Equal(t, time.Second, time.Since(start), "the context ended")
+			ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			s.Await(ctx, "peer")
+			require.InDelta(t, 2, time.Since(start).Seconds(), 0.1)
+		})
 	})
 }
 
-func TestTheReportSaysWhoAnswersAndWhen(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s := newService(t)
-		_, members := s.ask(t, "GET", "/health")
-		require.Equal(t, "users-service", members["service"])
-		require.Equal(t, build.For("").Version, members["version"])
-		require.NotContains(t, members, "dependencies")
-		at, err := time.Parse(time.RFC3339Nano, members["timestamp"].(string))
-		require.NoError(t, err)
-		require.True(t, at.Equal(time.Now()))
-		require.True(t, strings.HasSuffix(members["timestamp"].(string), "Z"), "UTC")
-	})
-}
-
-func TestTheGaugeFollowsPrometheusNaming(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		s, db := newService(t), &store{}
-		s.WatchStore(t.Context(), db.ping)
-		problems, err := testutil.GatherAndLint(s.signals.Registry)
-		require.NoError(t, err)
-		require.Empty(t, problems)
+func TestMetricNames(t *testing.T) {
+	t.Run("follow the Prometheus conventions", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s, db := newService(t), &store{}
+			s.WatchStore(t.Context(), db.ping)
+			problems, err := testutil.GatherAndLint(s.signals.Registry)
+			require.NoError(t, err)
+			require.Empty(t, problems)
+		})
 	})
 }

@@ -7,20 +7,20 @@ import (
 	"tandem/src/chassis/database"
 )
 
-// OpenDatabase opens the service's database, watches it for readiness and
-// closes it when the last request has been answered.
-func (h *App) OpenDatabase(ctx context.Context, name string, migrations fs.FS) (*database.DB, error) {
+// OpenDatabase opens the service's database, includes it in the readiness check
+// and closes it when the App shuts down. For the errors see database.Open.
+func (a *App) OpenDatabase(ctx context.Context, name string, migrations fs.FS) (*database.DB, error) {
 	db, err := database.Open(ctx, database.Config{
-		Name: name, URL: h.settings.DatabaseURL, DataDir: h.settings.DataDir, Migrations: migrations,
-	}, h.Telemetry)
+		Name: name, URL: a.settings.DatabaseURL, DataDir: a.settings.DataDir, Migrations: migrations,
+	}, a.Telemetry)
 	if err != nil {
 		return nil, err
 	}
-	// Until the host closes it: requests are answered past the context's end.
-	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	h.Health.WatchStore(watching, db.Ping)
-	h.OnClose(func() error {
-		stop()
+	// The check runs until the App closes the database: requests are served after ctx ends.
+	checkCtx, stopCheck := context.WithCancel(context.WithoutCancel(ctx))
+	a.Health.WatchStore(checkCtx, db.Ping)
+	a.OnClose(func() error {
+		stopCheck()
 		return db.Close()
 	})
 	return db, nil

@@ -9,11 +9,11 @@ import (
 )
 
 // openTestHooks listens on FAULT_PORT, where a test can inject faults, unless that is 0.
-func (h *App) openTestHooks(ctx context.Context) error {
-	if h.settings.FaultPort == 0 {
+func (a *App) openTestHooks(ctx context.Context) error {
+	if a.settings.FaultPort == 0 {
 		return nil
 	}
 	injector := new(fault.Injector)
-	h.Router.Inject(injector.Inject)
-	return injector.Listen(ctx, h.settings.FaultPort, h.Telemetry.Log)
+	a.Router.Inject(injector.Inject)
+	return injector.Listen(ctx, a.settings.FaultPort, a.Telemetry.Log)
 }

@@ -15,18 +15,23 @@ import (
 	"tandem/src/chassis/settings"
 )
 
-// gcPercent is GOGC where the environment names none: the live heap is tiny
-// and the memory limit still holds, so fewer collections are the cheapest
-// speed there is.
+// gcPercent is GOGC if the environment does not set it. The live heap is small
+// and the memory limit applies anyway, so the garbage collector may run less
+// often, which saves processor time.
 const gcPercent = 400
 
-// Main runs a program until it ends or SIGTERM or SIGINT asks it to, and
-// returns its exit code. A second signal ends the process at once.
+// memoryLimitRatio is GOMEMLIMIT as a fraction of the container's memory limit.
+// The rest is for memory outside the Go heap.
+const memoryLimitRatio = 0.9
+
+// Main runs a program and returns its exit code: 0 on success and after help, 1
+// after an error, which it prints to stderr. The first SIGTERM or SIGINT cancels
+// the context of run. The second one ends the process at once.
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error) int {
-	tuneMemory()
+	configureRuntime()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	// From the first signal on, the next one has its default effect again.
+	// After the first signal, restore the default action for the second one.
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil && !errors.Is(err, settings.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s\n", err)
@@ -35,11 +40,11 @@ func Main(run func(ctx context.Context, args []string, getenv func(string) strin
 	return 0
 }
 
-// tuneMemory sets the limit of Go's heap to nine tenths of the container's
-// memory. GOMEMLIMIT and GOGC win where they are set.
-func tuneMemory() {
-	// Outside a container there is no limit to take over, which is no error.
-	_, _ = memlimit.Set(memlimit.WithRatio(0.9))
+// configureRuntime sets the memory limit and the GC percentage of the Go
+// runtime. The variables GOMEMLIMIT and GOGC take precedence.
+func configureRuntime() {
+	// The error means that there is no memory limit, as outside a container.
+	_, _ = memlimit.Set(memlimit.WithRatio(memoryLimitRatio))
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -21,19 +21,19 @@ import (
 	"tandem/src/chassis/settings"
 )
 
-// programVariable makes this test binary one of the programs below.
-const programVariable = "LIFECYCLE_TEST_PROGRAM"
+// programEnv selects which of the programs below this test binary runs.
+const programEnv = "LIFECYCLE_TEST_PROGRAM"
 
-// programs are what a test can run as a process of its own.
+// programs can run in a process of their own.
 var programs = map[string]func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error{
 	"serve": func(ctx context.Context, _ []string, getenv func(string) string, stdout io.Writer) error {
-		host, err := lifecycle.New(ctx, "test-service", config(), getenv, stdout)
+		app, err := lifecycle.New(ctx, "test-service", config(), getenv, stdout)
 		if err != nil {
 			return err
 		}
-		return host.Run(ctx, func(context.Context) error { return nil })
+		return app.Run(ctx, func(context.Context) error { return nil })
 	},
-	"never end": func(ctx context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
+	"hang": func(ctx context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
 		fmt.Fprintln(stdout, "ready")
 		<-ctx.Done()
 		fmt.Fprintln(stdout, "draining")
@@ -43,96 +43,100 @@ var programs = map[string]func(ctx context.Context, args []string, getenv func(s
 		return errors.New("a sentence about what is wrong")
 	},
 	"help": func(context.Context, []string, func(string) string, io.Writer) error { return settings.ErrHelp },
-	"collect": func(_ context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
+	"print GOGC": func(_ context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
 		fmt.Fprint(stdout, "GOGC ", debug.SetGCPercent(100))
 		return nil
 	},
 }
 
 func TestMain(m *testing.M) {
-	if program := programs[os.Getenv(programVariable)]; program != nil {
+	if program := programs[os.Getenv(programEnv)]; program != nil {
 		os.Exit(lifecycle.Main(program))
 	}
 	goleak.VerifyTestMain(m)
 }
 
-func process(t *testing.T, program string, env ...string) *exec.Cmd {
+// command returns a command that runs one of the programs.
+func command(t *testing.T, program string, env ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, os.Args[0])
-	c.Env = append(os.Environ(), append(env, programVariable+"="+program)...)
+	c.Env = append(os.Environ(), append(env, programEnv+"="+program)...)
 	return c
 }
 
-func TestASignalEndsTheProcessWithExitCodeZero(t *testing.T) {
-	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		t.Run(signal.String(), func(t *testing.T) {
-			c := process(t, "serve")
-			out, err := c.StdoutPipe()
-			require.NoError(t, err)
-			require.NoError(t, c.Start())
-			lines := bufio.NewScanner(out)
-			await(t, lines, `"msg":"ready"`)
-			require.NoError(t, c.Process.Signal(signal))
-			await(t, lines, `"msg":"stopped"`)
-			require.NoError(t, c.Wait())
-		})
-	}
+func TestMainProgram(t *testing.T) {
+	t.Run("exits with 0 after a signal", func(t *testing.T) {
+		for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+			t.Run(signal.String(), func(t *testing.T) {
+				c := command(t, "serve")
+				out, err := c.StdoutPipe()
+				require.NoError(t, err)
+				require.NoError(t, c.Start())
+				lines := bufio.NewScanner(out)
+				await(t, lines, `"msg":"ready"`)
+				require.NoError(t, c.Process.Signal(signal))
+				await(t, lines, `"msg":"stopped"`)
+				require.NoError(t, c.Wait())
+			})
+		}
+	})
+
+	t.Run("a second signal kills the process", func(t *testing.T) {
+		c := command(t, "hang")
+		out, err := c.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, c.Start())
+		lines := bufio.NewScanner(out)
+		await(t, lines, "ready")
+		require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+		await(t, lines, "draining")
+		// The default action is restored shortly after the context ends.
+		result := make(chan error, 1)
+		go func() { result <- c.Wait() }()
+		require.Eventually(t, func() bool {
+			_ = c.Process.Signal(syscall.SIGTERM)
+			return len(result) == 1
+		}, waitTimeout, 10*time.Millisecond)
+		exit, ok := errors.AsType[*exec.ExitError](<-result)
+		require.True(t, ok)
+		require.Equal(t, syscall.SIGTERM, exit.Sys().(syscall.WaitStatus).Signal())
+	})
+
+	t.Run("prints an error to stderr and exits with 1", func(t *testing.T) {
+		c := command(t, "fail")
+		var stderr strings.Builder
+		c.Stderr = &stderr
+		exit, ok := errors.AsType[*exec.ExitError](c.Run())
+		require.True(t, ok)
+		require.Equal(t, 1, exit.ExitCode())
+		require.Equal(t, "a sentence about what is wrong\n", stderr.String())
+	})
+
+	t.Run("exits with 0 after help", func(t *testing.T) {
+		text, err := command(t, "help").CombinedOutput()
+		require.NoError(t, err)
+		require.Empty(t, string(text))
+	})
+
+	t.Run("sets GOGC unless the environment does", func(t *testing.T) {
+		text, err := command(t, "print GOGC", "GOGC=").Output()
+		require.NoError(t, err)
+		require.Equal(t, "GOGC 400", string(text))
+		text, err = command(t, "print GOGC", "GOGC=50").Output()
+		require.NoError(t, err)
+		require.Equal(t, "GOGC 50", string(text))
+	})
 }
 
-func TestASecondSignalEndsTheProcessAtOnce(t *testing.T) {
-	c := process(t, "never end")
-	out, err := c.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, c.Start())
-	lines := bufio.NewScanner(out)
-	await(t, lines, "ready")
-	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
-	await(t, lines, "draining")
-	// The first signal's handler is taken away a moment after the context ends.
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	require.Eventually(t, func() bool {
-		_ = c.Process.Signal(syscall.SIGTERM)
-		return len(ended) == 1
-	}, patience, 10*time.Millisecond)
-	exit, is := errors.AsType[*exec.ExitError](<-ended)
-	require.True(t, is)
-	require.Equal(t, syscall.SIGTERM, exit.Sys().(syscall.WaitStatus).Signal())
-}
-
-func await(t *testing.T, lines *bufio.Scanner, part string) {
+// await reads lines until one contains the text.
+func await(t *testing.T, lines *bufio.Scanner, text string) {
 	t.Helper()
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), part) {
+		if strings.Contains(lines.Text(), text) {
 			return
 		}
 	}
-	t.Fatalf("the process ended without %q", part)
-}
-
-func TestAnErrorIsOneSentenceOnStderrAndExitCodeOne(t *testing.T) {
-	c := process(t, "fail")
-	var stderr strings.Builder
-	c.Stderr = &stderr
-	exit, is := errors.AsType[*exec.ExitError](c.Run())
-	require.True(t, is)
-	require.Equal(t, 1, exit.ExitCode())
-	require.Equal(t, "a sentence about what is wrong\n", stderr.String())
-}
-
-func TestHelpIsNoFailure(t *testing.T) {
-	text, err := process(t, "help").CombinedOutput()
-	require.NoError(t, err)
-	require.Empty(t, string(text))
-}
-
-func TestTheCollectorIsTunedUnlessTheEnvironmentSaysHow(t *testing.T) {
-	text, err := process(t, "collect", "GOGC=").Output()
-	require.NoError(t, err)
-	require.Equal(t, "GOGC 400", string(text))
-	text, err = process(t, "collect", "GOGC=50").Output()
-	require.NoError(t, err)
-	require.Equal(t, "GOGC 50", string(text))
+	t.Fatalf("the process ended without %q", text)
 }

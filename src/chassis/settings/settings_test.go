@@ -13,103 +13,107 @@ import (
 
 type config struct {
 	settings.Service
-	UsersURL settings.URL `schemes:"http,https" like:"http://users:5001" default:"http://127.0.0.1:5001" help:"Where users answers."`
+	UsersURL settings.URL `schemes:"http,https" like:"http://users:5001" default:"http://127.0.0.1:5001" help:"URL of the users service."`
 	Colours  []string     `someof:"red,green,blue" help:"Colours to show."`
 }
 
+// parse parses the variables and flags, and returns the settings and the output.
 func parse(t *testing.T, env map[string]string, args ...string) (config, string, error) {
 	t.Helper()
 	var c config
 	var out bytes.Buffer
-	err := settings.Parse(settings.Program{Name: "users", About: "The users service.", Port: 5001}, &c, args, func(k string) string { return env[k] }, &out)
+	program := settings.Program{Name: "users", About: "The users service.", Port: 5001}
+	err := settings.Parse(program, &c, args, func(k string) string { return env[k] }, &out)
 	return c, out.String(), err
 }
 
-func TestDefaultsApplyWhereNothingIsGiven(t *testing.T) {
-	c, _, err := parse(t, nil)
-	require.NoError(t, err)
-	require.Equal(t, 5001, c.Port)
-	require.Equal(t, 15*time.Second, c.ShutdownTimeout)
-	require.Equal(t, "data", c.DataDir)
-	require.Empty(t, c.DatabaseURL.Raw())
-	require.Equal(t, "http://127.0.0.1:5001", c.UsersURL.Raw())
-}
+func TestParse(t *testing.T) {
+	t.Run("uses the defaults", func(t *testing.T) {
+		c, _, err := parse(t, nil)
+		require.NoError(t, err)
+		require.Equal(t, 5001, c.Port)
+		require.Equal(t, 15*time.Second, c.ShutdownTimeout)
+		require.Equal(t, "data", c.DataDir)
+		require.Empty(t, c.DatabaseURL.Raw())
+		require.Equal(t, "http://127.0.0.1:5001", c.UsersURL.Raw())
+	})
 
-func TestVariablesAreReadAndFlagsWin(t *testing.T) {
-	env := map[string]string{"PORT": "7000", "DRAIN_DELAY": "3s", "SEED_DEMO_DATA": "true", "LOG_LEVEL": ""}
-	c, _, err := parse(t, env, "--port=8000", "--log-level", "debug")
-	require.NoError(t, err)
-	require.Equal(t, 8000, c.Port)
-	require.Equal(t, 3*time.Second, c.DrainDelay)
-	require.True(t, c.SeedDemoData)
-	require.Equal(t, "debug", c.LogLevel)
-}
+	t.Run("reads variables and prefers flags", func(t *testing.T) {
+		env := map[string]string{"PORT": "7000", "DRAIN_DELAY": "3s", "SEED_DEMO_DATA": "true", "LOG_LEVEL": ""}
+		c, _, err := parse(t, env, "--port=8000", "--log-level", "debug")
+		require.NoError(t, err)
+		require.Equal(t, 8000, c.Port)
+		require.Equal(t, 3*time.Second, c.DrainDelay)
+		require.True(t, c.SeedDemoData)
+		require.Equal(t, "debug", c.LogLevel)
+	})
 
-func TestABareFlagIsTrue(t *testing.T) {
-	c, _, err := parse(t, nil, "--seed-demo-data", "--port=1")
-	require.NoError(t, err)
-	require.True(t, c.SeedDemoData)
-}
+	t.Run("reads a flag without a value as true", func(t *testing.T) {
+		c, _, err := parse(t, nil, "--seed-demo-data", "--port=1")
+		require.NoError(t, err)
+		require.True(t, c.SeedDemoData)
+	})
 
-func TestAListIsReadWithItsCommas(t *testing.T) {
-	tests := map[string][]string{"": nil, "blue": {"blue"}, "blue,red": {"blue", "red"}}
-	for value, want := range tests {
-		t.Run(value, func(t *testing.T) {
-			c, _, err := parse(t, map[string]string{"COLOURS": value})
-			require.NoError(t, err)
-			require.Equal(t, want, c.Colours)
-			c, _, err = parse(t, map[string]string{"COLOURS": "green"}, "--colours="+value)
-			require.NoError(t, err)
-			require.Equal(t, want, c.Colours, "the flag wins")
-			var out bytes.Buffer
-			slog.New(slog.NewJSONHandler(&out, nil)).Info("starting", c.Effective)
-			require.Contains(t, out.String(), `"COLOURS":"`+value+`"`)
-		})
-	}
-}
+	t.Run("reads a list", func(t *testing.T) {
+		tests := map[string][]string{"": nil, "blue": {"blue"}, "blue,red": {"blue", "red"}}
+		for value, want := range tests {
+			t.Run(value, func(t *testing.T) {
+				c, _, err := parse(t, map[string]string{"COLOURS": value})
+				require.NoError(t, err)
+				require.Equal(t, want, c.Colours)
+				c, _, err = parse(t, map[string]string{"COLOURS": "green"}, "--colours="+value)
+				require.NoError(t, err)
+				require.Equal(t, want, c.Colours, "the flag takes precedence")
+				var out bytes.Buffer
+				slog.New(slog.NewJSONHandler(&out, nil)).Info("starting", c.Effective)
+				require.Contains(t, out.String(), `"COLOURS":"`+value+`"`)
+			})
+		}
+	})
 
-func TestABadValueNamesTheVariableTheValueAndWhatIsValid(t *testing.T) {
-	tests := map[string]struct{ name, value, want string }{
-		"not a number":    {"PORT", "http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
-		"beyond range":    {"PORT", "70000", `PORT="70000" is not usable: give a whole number from 0 to 65535`},
-		"not a duration":  {"DRAIN_DELAY", "5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m, such as 1500ms or 5s`},
-		"not a choice":    {"LOG_LEVEL", "loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
-		"not a bool":      {"SEED_DEMO_DATA", "maybe", `SEED_DEMO_DATA="maybe" is not usable: give true or false`},
-		"wrong scheme":    {"DATABASE_URL", "mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable: give a URL like postgres://user:password@host:5432/database`},
-		"not a URL":       {"DATABASE_URL", "password=hush", `DATABASE_URL="(hidden: it may hold a password)" is not usable: give a URL like postgres://user:password@host:5432/database`},
-		"without a host":  {"USERS_URL", "users", `USERS_URL="users" is not usable: give a URL like http://users:5001`},
-		"not in the list": {"COLOURS", "red,pink", `COLOURS="red,pink" is not usable: give some of red, green, blue, with commas between`},
-		"an empty word":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, with commas between`},
-		"below the least": {"MAX_IN_FLIGHT", "0", `MAX_IN_FLIGHT="0" is not usable: give a whole number from 1 to 100000`},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			_, _, err := parse(t, map[string]string{tt.name: tt.value})
-			require.EqualError(t, err, tt.want)
-		})
-	}
-}
+	t.Run("names the variable, the value and the valid values", func(t *testing.T) {
+		tests := map[string]struct{ name, value, want string }{
+			"not a number":    {"PORT", "http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
+			"beyond range":    {"PORT", "70000", `PORT="70000" is not usable: give a whole number from 0 to 65535`},
+			"not a duration":  {"DRAIN_DELAY", "5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m, such as 1500ms or 5s`},
+			"not a choice":    {"LOG_LEVEL", "loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
+			"not a bool":      {"SEED_DEMO_DATA", "maybe", `SEED_DEMO_DATA="maybe" is not usable: give true or false`},
+			"wrong scheme":    {"DATABASE_URL", "mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable: give a URL like postgres://user:password@host:5432/database`},
+			"not a URL":       {"DATABASE_URL", "password=hush", `DATABASE_URL="(hidden: it may contain a password)" is not usable: give a URL like postgres://user:password@host:5432/database`},
+			"without a host":  {"USERS_URL", "users", `USERS_URL="users" is not usable: give a URL like http://users:5001`},
+			"not in the list": {"COLOURS", "red,pink", `COLOURS="red,pink" is not usable: give some of red, green, blue, separated by commas`},
+			"an empty word":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, separated by commas`},
+			"below the least": {"MAX_IN_FLIGHT", "0", `MAX_IN_FLIGHT="0" is not usable: give a whole number from 1 to 100000`},
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				_, _, err := parse(t, map[string]string{tt.name: tt.value})
+				require.EqualError(t, err, tt.want)
+			})
+		}
+	})
 
-func TestHelpNamesEverySettingWithItsVariableAndDefault(t *testing.T) {
-	_, out, err := parse(t, nil, "-h")
-	require.ErrorIs(t, err, settings.ErrHelp)
-	for _, want := range []string{"--port", "PORT", "5001", "--drain-delay", "DRAIN_DELAY", "DATABASE_URL", "USERS_URL", "SEED_DEMO_DATA"} {
-		require.Contains(t, out, want)
-	}
-}
+	t.Run("prints every setting in the help", func(t *testing.T) {
+		_, out, err := parse(t, nil, "-h")
+		require.ErrorIs(t, err, settings.ErrHelp)
+		for _, want := range []string{"--port", "PORT", "5001", "--drain-delay", "DRAIN_DELAY", "DATABASE_URL", "USERS_URL", "SEED_DEMO_DATA"} {
+			require.Contains(t, out, want)
+		}
+	})
 
-func TestAnUnknownFlagIsRefused(t *testing.T) {
-	_, _, err := parse(t, nil, "--prot=1")
-	require.ErrorContains(t, err, "--prot")
-}
+	t.Run("refuses an unknown flag", func(t *testing.T) {
+		_, _, err := parse(t, nil, "--prot=1")
+		require.ErrorContains(t, err, "--prot")
+	})
 
-func TestTheEffectiveConfigurationHidesSecrets(t *testing.T) {
-	c, _, err := parse(t, map[string]string{"DATABASE_URL": "postgres://me:hush@db/x?sslpassword=hush2&sslmode=disable"})
-	require.NoError(t, err)
-	require.Contains(t, c.DatabaseURL.Raw(), "hush")
-	var out bytes.Buffer
-	slog.New(slog.NewJSONHandler(&out, nil)).Info("starting", c.Effective)
-	require.NotContains(t, out.String(), "hush")
-	require.Contains(t, out.String(), `"DATABASE_URL":"postgres://me:xxxxx@db/x`)
-	require.Contains(t, out.String(), `"SHUTDOWN_TIMEOUT":"15s"`)
+	t.Run("masks secrets in the effective settings", func(t *testing.T) {
+		c, _, err := parse(t, map[string]string{"DATABASE_URL": "postgres://me:hush@db/x?sslpassword=hush2&sslmode=disable"})
+		require.NoError(t, err)
+		require.Contains(t, c.DatabaseURL.Raw(), "hush")
+		var out bytes.Buffer
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("starting", c.Effective)
+		require.NotContains(t, out.String(), "hush")
+		require.Contains(t, out.String(), `"DATABASE_URL":"postgres://me:xxxxx@db/x`)
+		require.Contains(t, out.String(), `"SHUTDOWN_TIMEOUT":"15s"`)
+	})
 }

@@ -12,22 +12,23 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// ValueError is a setting whose value cannot be used.
+// ValueError is the error of a setting with an invalid value.
 type ValueError struct {
-	Variable string // name of the environment variable
-	Value    string // as given, secrets masked
-	Valid    string // what would be valid
+	Variable string // name of the environment variable, also if the flag was given
+	Value    string // the invalid value, with secrets masked
+	Valid    string // description of the valid values
 }
 
 func (e *ValueError) Error() string {
 	return fmt.Sprintf("%s=%q is not usable: give %s", e.Variable, e.Value, e.Valid)
 }
 
-// URL is an absolute URL whose secrets are masked wherever it is printed. The
-// zero URL means that none was given.
+// URL is an absolute URL that masks its secrets when it is printed. The zero URL
+// means that none is set.
 type URL struct{ *url.URL }
 
-// String is the URL with its secrets masked; empty for the zero URL.
+// String returns the URL with its password and the query parameters whose name
+// contains "password" masked. It returns the empty string for the zero URL.
 func (u URL) String() string {
 	if u.URL == nil {
 		return ""
@@ -43,7 +44,8 @@ func (u URL) String() string {
 	return masked.Redacted()
 }
 
-// Raw is the URL with its secrets, for the one who connects to it.
+// Raw returns the URL with its secrets, to connect to it. It returns the empty
+// string for the zero URL.
 func (u URL) Raw() string {
 	if u.URL == nil {
 		return ""
@@ -51,32 +53,34 @@ func (u URL) Raw() string {
 	return u.URL.String()
 }
 
-// parser reads the text of one kind of setting; its error is never shown.
+// parser parses a setting of one type. The text of its error is not used: Decode
+// returns a ValueError instead.
 type parser func(text string, tag *kong.Tag) (any, error)
 
-// mapper lets kong fill a field by a parser.
+// mapper is a kong.Mapper that fills a field with the result of a parser.
 type mapper struct {
-	parse parser
-	flag  bool // may stand without a value, as true
+	parse  parser
+	isFlag bool // a flag without a value means true
 }
 
+// mappers returns the mappers of all types that a setting may have.
 func mappers() []kong.Option {
 	return []kong.Option{
 		kong.KindMapper(reflect.Int, mapper{parse: parseInt}),
 		kong.KindMapper(reflect.String, mapper{parse: parseString}),
 		kong.KindMapper(reflect.Slice, mapper{parse: parseList}),
-		kong.KindMapper(reflect.Bool, mapper{parse: parseBool, flag: true}),
+		kong.KindMapper(reflect.Bool, mapper{parse: parseBool, isFlag: true}),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper{parse: parseDuration}),
 		kong.TypeMapper(reflect.TypeFor[URL](), mapper{parse: parseURL}),
 	}
 }
 
-// IsBool tells kong that the flag may stand without a value.
-func (m mapper) IsBool() bool { return m.flag }
+// IsBool reports to kong whether the flag may have no value.
+func (m mapper) IsBool() bool { return m.isFlag }
 
-// Decode parses the next token into the field, or says what would be valid.
+// Decode parses the next token and sets the field, or returns a *ValueError.
 func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
-	if m.flag && ctx.Scan.Peek().Type != kong.FlagValueToken {
+	if m.isFlag && ctx.Scan.Peek().Type != kong.FlagValueToken {
 		target.SetBool(true)
 		return nil
 	}
@@ -86,7 +90,7 @@ func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	value, err := m.parse(text, ctx.Value.Tag)
 	if err != nil {
-		return &ValueError{variable(ctx.Value.Name), mask(text, ctx.Value.Tag), validity(ctx.Value.Tag)}
+		return &ValueError{envName(ctx.Value.Name), maskSecrets(text, ctx.Value.Tag), validValues(ctx.Value.Tag)}
 	}
 	target.Set(reflect.ValueOf(value).Convert(target.Type()))
 	return nil
@@ -97,7 +101,7 @@ func parseInt(text string, tag *kong.Tag) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n, within(n, tag, strconv.Atoi)
+	return n, checkBounds(n, tag, strconv.Atoi)
 }
 
 func parseDuration(text string, tag *kong.Tag) (any, error) {
@@ -105,7 +109,7 @@ func parseDuration(text string, tag *kong.Tag) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, within(d, tag, time.ParseDuration)
+	return d, checkBounds(d, tag, time.ParseDuration)
 }
 
 func parseBool(text string, _ *kong.Tag) (any, error) { return strconv.ParseBool(text) }
@@ -117,7 +121,8 @@ func parseString(text string, tag *kong.Tag) (any, error) {
 	return text, nil
 }
 
-// parseList reads words that are separated by commas, each one of the tag "someof".
+// parseList parses words that are separated by commas. Each must be in the tag
+// "someof".
 func parseList(text string, tag *kong.Tag) (any, error) {
 	if text == "" {
 		return []string(nil), nil
@@ -145,8 +150,9 @@ func parseURL(text string, tag *kong.Tag) (any, error) {
 	return URL{u}, nil
 }
 
-// within checks the bounds that stand in a field's tags.
-func within[T int | time.Duration](value T, tag *kong.Tag, parse func(string) (T, error)) error {
+// checkBounds returns an error unless the value is between the tags "min" and
+// "max".
+func checkBounds[T int | time.Duration](value T, tag *kong.Tag, parse func(string) (T, error)) error {
 	for _, bound := range []struct {
 		text string
 		sign T
@@ -162,15 +168,16 @@ func within[T int | time.Duration](value T, tag *kong.Tag, parse func(string) (T
 	return nil
 }
 
-// validity says in words what a setting takes, from its tags.
-func validity(tag *kong.Tag) string {
+// validValues describes the valid values of a setting, from its tags. It returns
+// the empty string if every value is valid.
+func validValues(tag *kong.Tag) string {
 	switch {
 	case tag.Has("like"):
 		return "a URL like " + tag.Get("like")
 	case tag.Has("oneof"):
 		return "one of " + strings.ReplaceAll(tag.Get("oneof"), ",", ", ")
 	case tag.Has("someof"):
-		return "some of " + strings.ReplaceAll(tag.Get("someof"), ",", ", ") + ", with commas between"
+		return "some of " + strings.ReplaceAll(tag.Get("someof"), ",", ", ") + ", separated by commas"
 	case strings.HasSuffix(tag.Get("max"), "m") || strings.HasSuffix(tag.Get("max"), "s"):
 		return "a duration from " + tag.Get("min") + " to " + tag.Get("max") + ", such as 1500ms or 5s"
 	case tag.Has("max"):
@@ -182,8 +189,9 @@ func validity(tag *kong.Tag) string {
 	}
 }
 
-// mask hides what may be secret in a URL that was refused.
-func mask(text string, tag *kong.Tag) string {
+// maskSecrets returns the text of an invalid value without what may be a
+// password. Only URLs contain passwords.
+func maskSecrets(text string, tag *kong.Tag) string {
 	if !tag.Has("schemes") {
 		return text
 	}
@@ -191,7 +199,7 @@ func mask(text string, tag *kong.Tag) string {
 		return URL{u}.String()
 	}
 	if strings.Contains(text, "@") || strings.Contains(text, "password") {
-		return "(hidden: it may hold a password)"
+		return "(hidden: it may contain a password)"
 	}
 	return text
 }

@@ -15,133 +15,136 @@ import (
 )
 
 const (
-	callTimeout = 5 * time.Second
-	// shown is how much of an answer a message quotes, in bytes.
-	shown = 300
+	requestTimeout = 5 * time.Second
+	maxQuotedBytes = 300 // of a response body in an error message
 )
 
-// API is the service that a release runs.
+// API is a client of the service that a release runs.
 type API struct {
 	url    string
 	client *http.Client
 }
 
-// At is the service at a URL. Each call has a connection of its own, so that a
-// release's pods take turns.
-func At(url settings.URL) API {
+// NewAPI returns a client of the service at a base URL. Each request opens a
+// new connection, so that the requests reach different pods of the release.
+func NewAPI(url settings.URL) API {
 	return API{strings.TrimSuffix(url.Raw(), "/"), &http.Client{
-		Timeout: callTimeout, Transport: &http.Transport{DisableKeepAlives: true},
+		Timeout: requestTimeout, Transport: &http.Transport{DisableKeepAlives: true},
 	}}
 }
 
-// Call is one call of an API.
-type Call struct {
-	Method string // GET where empty
-	Path   string
-	Body   any    // sent as JSON unless nil
-	Key    string // Idempotency-Key unless empty
+// Request is a request to an API.
+type Request struct {
+	Method         string // empty means GET
+	Path           string
+	Body           any    // encoded as JSON; nil means no body
+	IdempotencyKey string // header Idempotency-Key; empty means no header
 }
 
-// Answer is what a call was answered, or why there is no answer.
-type Answer struct {
-	Status int
-	Body   []byte
-	call   string
-	err    error
+// Response is the response to a request, or the error that prevented it.
+type Response struct {
+	Status  int
+	Body    []byte
+	request string // method and URL, for errors
+	err     error
 }
 
-// Do makes a call. Any answer is one, whatever its status.
-func (a API) Do(ctx context.Context, call Call) Answer {
-	request, err := a.request(ctx, call)
+// Do sends a request and reads the whole response. Expect returns the error if
+// that fails. A response with any status is not an error.
+func (a API) Do(ctx context.Context, request Request) Response {
+	httpRequest, err := a.newRequest(ctx, request)
 	if err != nil {
-		return Answer{err: err}
+		return Response{err: err}
 	}
-	response, err := a.client.Do(request)
+	httpResponse, err := a.client.Do(httpRequest)
 	if err != nil {
-		return Answer{err: err}
+		return Response{err: err}
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return Answer{response.StatusCode, body, request.Method + " " + request.URL.String(), err}
+	defer httpResponse.Body.Close()
+	body, err := io.ReadAll(httpResponse.Body)
+	return Response{httpResponse.StatusCode, body, httpRequest.Method + " " + httpRequest.URL.String(), err}
 }
 
-func (a API) request(ctx context.Context, call Call) (*http.Request, error) {
+func (a API) newRequest(ctx context.Context, request Request) (*http.Request, error) {
 	var body io.Reader
-	if call.Body != nil {
-		text, err := json.Marshal(call.Body)
+	if request.Body != nil {
+		text, err := json.Marshal(request.Body)
 		if err != nil {
 			return nil, err
 		}
 		body = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, call.Method, a.url+call.Path, body)
+	httpRequest, err := http.NewRequestWithContext(ctx, request.Method, a.url+request.Path, body)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		httpRequest.Header.Set("Content-Type", "application/json")
 	}
-	if call.Key != "" {
-		request.Header.Set("Idempotency-Key", call.Key)
+	if request.IdempotencyKey != "" {
+		httpRequest.Header.Set("Idempotency-Key", request.IdempotencyKey)
 	}
-	return request, nil
+	return httpRequest, nil
 }
 
-// Want demands a status, and decodes the JSON into a value unless that is nil.
-func (a Answer) Want(status int, into any) error {
-	if a.err != nil {
-		return a.err
+// Expect returns an error unless the response has the status. If target is not
+// nil, Expect decodes the JSON body into it, or returns the error of that.
+func (r Response) Expect(status int, target any) error {
+	if r.err != nil {
+		return r.err
 	}
-	if a.Status != status {
-		return a.Errorf("answered %d instead of %d", a.Status, status)
+	if r.Status != status {
+		return r.Errorf("has status %d instead of %d", r.Status, status)
 	}
-	if into == nil {
+	if target == nil {
 		return nil
 	}
-	if err := json.Unmarshal(a.Body, into); err != nil {
-		return a.Errorf("answered what cannot be read: %w", err)
+	if err := json.Unmarshal(r.Body, target); err != nil {
+		return r.Errorf("returned an unexpected body: %w", err)
 	}
 	return nil
 }
 
-// Errorf is an error that names the call and quotes the answer; format says, in
-// between, what the call did.
-func (a Answer) Errorf(format string, args ...any) error {
-	text := string(a.Body)
-	if len(text) > shown {
-		text = text[:shown] + "…"
+// Errorf returns an error of the form "METHOD URL MESSAGE: BODY". The message is
+// formatted like that of fmt.Errorf and continues a sentence, such as "returned
+// another user". The body is the beginning of the response body.
+func (r Response) Errorf(format string, args ...any) error {
+	quoted := string(r.Body)
+	if len(quoted) > maxQuotedBytes {
+		quoted = quoted[:maxQuotedBytes] + "…"
 	}
-	return fmt.Errorf("%s %w: %s", a.call, fmt.Errorf(format, args...), text)
+	return fmt.Errorf("%s %w: %s", r.request, fmt.Errorf(format, args...), quoted)
 }
 
-// Healthy demands that the service of that name calls itself healthy, with its
-// store and all that it depends on.
+// Healthy returns a check that passes if the service has the name and reports
+// that it is healthy, which includes its database and its dependencies.
 func (a API) Healthy(service string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var report struct {
 			Service string `json:"service"`
 			Status  string `json:"status"`
 		}
-		answer := a.Do(ctx, Call{Path: "/health"})
-		if err := answer.Want(http.StatusOK, &report); err != nil {
+		response := a.Do(ctx, Request{Path: "/health"})
+		if err := response.Expect(http.StatusOK, &report); err != nil {
 			return err
 		}
 		if report.Service != service || report.Status != "healthy" {
-			return answer.Errorf("does not tell of a healthy %s", service)
+			return response.Errorf("does not report that %s is healthy", service)
 		}
 		return nil
 	}
 }
 
-// HasMetrics demands that the service of that name answers metrics.
+// HasMetrics returns a check that passes if the metrics contain the service's
+// name.
 func (a API) HasMetrics(service string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		answer := a.Do(ctx, Call{Path: "/metrics"})
-		if err := answer.Want(http.StatusOK, nil); err != nil {
+		response := a.Do(ctx, Request{Path: "/metrics"})
+		if err := response.Expect(http.StatusOK, nil); err != nil {
 			return err
 		}
-		if !bytes.Contains(answer.Body, []byte(`service="`+service+`"`)) {
-			return answer.Errorf("does not name %s", service)
+		if !bytes.Contains(response.Body, []byte(`service="`+service+`"`)) {
+			return response.Errorf("does not contain the name %s", service)
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
-// Package smoketest checks an installed release from outside, by calls alone:
-// what `helm test` runs. It prints how each check went, and puts away again what
-// the checks made, whatever becomes of the later ones.
+// Package smoketest checks an installed release through its HTTP API. It is
+// production code: `helm test` runs it as `users test` and `orders test`. It
+// prints the result of each check, and at the end it cleans up what the checks
+// created, even if a check failed.
 package smoketest
 
 import (
@@ -13,86 +14,90 @@ import (
 )
 
 const (
-	// pause lies between two tries of a check that is awaited.
-	pause = 200 * time.Millisecond
-	// tidying bounds how long putting away may take altogether.
-	tidying = 20 * time.Second
+	retryDelay     = 200 * time.Millisecond // between two attempts of a check in Await
+	cleanupTimeout = 20 * time.Second       // of all cleanup functions together
 )
 
-// Options are the settings of every release test.
+// Options contains the settings of every smoke test.
 type Options struct {
-	Patience time.Duration `default:"10s" min:"0s" max:"5m" help:"Time that the first answer may take: a NetworkPolicy lets a new pod through about a second after its start."`
+	RetryTimeout time.Duration `default:"10s" min:"0s" max:"5m" help:"Time for which the health checks are repeated until they pass; a NetworkPolicy admits a new pod about a second after its start."`
 }
 
-// Test is one run of a release's checks.
+// Test is one run of a smoke test.
 type Test struct {
-	ctx      context.Context
-	stdout   io.Writer
-	patience time.Duration
-	failed   []string
-	made     []made
+	ctx          context.Context
+	stdout       io.Writer
+	retryTimeout time.Duration
+	failed       []string // names of the checks that failed
+	cleanups     []cleanup
 }
 
-// check returns nil where the release does what it should, else why not.
-type check = func(context.Context) error
+// checkFunc returns nil if the check passes, and otherwise the reason.
+type checkFunc = func(context.Context) error
 
-// made is something that a check has made, and how it is put away again.
-type made struct {
-	what    string
-	putAway check
+// cleanup removes or deactivates a resource that a check has created.
+type cleanup struct {
+	name string // of the resource
+	run  checkFunc
 }
 
-// Run runs checks. Its error names those that failed.
+// Run calls checks and then the cleanup functions. It prints a line for each
+// check and each cleanup to stdout. Its error names those that failed.
 func Run(ctx context.Context, stdout io.Writer, options Options, checks func(*Test)) error {
-	t := &Test{ctx: ctx, stdout: stdout, patience: options.Patience}
+	t := &Test{ctx: ctx, stdout: stdout, retryTimeout: options.RetryTimeout}
 	checks(t)
-	t.putAway()
+	t.cleanUp()
 	if len(t.failed) > 0 {
 		return errors.New("the release does not work: " + strings.Join(t.failed, "; "))
 	}
 	return nil
 }
 
-// Check runs one check, prints how it went, and reports whether it passed.
-func (t *Test) Check(what string, check check) bool {
-	return t.check(t.ctx, what, check)
+// Check runs one check, prints its result and reports whether it passed.
+func (t *Test) Check(name string, check checkFunc) bool {
+	return t.runCheck(t.ctx, name, check)
 }
 
-// Await is Check with patience: it tries again until the check passes.
-func (t *Test) Await(what string, check check) bool {
-	return t.check(t.ctx, what, func(ctx context.Context) error {
-		for deadline := time.Now().Add(t.patience); ; {
+// Await is like Check, but repeats a check that fails until it passes or
+// Options.RetryTimeout is over.
+func (t *Test) Await(name string, check checkFunc) bool {
+	return t.runCheck(t.ctx, name, func(ctx context.Context) error {
+		for deadline := time.Now().Add(t.retryTimeout); ; {
 			err := check(ctx)
 			if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
 				return err
 			}
-			time.Sleep(pause)
+			time.Sleep(retryDelay)
 		}
 	})
 }
 
-// Made registers what a check has made, to be put away at the end.
-func (t *Test) Made(what string, putAway check) { t.made = append(t.made, made{what, putAway}) }
+// OnCleanup registers a function that removes or deactivates the named resource
+// at the end of the test. The functions run in reverse order of registration,
+// because later resources may depend on earlier ones.
+func (t *Test) OnCleanup(name string, f func(context.Context) error) {
+	t.cleanups = append(t.cleanups, cleanup{name, f})
+}
 
-// putAway puts away the newest first, as it may stand on what is older, and
-// also when the test was asked to end.
-func (t *Test) putAway() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), tidying)
+// cleanUp runs the cleanup functions, also if the context of the test has ended.
+func (t *Test) cleanUp() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), cleanupTimeout)
 	defer cancel()
-	for i := len(t.made) - 1; i >= 0; i-- {
-		t.check(ctx, "put away "+t.made[i].what, t.made[i].putAway)
+	for i := len(t.cleanups) - 1; i >= 0; i-- {
+		t.runCheck(ctx, "clean up "+t.cleanups[i].name, t.cleanups[i].run)
 	}
 }
 
-func (t *Test) check(ctx context.Context, what string, check check) bool {
-	began := time.Now()
+// runCheck runs a check or a cleanup once and prints its result and duration.
+func (t *Test) runCheck(ctx context.Context, name string, check checkFunc) bool {
+	start := time.Now()
 	err := check(ctx)
-	took := time.Since(began).Round(time.Millisecond)
+	duration := time.Since(start).Round(time.Millisecond)
 	if err != nil {
-		t.failed = append(t.failed, what)
-		fmt.Fprintf(t.stdout, "FAIL %s (%s): %v\n", what, took, err)
+		t.failed = append(t.failed, name)
+		fmt.Fprintf(t.stdout, "FAIL %s (%s): %v\n", name, duration, err)
 		return false
 	}
-	fmt.Fprintf(t.stdout, "ok   %s (%s)\n", what, took)
+	fmt.Fprintf(t.stdout, "ok   %s (%s)\n", name, duration)
 	return true
 }

@@ -4,11 +4,29 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
+
+	"tandem/src/chassis/build"
 )
 
-// DurationOpts describes a histogram of seconds, classic and native at once.
-// The classic buckets are those that OpenTelemetry's HTTP conventions advise
+// newRegistry returns a registry with build_info and the metrics of the Go
+// runtime and of the process.
+func newRegistry(info build.Info) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "build_info",
+		Help:        "What this process was built from; always 1.",
+		ConstLabels: prometheus.Labels{"service": info.Service, "version": info.Version, "commit": info.Commit, "go_version": info.Go},
+	})
+	buildInfo.Set(1)
+	registry.MustRegister(buildInfo, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// DurationOpts returns the options of a histogram of durations in seconds. The
+// histogram is both classic and native. The classic buckets are those of
+// OpenTelemetry's HTTP conventions
 // (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
 func DurationOpts(name, help string) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{
@@ -21,12 +39,13 @@ func DurationOpts(name, help string) prometheus.HistogramOpts {
 	}
 }
 
-// Observe adds a duration to a histogram, with the trace as its exemplar where
-// the trace is kept: an exemplar must lead somewhere.
-func Observe(histogram prometheus.Observer, took time.Duration, span trace.SpanContext) {
+// Observe adds a duration to a histogram of seconds. If the span is sampled, its
+// trace id becomes the exemplar; otherwise there is none, because the tracing
+// backend does not have the trace.
+func Observe(histogram prometheus.Observer, duration time.Duration, span trace.SpanContext) {
 	if exemplars, ok := histogram.(prometheus.ExemplarObserver); ok && span.IsSampled() {
-		exemplars.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": span.TraceID().String()})
+		exemplars.ObserveWithExemplar(duration.Seconds(), prometheus.Labels{"trace_id": span.TraceID().String()})
 		return
 	}
-	histogram.Observe(took.Seconds())
+	histogram.Observe(duration.Seconds())
 }

@@ -7,25 +7,26 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// newPropagator is what OTEL_PROPAGATORS names: tracecontext and baggage where
-// it names nothing
+// newPropagator returns the propagators that OTEL_PROPAGATORS names, by default
+// tracecontext and baggage
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
+// The SDK itself does not read this variable.
 func newPropagator(getenv func(string) string) (propagation.TextMapPropagator, error) {
 	names := getenv("OTEL_PROPAGATORS")
 	if names == "" {
 		names = "tracecontext,baggage"
 	}
-	var chosen []propagation.TextMapPropagator
+	var propagators []propagation.TextMapPropagator
 	for _, name := range strings.Split(names, ",") {
 		switch strings.TrimSpace(name) {
 		case "tracecontext":
-			chosen = append(chosen, propagation.TraceContext{})
+			propagators = append(propagators, propagation.TraceContext{})
 		case "baggage":
-			chosen = append(chosen, propagation.Baggage{})
+			propagators = append(propagators, propagation.Baggage{})
 		case "none":
 		default:
-			return nil, fmt.Errorf("OTEL_PROPAGATORS=%q is not usable: give tracecontext, baggage, both with a comma, or none", names)
+			return nil, fmt.Errorf("OTEL_PROPAGATORS=%q is not usable: give tracecontext, baggage, both separated by a comma, or none", names)
 		}
 	}
-	return propagation.NewCompositeTextMapPropagator(chosen...), nil
+	return propagation.NewCompositeTextMapPropagator(propagators...), nil
 }

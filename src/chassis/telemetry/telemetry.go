@@ -1,6 +1,6 @@
-// Package telemetry holds a service's three signals: a JSON log, Prometheus
-// metrics and OpenTelemetry traces. Nothing in it is global, so that two
-// services fit into one process.
+// Package telemetry provides the three signals of a service: a JSON log,
+// Prometheus metrics and OpenTelemetry traces. Two services can run in one
+// process, because the signals are not package-level state.
 package telemetry
 
 import (
@@ -11,19 +11,19 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"tandem/src/chassis/build"
 )
 
-// FlushTimeout bounds the last export of traces: a dead collector must not
-// hold the exit.
+// FlushTimeout limits the last export of spans, so that an unreachable
+// collector does not delay the exit.
 const FlushTimeout = 3 * time.Second
 
-// Telemetry is where a service's signals go.
+// Telemetry holds the signals of one service.
 type Telemetry struct {
 	Log        *slog.Logger
 	Registry   *prometheus.Registry
@@ -33,9 +33,11 @@ type Telemetry struct {
 	provider *sdktrace.TracerProvider
 }
 
-// New prepares the signals of a service. Traces are exported only where the
-// standard OTEL_* variables name an endpoint or an exporter; the log goes to
-// out. The error is that of a bad OTEL_* variable.
+// New returns the signals of a service. The log goes to out, from level (debug,
+// info, warn or error) upwards. Spans are exported if the standard OTEL_*
+// variables name an endpoint or an exporter
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+// The error is that of an invalid level or OTEL_* variable.
 func New(ctx context.Context, info build.Info, level string, getenv func(string) string, out io.Writer) (*Telemetry, error) {
 	log, err := newLog(level, out)
 	if err != nil {
@@ -51,7 +53,7 @@ func New(ctx context.Context, info build.Info, level string, getenv func(string)
 		return nil, fmt.Errorf("set up tracing from the OTEL_ variables: %w", err)
 	}
 	return &Telemetry{
-		Log:        log.With(slog.String("service.name", info.Service)),
+		Log:        log.With(slog.String(string(semconv.ServiceNameKey), info.Service)),
 		Registry:   registry,
 		Tracer:     provider.Tracer("tandem", trace.WithInstrumentationVersion(info.Version)),
 		Propagator: propagator,
@@ -59,7 +61,8 @@ func New(ctx context.Context, info build.Info, level string, getenv func(string)
 	}, nil
 }
 
-// Flush exports what is still queued, within FlushTimeout, and ends tracing.
+// Flush exports the queued spans and stops tracing. It returns an error after
+// FlushTimeout, or if the export fails.
 func (t *Telemetry) Flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, FlushTimeout)
 	defer cancel()
@@ -67,16 +70,4 @@ func (t *Telemetry) Flush(ctx context.Context) error {
 		return fmt.Errorf("flush traces within %s: %w", FlushTimeout, err)
 	}
 	return nil
-}
-
-func newRegistry(info build.Info) *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	facts := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        "build_info",
-		Help:        "What this process was built from; always 1.",
-		ConstLabels: prometheus.Labels{"service": info.Service, "version": info.Version, "commit": info.Commit, "go_version": info.Go},
-	})
-	facts.Set(1)
-	registry.MustRegister(facts, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return registry
 }

@@ -11,19 +11,21 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"tandem/src/chassis/build"
 )
 
-// newTracerProvider exports what OTEL_TRACES_SAMPLER keeps. Without an
-// endpoint nothing is recorded; ids are made all the same, because logs and
-// problems carry them.
-func newTracerProvider(ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger, registry prometheus.Registerer) (*sdktrace.TracerProvider, error) {
+// newTracerProvider returns a provider that exports the spans that
+// OTEL_TRACES_SAMPLER selects. Without an exporter it samples none, but still
+// generates trace ids, because log lines and problem details contain them.
+func newTracerProvider(
+	ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger, registry prometheus.Registerer,
+) (*sdktrace.TracerProvider, error) {
 	if err := checkSampler(getenv); err != nil {
 		return nil, err
 	}
@@ -34,29 +36,30 @@ func newTracerProvider(ctx context.Context, info build.Info, getenv func(string)
 	if exporter == nil {
 		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())), nil
 	}
-	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
-		attribute.String("service.name", info.Service),
-		attribute.String("service.version", info.Version),
+	res, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
+		semconv.ServiceName(info.Service),
+		semconv.ServiceVersion(info.Version),
 	), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// The SDK reports failed exports only through this process-wide hook.
+	// The SDK reports a failed export only to this handler, which is global.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		log.Warn("traces were not exported", slog.String("error", err.Error()))
 	}))
-	spans, err := newQueue(exporter, getenv, registry)
+	processor, err := newCountingProcessor(exporter, getenv, registry)
 	if err != nil {
 		return nil, err
 	}
-	return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans), sdktrace.WithResource(about)), nil
+	return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(processor), sdktrace.WithResource(res)), nil
 }
 
-// newExporter follows the specification's variables
-// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/); nil where
-// they name no endpoint. The exporters read the rest of them by themselves.
+// newExporter returns the OTLP exporter that the variables of the specification
+// select (https://opentelemetry.io/docs/specs/otel/protocol/exporter/), or nil
+// if they disable tracing or name no endpoint. The exporter itself reads the
+// remaining variables from the process's environment.
 func newExporter(ctx context.Context, getenv func(string) string) (sdktrace.SpanExporter, error) {
-	endpoint := first(getenv, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	endpoint := firstSet(getenv, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 	switch name := getenv("OTEL_TRACES_EXPORTER"); {
 	case name == "none", strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true"):
 		return nil, nil
@@ -65,9 +68,9 @@ func newExporter(ctx context.Context, getenv func(string) string) (sdktrace.Span
 	case name == "" && endpoint == "":
 		return nil, nil
 	}
-	switch protocol := first(getenv, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
+	switch protocol := firstSet(getenv, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
 	case "", "http/protobuf":
-		// The exporter would take another one for localhost, or for none.
+		// The exporter would ignore an invalid URL and export to localhost.
 		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 			return nil, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT is not usable: give a URL like http://collector:4318")
 		}
@@ -79,8 +82,9 @@ func newExporter(ctx context.Context, getenv func(string) string) (sdktrace.Span
 	}
 }
 
-// first is the first of the variables that is set.
-func first(getenv func(string) string, names ...string) string {
+// firstSet returns the value of the first variable that is not empty, or the
+// empty string.
+func firstSet(getenv func(string) string, names ...string) string {
 	for _, name := range names {
 		if value := getenv(name); value != "" {
 			return value
@@ -89,7 +93,8 @@ func first(getenv func(string) string, names ...string) string {
 	return ""
 }
 
-// checkSampler refuses what the SDK would replace by a default
+// checkSampler returns an error for sampler variables that the SDK would
+// silently replace with a default
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
 func checkSampler(getenv func(string) string) error {
 	switch sampler := getenv("OTEL_TRACES_SAMPLER"); sampler {
@@ -102,6 +107,7 @@ func checkSampler(getenv func(string) string) error {
 		}
 		return nil
 	default:
-		return fmt.Errorf("OTEL_TRACES_SAMPLER=%q is not usable: give always_on, always_off, traceidratio or one of them behind parentbased_", sampler)
+		return fmt.Errorf(
+			"OTEL_TRACES_SAMPLER=%q is not usable: give always_on, always_off, traceidratio or one of them with the prefix parentbased_", sampler)
 	}
 }

@@ -1,0 +1,128 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	operationTimeout = 5 * time.Second // of all attempts of an operation together
+	maxAttempts      = 5               // of an operation that fails with a retryable error
+)
+
+// Querier runs SQL, inside or outside a transaction.
+type Querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Op names an operation in its span and in its errors.
+type Op struct {
+	Name  string // the SQL command, such as SELECT
+	Table string
+}
+
+// TxFunc runs the statements of one operation. It may run several times, so it
+// must not keep results of a failed attempt.
+type TxFunc func(ctx context.Context, q Querier) error
+
+// Read runs statements that change nothing, outside a transaction.
+//
+// Read, Exec and Write take at most 5 s. If the database aborts fn because of a
+// concurrent transaction, they run it again, in at most five attempts. They
+// return a failure.Unavailable if the database is unavailable, and otherwise the
+// error of fn or of the database.
+func (db *DB) Read(ctx context.Context, op Op, fn TxFunc) error {
+	return db.run(ctx, op, func(ctx context.Context) error { return fn(ctx, db.reader) })
+}
+
+// Exec runs one statement, which is its own transaction. When Exec returns nil,
+// the change is durable. For the limits and errors see Read.
+func (db *DB) Exec(ctx context.Context, op Op, fn TxFunc) error {
+	return db.run(ctx, op, func(ctx context.Context) error {
+		if db.groupCommitter != nil {
+			return db.groupCommitter.do(ctx, fn)
+		}
+		return fn(ctx, db.writer)
+	})
+}
+
+// Write runs any number of statements in one transaction. When Write returns
+// nil, the changes are durable; otherwise there are none. For the limits and
+// errors see Read.
+func (db *DB) Write(ctx context.Context, op Op, fn TxFunc) error {
+	return db.run(ctx, op, func(ctx context.Context) error {
+		if db.groupCommitter != nil {
+			return db.groupCommitter.do(ctx, fn)
+		}
+		return db.transact(ctx, fn)
+	})
+}
+
+// run calls attempt within the operation's timeout and span, and again while
+// its error is retryable.
+func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	ctx, span := db.startSpan(ctx, op)
+	err := attempt(ctx)
+	for n := 1; n < maxAttempts && isRetryable(err) && ctx.Err() == nil; n++ {
+		err = attempt(ctx)
+	}
+	endSpan(span, err)
+	if err != nil {
+		return asFailure(fmt.Errorf("%s %s: %w", op.Name, op.Table, err))
+	}
+	return nil
+}
+
+// transact runs fn in a transaction of its own and commits it.
+func (db *DB) transact(ctx context.Context, fn TxFunc) error {
+	tx, err := db.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(ctx, tx); err != nil {
+		_ = tx.Rollback() // fails after a lost connection, where the server rolls back
+		return err
+	}
+	return tx.Commit()
+}
+
+// startSpan starts the client span of an operation, by OpenTelemetry's database
+// conventions (https://opentelemetry.io/docs/specs/semconv/db/database-spans/).
+// If the parent span is not recorded, it returns a nil span, which saves the
+// allocations.
+func (db *DB) startSpan(ctx context.Context, op Op) (context.Context, trace.Span) {
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		return ctx, nil
+	}
+	return db.tracer.Start(ctx, op.Name+" "+op.Table, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(db.attributes...),
+		trace.WithAttributes(semconv.DBOperationName(op.Name), semconv.DBCollectionName(op.Table)))
+}
+
+// endSpan ends the span of an operation, if there is one, and records err. A
+// missing row (sql.ErrNoRows) is a result, not an error of the span.
+func endSpan(span trace.Span, err error) {
+	if span == nil {
+		return
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		span.SetAttributes(semconv.ErrorTypeKey.String(fmt.Sprintf("%T", err)))
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
+}
+
+// Now returns the current time in UTC, truncated to microseconds: the precision
+// that both databases store.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

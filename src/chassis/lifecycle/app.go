@@ -1,0 +1,178 @@
+// Package lifecycle runs a service from its configuration to its exit. The
+// service listens before its database is open, becomes ready last, and after
+// SIGTERM keeps serving until clients have stopped sending requests to it.
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tandem/src/chassis/build"
+	"tandem/src/chassis/health"
+	"tandem/src/chassis/settings"
+	"tandem/src/chassis/telemetry"
+	"tandem/src/chassis/web"
+)
+
+// App is one running service: its HTTP server and what the service shares with
+// the chassis.
+type App struct {
+	Telemetry *telemetry.Telemetry
+	Router    *web.Router
+	Health    *health.Health
+
+	settings settings.Service
+	server   *http.Server
+	closers  []func() error // called in reverse order by shutDown
+}
+
+// New returns an App whose router serves /health, /metrics and /version. It
+// does not listen yet. The error is that of an invalid OTEL_* variable.
+func New(ctx context.Context, service string, config settings.Service, getenv func(string) string, stdout io.Writer) (*App, error) {
+	info := build.For(service)
+	t, err := telemetry.New(ctx, info, config.LogLevel, getenv, stdout)
+	if err != nil {
+		return nil, err
+	}
+	t.Log.Info("starting", slog.String("version", info.Version), config.Effective)
+	a := &App{
+		Telemetry: t, Router: web.NewRouter(t, config.MaxInFlight), Health: health.New(info, t.Registry), settings: config,
+	}
+	metrics := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: t.Registry})
+	a.Router.HandleProbe(http.MethodGet, "/health", a.Health.Handle)
+	a.Router.Handle(http.MethodGet, "/version", func(w http.ResponseWriter, _ *http.Request) error {
+		return web.JSON(w, http.StatusOK, info)
+	})
+	a.Router.HandleProbe(http.MethodGet, "/metrics", func(w http.ResponseWriter, r *http.Request) error {
+		metrics.ServeHTTP(w, r)
+		return nil
+	})
+	a.server = a.newServer()
+	return a, nil
+}
+
+// OnClose registers a function that Run calls after the last response. The
+// functions run in reverse order of registration.
+func (a *App) OnClose(f func() error) { a.closers = append(a.closers, f) }
+
+// Run serves until ctx ends. It listens, then calls start, which opens the
+// service's dependencies and registers its routes, and then becomes ready. Run
+// returns the errors of the listener, of start, of the functions registered by
+// OnClose, and an error if the shutdown aborted requests.
+func (a *App) Run(ctx context.Context, start func(context.Context) error) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	listener, err := a.listen(ctx)
+	if err != nil {
+		return errors.Join(err, a.shutDown(context.WithoutCancel(ctx)))
+	}
+	go func() {
+		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("serve: %w", err))
+		}
+	}()
+	a.Telemetry.Log.Info("listening", slog.String("address", listener.Addr().String()))
+	return errors.Join(a.serve(ctx, start), a.shutDown(context.WithoutCancel(ctx)))
+}
+
+func (a *App) listen(ctx context.Context) (net.Listener, error) {
+	if err := a.openTestHooks(ctx); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(a.settings.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("listen on port %d: %w", a.settings.Port, err)
+	}
+	return listener, nil
+}
+
+// serve calls start, becomes ready and blocks until ctx ends and the drain
+// delay is over.
+func (a *App) serve(ctx context.Context, start func(context.Context) error) error {
+	startTime := time.Now()
+	if err := start(ctx); err != nil {
+		if ctx.Err() != nil {
+			a.Telemetry.Log.Info("stopped before it was ready", slog.String("error", err.Error()))
+			return shutdownCause(ctx)
+		}
+		return err
+	}
+	if ctx.Err() != nil {
+		return shutdownCause(ctx)
+	}
+	a.Router.Open()
+	a.Health.SetReady()
+	a.Telemetry.Log.Info("ready", slog.Float64("duration_seconds", time.Since(startTime).Seconds()))
+	<-ctx.Done()
+	a.drain()
+	return shutdownCause(ctx)
+}
+
+// shutdownCause returns the error that ended ctx, or nil if a signal or the
+// caller did.
+func shutdownCause(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// drain stops being ready and keeps serving for the drain delay. Kubernetes
+// removes a deleted pod from its Service, but each kube-proxy and each client
+// learns of the removal at a different time
+// (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow).
+func (a *App) drain() {
+	a.Health.SetDraining()
+	a.Router.Drain()
+	a.Telemetry.Log.Info("draining", slog.Float64("delay_seconds", a.settings.DrainDelay.Seconds()))
+	time.Sleep(a.settings.DrainDelay)
+}
+
+// shutDown stops the server, exports the remaining spans and calls the
+// functions registered by OnClose. Stopping and exporting have timeouts.
+func (a *App) shutDown(ctx context.Context) error {
+	err := a.stopServer(ctx)
+	if flushErr := a.Telemetry.Flush(ctx); flushErr != nil {
+		a.Telemetry.Log.Warn("traces were lost", slog.String("error", flushErr.Error()))
+	}
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, a.closers[i]())
+	}
+	a.Telemetry.Log.Info("stopped")
+	return err
+}
+
+// stopServer closes the listener and waits for the requests in flight. After
+// SHUTDOWN_TIMEOUT it aborts them and returns an error.
+func (a *App) stopServer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.settings.ShutdownTimeout)
+	defer cancel()
+	if err := a.server.Shutdown(ctx); err != nil {
+		aborted := fmt.Errorf("requests were aborted after SHUTDOWN_TIMEOUT %s: %w", a.settings.ShutdownTimeout, err)
+		return errors.Join(aborted, a.server.Close())
+	}
+	return nil
+}
+
+// newServer returns a server with limits on the time and memory that a client
+// can occupy.
+func (a *App) newServer() *http.Server {
+	return &http.Server{
+		Handler:           a.Router,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // longer than that of usual clients, so that the client closes first
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.Telemetry.Log.Handler(), slog.LevelWarn),
+	}
+}
