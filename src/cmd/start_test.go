@@ -23,7 +23,7 @@ func TestABadValueStopsTheStartWithOneSentence(t *testing.T) {
 		"without":  {"orders", "USERS_WITHOUT=retries,luck", `USERS_WITHOUT="retries,luck" is not usable: give some of retries, budget, breaker, ejection, latency, lookups, pool, with commas between`},
 		"database": {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
 		"exporter": {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
-		"embedded": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem keeps its data in embedded stores"},
+		"embedded": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem uses SQLite only"},
 		"one port": {"tandem", "ORDERS_PORT=5001", "USERS_PORT and ORDERS_PORT are both 5001"},
 		"tandem":   {"tandem", "LOG_LEVEL=loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
 	}
