@@ -49,7 +49,9 @@ func startUsersStub(f *testing.F) *client.Client {
 		writeUser(w)
 	}))
 	f.Cleanup(server.Close)
-	users, err := client.New(httpclient.Config{BaseURL: servicetest.URL(f, server.URL).URL, Timeout: 30 * time.Second, TryTimeout: 20 * time.Second})
+	users, err := client.New(httpclient.Config{
+		BaseURL: servicetest.URL(f, server.URL).URL, Timeout: 30 * time.Second, TryTimeout: 20 * time.Second,
+	})
 	require.NoError(f, err)
 	f.Cleanup(users.Close)
 	return users

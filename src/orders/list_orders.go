@@ -74,7 +74,9 @@ func newPage(orders []Order, filter Filter, limit int) listOrdersResponse[orderR
 // expandUsers returns the page with the user in each order. It reads all users
 // by one call. If the call fails, the orders have no users and the page says
 // so; only a cancelled request is an error.
-func expandUsers(ctx context.Context, page listOrdersResponse[orderResponse], users *client.Client) (listOrdersResponse[expandedOrder], error) {
+func expandUsers(
+	ctx context.Context, page listOrdersResponse[orderResponse], users *client.Client,
+) (listOrdersResponse[expandedOrder], error) {
 	expanded := listOrdersResponse[expandedOrder]{
 		Orders: []expandedOrder{}, Count: page.Count, Service: page.Service, Filters: page.Filters,
 		Communication: communicationSucceeded, NextCursor: page.NextCursor,

@@ -23,7 +23,8 @@ func (s *Store) Seed(ctx context.Context) error {
 	return s.db.Seed(ctx, "orders", func(ctx context.Context, q database.Querier) error {
 		for _, o := range demoOrders() {
 			const query = "INSERT INTO orders (" + orderColumns + ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
-			if _, err := q.ExecContext(ctx, query, o.ID, o.UserID, o.Product, o.Quantity, int64(o.Price), string(o.Status), o.CreatedAt); err != nil {
+			args := []any{o.ID, o.UserID, o.Product, o.Quantity, int64(o.Price), string(o.Status), o.CreatedAt}
+			if _, err := q.ExecContext(ctx, query, args...); err != nil {
 				return err
 			}
 		}

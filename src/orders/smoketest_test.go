@@ -98,7 +98,8 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("names the failed checks and cleans up", func(t *testing.T) {
 		const (
-			order    = `{"id": 1, "user_id": 9, "product": "Other", "quantity": 1, "price": 1, "status": "pending", "created_at": "2025-01-10T00:00:00Z"}`
+			order = `{"id": 1, "user_id": 9, "product": "Other", "quantity": 1, "price": 1, "status": "pending",` +
+				` "created_at": "2025-01-10T00:00:00Z"}`
 			details  = `{"order": ` + order + `, "user_details": null, "communication_status": "failed"}`
 			degraded = `{"service": "orders-service", "status": "degraded", "dependencies": {"users-service": "unreachable"}}`
 		)
