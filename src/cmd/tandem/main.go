@@ -69,7 +69,8 @@ The services users and orders are starting. Try:
   curl http://localhost:%d/users
   curl http://localhost:%d/orders/1/details
   curl http://localhost:%d/orders/stats
-  curl http://localhost:%d/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first' -d '{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 899.99}'
+  curl http://localhost:%d/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: my-first' \
+    -d '{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 899.99}'
 
 Press Ctrl-C to stop both.
 
