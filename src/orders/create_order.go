@@ -65,7 +65,7 @@ func readCreateOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Idempote
 }
 
 // replayOrCreate returns the response that is stored under the key. If there is
-// none, it creates the order.
+// none, it creates the order and returns the new response.
 func replayOrCreate(
 	ctx context.Context, store *Store, users *client.Client, order NewOrder, key IdempotencyKey,
 ) (*CreatedResponse, error) {
@@ -98,11 +98,11 @@ func findReplay(ctx context.Context, store *Store, key IdempotencyKey) (*Created
 // service_communication.
 func activeUser(ctx context.Context, users *client.Client, id int64) (client.User, error) {
 	user, err := users.User(ctx, id)
-	if f, ok := errors.AsType[*failure.Error](err); ok {
-		if f.Code == failure.NotFound {
-			f = failure.New(failure.Invalid, fmt.Sprintf("There is no user %d to order for.", id)).With("user_id", id)
+	if callErr, ok := errors.AsType[*failure.Error](err); ok {
+		if callErr.Code == failure.NotFound {
+			callErr = failure.New(failure.Invalid, fmt.Sprintf("There is no user %d to order for.", id)).With("user_id", id)
 		}
-		return client.User{}, f.With("service_communication", communicationFailed)
+		return client.User{}, callErr.With("service_communication", communicationFailed)
 	}
 	if err == nil && !user.Active {
 		err = failure.New(failure.Invalid, fmt.Sprintf("User %d is inactive and cannot order.", id)).

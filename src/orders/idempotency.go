@@ -90,7 +90,7 @@ func (s *Store) FindResponse(ctx context.Context, key IdempotencyKey) (*CreatedR
 	}
 }
 
-// errKeyInUse rolls back a transaction whose key another request has used.
+// errKeyInUse makes CreateOnce roll back because another request used the key.
 var errKeyInUse = errors.New("idempotency key is in use")
 
 // CreateOnce inserts a pending order and stores the response to its request
@@ -99,10 +99,11 @@ var errKeyInUse = errors.New("idempotency key is in use")
 // the stored response. Its error is failure.Unprocessable if a request with
 // another hash used the key.
 //
-// encode returns the response body for the inserted order. It runs inside the
-// transaction, because the body contains the order's ID, which only the insert
-// gives. So the order and its response are committed together, and a replay
-// sends exactly the bytes that the first request got.
+// encode returns the response body for the inserted order. It is called inside
+// the transaction, because the body contains the order's ID, which the insert
+// assigns. The order and the response are therefore committed together: no order
+// exists without its stored response, and a replay sends exactly the bytes of the
+// first response.
 func (s *Store) CreateOnce(
 	ctx context.Context, key IdempotencyKey, order NewOrder, encode func(Order) ([]byte, error),
 ) (*CreatedResponse, error) {
