@@ -16,38 +16,38 @@ import (
 	"tandem/src/testkit/postgrestest"
 )
 
-// TestSIGKILLLosesNoAcknowledgedWrite kills the real process under load, more
-// than once, and looks for every order that it had acknowledged.
-func TestSIGKILLLosesNoAcknowledgedWrite(t *testing.T) {
-	url, _, answer := slowUsers(t)
-	close(answer)
+// TestSIGKILL kills orders three times while clients create orders. Every order
+// whose creation was acknowledged by a 201 must exist afterwards.
+func TestSIGKILL(t *testing.T) {
+	url, _, respond := slowUsers(t)
+	close(respond)
 	t.Run("SQLite", func(t *testing.T) { killUnderLoad(t, "USERS_URL="+url, "DATA_DIR="+t.TempDir()) })
 	t.Run("PostgreSQL", func(t *testing.T) { killUnderLoad(t, "USERS_URL="+url, "DATABASE_URL="+postgrestest.URL(t)) })
 }
 
 func killUnderLoad(t *testing.T, env ...string) {
-	acknowledged := map[string]bool{} // by location
-	keys := 0
+	acknowledged := map[string]bool{} // by Location
+	firstKey := 0
 	for range 3 {
 		orders := ready(t, "orders", env...)
-		for location := range placeUntilKilled(t, orders, keys) {
-			require.False(t, acknowledged[location], "%s was given twice", location)
+		for location := range createUntilKilled(t, orders, firstKey) {
+			require.False(t, acknowledged[location], "two orders have the path %s", location)
 			acknowledged[location] = true
 		}
-		keys += 1_000_000
+		firstKey += 1_000_000
 	}
 	require.NotEmpty(t, acknowledged)
-	again := ready(t, "orders", env...)
+	restarted := ready(t, "orders", env...)
 	for location := range acknowledged {
-		answer, _ := again.get(t, location)
-		require.Equal(t, 200, answer.StatusCode, location)
+		response, _ := restarted.get(t, location)
+		require.Equal(t, 200, response.StatusCode, location)
 	}
-	requireStatsMatch(t, again, len(acknowledged))
+	requireStatsMatch(t, restarted, len(acknowledged))
 }
 
-// placeUntilKilled places orders from several clients, kills the process among
-// them, and returns the locations of those that were acknowledged.
-func placeUntilKilled(t *testing.T, orders *process, firstKey int) map[string]bool {
+// createUntilKilled creates orders from several clients, kills the process with
+// 40 orders acknowledged, and returns the Locations of the acknowledged orders.
+func createUntilKilled(t *testing.T, orders *process, firstKey int) map[string]bool {
 	t.Helper()
 	var mu sync.Mutex
 	var key atomic.Int64
@@ -57,16 +57,16 @@ func placeUntilKilled(t *testing.T, orders *process, firstKey int) map[string]bo
 	for range 6 {
 		clients.Go(func() {
 			for {
-				location, err := place(orders.url, fmt.Sprint(key.Add(1)))
+				location, err := postOrder(orders.url, fmt.Sprint(key.Add(1)))
 				if err != nil {
-					return // killed
+					return // the process was killed
 				}
 				mu.Lock()
 				locations[location] = true
-				enough := len(locations) == 40
+				kill := len(locations) == 40 // true for one client only
 				mu.Unlock()
-				if enough {
-					_ = orders.Process.Signal(syscall.SIGKILL) // once: the count passes 40 once
+				if kill {
+					_ = orders.Process.Signal(syscall.SIGKILL)
 				}
 			}
 		})
@@ -77,8 +77,10 @@ func placeUntilKilled(t *testing.T, orders *process, firstKey int) map[string]bo
 	return locations
 }
 
-func place(url, key string) (location string, err error) {
-	request, err := http.NewRequest(http.MethodPost, url+"/orders", strings.NewReader(`{"user_id": 1, "product": "x", "quantity": 1, "price": 1}`))
+// postOrder creates an order and returns its Location.
+func postOrder(url, key string) (location string, err error) {
+	const order = `{"user_id": 1, "product": "x", "quantity": 1, "price": 1}`
+	request, err := http.NewRequest(http.MethodPost, url+"/orders", strings.NewReader(order))
 	if err != nil {
 		return "", err
 	}
@@ -98,9 +100,9 @@ func place(url, key string) (location string, err error) {
 	return response.Header.Get("Location"), nil
 }
 
-// requireStatsMatch counts the orders page by page and compares the count with
-// the stats, which must have come through the kills with them.
-func requireStatsMatch(t *testing.T, orders *process, least int) {
+// requireStatsMatch counts the orders page by page. The count must be that of the
+// statistics and at least minimum.
+func requireStatsMatch(t *testing.T, orders *process, minimum int) {
 	t.Helper()
 	counted := 0
 	path := "/orders?limit=500"
@@ -116,5 +118,5 @@ func requireStatsMatch(t *testing.T, orders *process, least int) {
 	total, err := json.Marshal(stats["total_orders"])
 	require.NoError(t, err)
 	require.Equal(t, fmt.Sprint(counted), string(total))
-	require.GreaterOrEqual(t, counted, least)
+	require.GreaterOrEqual(t, counted, minimum)
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryMetricIsNamedAsPrometheusWantsIt is what `promtool check metrics`
-// does, on all that a service exposes once each of its parts has worked.
-func TestEveryMetricIsNamedAsPrometheusWantsIt(t *testing.T) {
+// TestMetrics checks the names and help texts of all metrics of both services, as
+// `promtool check metrics` does.
+func TestMetrics(t *testing.T) {
 	users := ready(t, "users", "SEED_DEMO_DATA=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY=10")
 	orders := ready(t, "orders", "SEED_DEMO_DATA=true", "USERS_URL="+users.url, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+	// Some metrics of the client for users exist only after its first call.
 	details, err := http.Get(orders.url + "/orders/1/details")
 	require.NoError(t, err)
 	require.NoError(t, details.Body.Close())

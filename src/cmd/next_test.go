@@ -16,11 +16,13 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-func TestAReleaseRunsOnTheSchemaOfTheNext(t *testing.T) {
+// TestRollback runs this release, the next one, which migrates the schema, and
+// then this one again, all on one database.
+func TestRollback(t *testing.T) {
 	out, err := exec.Command("go", "build", "-tags", "next", "-o", filepath.Join(bin, "orders-next"), "./orders").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	users, _, answer := slowUsers(t)
-	close(answer)
+	users, _, respond := slowUsers(t)
+	close(respond)
 	servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
 		env := []string{"USERS_URL=" + users, "DATA_DIR=" + config.DataDir}
 		if config.DatabaseURL.URL != nil {
@@ -28,19 +30,20 @@ func TestAReleaseRunsOnTheSchemaOfTheNext(t *testing.T) {
 		}
 		for _, program := range []string{"orders", "orders-next", "orders"} {
 			p := ready(t, program, env...)
-			_, err := place(p.url, t.Name())
-			require.NoError(t, err, "the first order's key is known to the others")
-			_, err = place(p.url, program)
+			_, err := postOrder(p.url, t.Name())
+			require.NoError(t, err, "all releases replay the first order's key")
+			_, err = postOrder(p.url, program)
 			require.NoError(t, err)
 			p.signal(t, syscall.SIGTERM)
 			require.Zero(t, p.exit(t), p.stderr)
 		}
-		require.Equal(t, 3, notes(t, config))
+		require.Equal(t, 3, countNotes(t, config))
 	})
 }
 
-// notes counts the orders by the column that the next release adds.
-func notes(t *testing.T, config settings.Service) (n int) {
+// countNotes counts the orders with a value in the column note, which the next
+// release adds.
+func countNotes(t *testing.T, config settings.Service) (n int) {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
 	db, err := database.Open(t.Context(), database.Config{

@@ -1,5 +1,4 @@
-// Package cmd_test runs the built programs as a person would, with real
-// signals.
+// Package cmd_test builds the programs and runs them as processes, with signals.
 package cmd_test
 
 import (
@@ -22,15 +21,16 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// patience bounds every wait for something that should happen soon.
+// patience is the time limit of every wait for an event.
 const patience = 30 * time.Second
 
-// bin is the folder of the built programs.
+// bin is the folder of the built programs. TestMain sets it.
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(build(m)) }
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
-func build(m *testing.M) int {
+// buildAndRun builds the programs, runs the tests and returns their exit code.
+func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "tandem-bin")
 	if err != nil {
 		panic(err)
@@ -43,39 +43,40 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// process is a program that runs.
+// process is a running program.
 type process struct {
 	*exec.Cmd
-	url    string
-	log    *telemetrytest.Log
+	url    string             // base URL of its service
+	log    *telemetrytest.Log // its stdout
 	stderr *bytes.Buffer
-	ended  chan error
+	exited chan error // receives the error of Wait
 }
 
-// launch runs a program with an environment, NAME=value, on a free port.
+// launch starts a program on a free port. env are variables, NAME=value.
 func launch(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	return start(t, exec.Command(filepath.Join(bin, program)), env...)
 }
 
+// start starts a command and kills its process at the end of the test.
 func start(t *testing.T, command *exec.Cmd, env ...string) *process {
 	t.Helper()
-	p := &process{Cmd: command, log: new(telemetrytest.Log), stderr: new(bytes.Buffer), ended: make(chan error, 1)}
+	p := &process{Cmd: command, log: new(telemetrytest.Log), stderr: new(bytes.Buffer), exited: make(chan error, 1)}
 	if p.Dir == "" {
 		p.Dir = t.TempDir()
 	}
 	p.Env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH")}, env...)
 	p.Stdout, p.Stderr = p.log, p.stderr
 	require.NoError(t, p.Start())
-	go func() { p.ended <- p.Wait() }()
+	go func() { p.exited <- p.Wait() }()
 	t.Cleanup(func() {
-		_ = p.Process.Kill() // it has usually ended
+		_ = p.Process.Kill() // fails if the process has exited
 		p.exit(t)
 	})
 	return p
 }
 
-// listening is launch, and waits until the program listens.
+// listening starts a program and waits until it listens.
 func listening(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	p := launch(t, program, env...)
@@ -86,7 +87,7 @@ func listening(t *testing.T, program string, env ...string) *process {
 	return p
 }
 
-// ready is listening, and waits until the program is ready.
+// ready starts a program and waits until it is ready.
 func ready(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	p := listening(t, program, env...)
@@ -94,6 +95,7 @@ func ready(t *testing.T, program string, env ...string) *process {
 	return p
 }
 
+// awaitLine waits for a log line with that message.
 func (p *process) awaitLine(t *testing.T, message string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"`+message+`"`) },
@@ -105,21 +107,23 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 	require.NoError(t, p.Process.Signal(s))
 }
 
-// exit waits for the program's end and returns its exit code; -1 by a signal.
+// exit waits until the process has exited and returns its exit code, or -1 if a
+// signal killed it.
 func (p *process) exit(t *testing.T) int {
 	t.Helper()
 	select {
-	case err := <-p.ended:
-		p.ended <- err
+	case err := <-p.exited:
+		p.exited <- err
 		return p.ProcessState.ExitCode()
 	case <-time.After(patience):
-		require.Fail(t, "the program did not end", "%s", p.log)
+		require.Fail(t, "the program did not exit", "%s", p.log)
 		return 0
 	}
 }
 
-// get calls a path of the program.
-func (p *process) get(t *testing.T, path string) (answer *http.Response, body map[string]any) {
+// get sends a GET request to the program and returns the response and its body,
+// a JSON object.
+func (p *process) get(t *testing.T, path string) (response *http.Response, body map[string]any) {
 	t.Helper()
 	response, err := http.Get(p.url + path)
 	require.NoError(t, err)

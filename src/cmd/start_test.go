@@ -15,14 +15,16 @@ import (
 	"tandem/src/testkit/postgrestest"
 )
 
-func TestABadValueStopsTheStartWithOneSentence(t *testing.T) {
+// TestInvalidSettings starts programs with an invalid setting each. A program must
+// exit with one sentence that names the setting and masks passwords.
+func TestInvalidSettings(t *testing.T) {
 	tests := map[string]struct{ program, env, want string }{
 		"port":     {"users", "PORT=http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
 		"delay":    {"orders", "DRAIN_DELAY=5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m`},
 		"url":      {"orders", "USERS_URL=users:5001", `USERS_URL="users:5001" is not usable: give a URL like http://users:5001`},
 		"database": {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
 		"exporter": {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
-		"embedded": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem keeps its data in embedded stores"},
+		"embedded": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem uses SQLite only"},
 		"one port": {"tandem", "ORDERS_PORT=5001", "USERS_PORT and ORDERS_PORT are both 5001"},
 		"tandem":   {"tandem", "LOG_LEVEL=loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
 	}
@@ -37,49 +39,49 @@ func TestABadValueStopsTheStartWithOneSentence(t *testing.T) {
 	}
 }
 
-func TestAHostThatDoesNotExistEndsTheStart(t *testing.T) {
-	p := launch(t, "users", "DATABASE_URL=postgres://me:hush@no-such-host.invalid/x")
-	require.Equal(t, 1, p.exit(t))
-	require.Contains(t, p.stderr.String(), "no-such-host.invalid")
-	require.NotContains(t, p.stderr.String(), "hush")
+func TestStart(t *testing.T) {
+	t.Run("fails if the host of the database does not exist", func(t *testing.T) {
+		p := launch(t, "users", "DATABASE_URL=postgres://me:hush@no-such-host.invalid/x")
+		require.Equal(t, 1, p.exit(t))
+		require.Contains(t, p.stderr.String(), "no-such-host.invalid")
+		require.NotContains(t, p.stderr.String(), "hush")
+	})
+
+	t.Run("is live and not ready until the database is reachable", func(t *testing.T) {
+		target, err := url.Parse(postgrestest.URL(t))
+		require.NoError(t, err)
+		address := "127.0.0.1:" + freePort(t)
+		database := target.Host
+		target.Host = address
+
+		users := listening(t, "users", "DATABASE_URL="+target.String(), "SEED_DEMO_DATA=true")
+		users.awaitLine(t, "the database cannot be reached yet")
+		response, health := users.get(t, "/health")
+		require.Equal(t, 200, response.StatusCode)
+		require.Equal(t, "degraded", health["status"])
+		response, _ = users.get(t, "/health?ready=1")
+		require.Equal(t, 503, response.StatusCode)
+		response, _ = users.get(t, "/users")
+		require.Equal(t, 503, response.StatusCode)
+		require.NotEmpty(t, response.Header.Get("Retry-After"))
+
+		forward(t, address, database)
+		users.awaitLine(t, "ready")
+		response, list := users.get(t, "/users")
+		require.Equal(t, 200, response.StatusCode)
+		require.EqualValues(t, 3, list["count"])
+		users.signal(t, syscall.SIGTERM)
+		require.Zero(t, users.exit(t), users.stderr)
+	})
+
+	t.Run("starts without users and logs its URL", func(t *testing.T) {
+		orders := ready(t, "orders", "USERS_URL=http://127.0.0.1:1")
+		lines := orders.log.Lines(t, "the users service does not respond; starting without it")
+		require.Equal(t, "http://127.0.0.1:1", lines[0]["url.full"])
+	})
 }
 
-func TestALateDatabaseNeverLooksDead(t *testing.T) {
-	target, err := url.Parse(postgrestest.URL(t))
-	require.NoError(t, err)
-	late, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := late.Addr().String()
-	require.NoError(t, late.Close())
-	real := target.Host
-	target.Host = address
-
-	users := listening(t, "users", "DATABASE_URL="+target.String(), "SEED_DEMO_DATA=true")
-	users.awaitLine(t, "the database cannot be reached yet")
-	answer, health := users.get(t, "/health")
-	require.Equal(t, 200, answer.StatusCode)
-	require.Equal(t, "degraded", health["status"])
-	answer, _ = users.get(t, "/health?ready=1")
-	require.Equal(t, 503, answer.StatusCode)
-	answer, _ = users.get(t, "/users")
-	require.Equal(t, 503, answer.StatusCode)
-	require.NotEmpty(t, answer.Header.Get("Retry-After"))
-
-	forward(t, address, real)
-	users.awaitLine(t, "ready")
-	answer, list := users.get(t, "/users")
-	require.Equal(t, 200, answer.StatusCode)
-	require.EqualValues(t, 3, list["count"])
-	users.signal(t, syscall.SIGTERM)
-	require.Zero(t, users.exit(t), users.stderr)
-}
-
-func TestUsersThatDoesNotAnswerIsNamed(t *testing.T) {
-	orders := ready(t, "orders", "USERS_URL=http://127.0.0.1:1")
-	require.Equal(t, "http://127.0.0.1:1", orders.log.Lines(t, "users has not answered, so orders starts without it")[0]["address"])
-}
-
-// forward passes connections on to another address, until the test ends.
+// forward forwards connections to another address until the end of the test.
 func forward(t *testing.T, from, to string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", from)
@@ -102,10 +104,13 @@ func forward(t *testing.T, from, to string) {
 	}()
 }
 
-func TestHelpNamesEverySetting(t *testing.T) {
+// TestHelp checks that -h lists the settings.
+func TestHelp(t *testing.T) {
 	help := start(t, exec.Command(filepath.Join(bin, "orders"), "-h"))
 	require.Zero(t, help.exit(t))
-	for _, name := range []string{"PORT", "USERS_URL", "DATABASE_URL", "DATA_DIR", "DRAIN_DELAY", "SHUTDOWN_TIMEOUT", "SEED_DEMO_DATA", "LOG_LEVEL", "MAX_IN_FLIGHT"} {
+	for _, name := range []string{
+		"PORT", "USERS_URL", "DATABASE_URL", "DATA_DIR", "DRAIN_DELAY", "SHUTDOWN_TIMEOUT", "SEED_DEMO_DATA", "LOG_LEVEL", "MAX_IN_FLIGHT",
+	} {
 		require.Contains(t, help.log.String(), name)
 	}
 }

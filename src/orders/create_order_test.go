@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,174 +12,203 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tandem/src/chassis/database"
+	"tandem/src/chassis/failure"
+	"tandem/src/orders"
 	"tandem/src/testkit/servicetest"
 )
 
-func TestACreatedOrderIsAnsweredWithItsUser(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		created := p.Post(t, "/orders", laptop).Require(t, 201)
+func TestCreateOrder(t *testing.T) {
+	onBothStores(t, "returns the order with its user", func(t *testing.T, s services) {
+		created := s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		require.Equal(t, "/orders/1", created.Header.Get("Location"))
 		require.Equal(t, `{"email":"juan@email.com","name":"Juan Perez"}`, created.At(t, "user_info"))
 		require.Equal(t, "899.99", created.At(t, "order", "price"))
 		require.Equal(t, `"pending"`, created.At(t, "order", "status"))
 		require.Equal(t, `"success"`, created.At(t, "service_communication"))
-		require.Equal(t, created.At(t, "order"), p.Get(t, "/orders/1").At(t))
+		require.Equal(t, created.At(t, "order"), s.Get(t, "/orders/1").At(t))
 	})
-}
 
-func TestEveryBadMemberIsNamedAndNothingIsStored(t *testing.T) {
-	tests := map[string]struct {
-		body string
-		bad  []string
-	}{
-		"missing":         {`{}`, []string{"user_id", "product", "quantity", "price"}},
-		"strings":         {`{"user_id": "1", "product": 1, "quantity": "2", "price": "3"}`, []string{"user_id", "product", "quantity", "price"}},
-		"negative":        {`{"user_id": -1, "product": "x", "quantity": -1, "price": -0.01}`, []string{"user_id", "quantity", "price"}},
-		"fractions":       {`{"user_id": 1.5, "product": "x", "quantity": 1.5, "price": 0.001}`, []string{"user_id", "quantity", "price"}},
-		"beyond range":    {`{"user_id": 1e400, "product": "x", "quantity": 1e18, "price": 1000000000.01}`, []string{"user_id", "quantity", "price"}},
-		"product of both": {`{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000.01}`, []string{"quantity", "price"}},
-		"spaces":          {`{"user_id": 1, "product": "  ", "quantity": 1, "price": 1}`, []string{"product"}},
-		"null":            {`{"user_id": null, "product": null, "quantity": null, "price": null}`, []string{"user_id", "product", "quantity", "price"}},
-	}
-	onBoth(t, func(t *testing.T, p pair) {
-		for name, tt := range tests {
-			require.ElementsMatch(t, tt.bad, p.Post(t, "/orders", tt.body).Require(t, 400).Fields(), name)
+	onBothStores(t, "names all invalid members and stores nothing", func(t *testing.T, s services) {
+		tests := map[string]struct {
+			body string
+			want []string
+		}{
+			"missing":         {`{}`, []string{"user_id", "product", "quantity", "price"}},
+			"strings":         {`{"user_id": "1", "product": 1, "quantity": "2", "price": "3"}`, []string{"user_id", "product", "quantity", "price"}},
+			"negative":        {`{"user_id": -1, "product": "x", "quantity": -1, "price": -0.01}`, []string{"user_id", "quantity", "price"}},
+			"fractions":       {`{"user_id": 1.5, "product": "x", "quantity": 1.5, "price": 0.001}`, []string{"user_id", "quantity", "price"}},
+			"beyond range":    {`{"user_id": 1e400, "product": "x", "quantity": 1e18, "price": 1000000000.01}`, []string{"user_id", "quantity", "price"}},
+			"product of both": {`{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000.01}`, []string{"quantity", "price"}},
+			"spaces":          {`{"user_id": 1, "product": "  ", "quantity": 1, "price": 1}`, []string{"product"}},
+			"null":            {`{"user_id": null, "product": null, "quantity": null, "price": null}`, []string{"user_id", "product", "quantity", "price"}},
 		}
-		require.Equal(t, "0", p.Get(t, "/orders").At(t, "count"))
+		for name, test := range tests {
+			require.ElementsMatch(t, test.want, s.Post(t, "/orders", test.body).Require(t, 400).Fields(), name)
+		}
+		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
-}
 
-func TestGreatestValuesAreStoredExactly(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		p.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000}`).Require(t, 201)
-		p.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1, "price": 1e9}`).Require(t, 201)
-		p.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 3, "price": 0.1}`).Require(t, 201)
-		p.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1.0, "price": 0}`).Require(t, 201)
-		require.Equal(t, "2000000000.30", p.Get(t, "/orders/stats").At(t, "total_revenue"))
+	onBothStores(t, "stores the maximum values exactly", func(t *testing.T, s services) {
+		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000}`).Require(t, 201)
+		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1, "price": 1e9}`).Require(t, 201)
+		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 3, "price": 0.1}`).Require(t, 201)
+		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1.0, "price": 0}`).Require(t, 201)
+		require.Equal(t, "2000000000.30", s.Get(t, "/orders/stats").At(t, "total_revenue"))
 	})
-}
 
-func TestAnUnknownOrInactiveUserCannotOrder(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		unknown := p.Post(t, "/orders", strings.Replace(laptop, "1", "77", 1)).Require(t, 400)
+	onBothStores(t, "rejects an unknown or inactive user", func(t *testing.T, s services) {
+		unknown := s.Post(t, "/orders", orderJSON(77, "Laptop", 1, 899.99)).Require(t, 400)
 		require.Equal(t, "77", unknown.At(t, "user_id"))
 		require.Equal(t, `"failed"`, unknown.At(t, "service_communication"))
-		servicetest.API{URL: p.users.URL}.Patch(t, "/users/1", `{"active": false}`).Require(t, 200)
-		inactive := p.Post(t, "/orders", laptop).Require(t, 400)
+		servicetest.API{URL: s.users.URL}.Patch(t, "/users/1", `{"active": false}`).Require(t, 200)
+		inactive := s.Post(t, "/orders", laptopJSON()).Require(t, 400)
 		require.Equal(t, "1", inactive.At(t, "user_id"))
 		require.Equal(t, `"success"`, inactive.At(t, "service_communication"))
-		require.Equal(t, "0", p.Get(t, "/orders").At(t, "count"))
+		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
-}
 
-func TestWithoutUsersAnOrderIsRefusedQuicklyAndNotStored(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		require.NoError(t, p.users.Stop())
-		began := time.Now()
-		refused := p.Post(t, "/orders", laptop, "Idempotency-Key", "later").Require(t, 503)
-		require.Less(t, time.Since(began), 3*time.Second)
-		require.NotEmpty(t, refused.Header.Get("Retry-After"))
-		require.Equal(t, `"failed"`, refused.At(t, "service_communication"))
-		require.Equal(t, "0", p.Get(t, "/orders").At(t, "count"))
+	onBothStores(t, "fails fast and stores nothing while users is unavailable", func(t *testing.T, s services) {
+		require.NoError(t, s.users.Stop())
+		start := time.Now()
+		rejected := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 503)
+		require.Less(t, time.Since(start), 3*time.Second)
+		require.NotEmpty(t, rejected.Header.Get("Retry-After"))
+		require.Equal(t, `"failed"`, rejected.At(t, "service_communication"))
+		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
-}
 
-func TestTheSameKeyAndBodyGetTheSameAnswer(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		first := p.Post(t, "/orders", laptop, "Idempotency-Key", "abc").Require(t, 201)
+	onBothStores(t, "replays the same key", func(t *testing.T, s services) {
+		first := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "abc").Require(t, 201)
 		require.Empty(t, first.Header.Get("Idempotency-Replayed"))
-		require.NoError(t, p.users.Stop()) // a replay does not ask users
+		require.NoError(t, s.users.Stop()) // a replay does not call users
 		for _, key := range []string{"abc", `"abc"`} {
-			again := p.Post(t, "/orders", laptop, "Idempotency-Key", key).Require(t, 201)
-			require.Equal(t, "true", again.Header.Get("Idempotency-Replayed"))
-			require.Equal(t, first.Header.Get("Location"), again.Header.Get("Location"))
-			require.Equal(t, first.Text, again.Text)
+			replay := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", key).Require(t, 201)
+			require.Equal(t, "true", replay.Header.Get("Idempotency-Replayed"))
+			require.Equal(t, first.Header.Get("Location"), replay.Header.Get("Location"))
+			require.Equal(t, first.Text, replay.Text)
 		}
-		p.Post(t, "/orders", strings.Replace(laptop, "Laptop", "Mouse", 1), "Idempotency-Key", "abc").Require(t, 422)
-		require.Equal(t, "1", p.Get(t, "/orders").At(t, "count"))
+		s.Post(t, "/orders", orderJSON(1, "Mouse", 1, 899.99), "Idempotency-Key", "abc").Require(t, 422)
+		require.Equal(t, "1", s.Get(t, "/orders").At(t, "count"))
 	})
-}
 
-func TestOnlyA201UsesUpAKey(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		p.Post(t, "/orders", `{}`, "Idempotency-Key", "k").Require(t, 400)
-		p.Post(t, "/orders", strings.Replace(laptop, "1", "77", 1), "Idempotency-Key", "k").Require(t, 400)
-		require.Empty(t, p.Post(t, "/orders", laptop, "Idempotency-Key", "k").Require(t, 201).Header.Get("Idempotency-Replayed"))
+	onBothStores(t, "stores only a 201 under the key", func(t *testing.T, s services) {
+		s.Post(t, "/orders", `{}`, "Idempotency-Key", "k").Require(t, 400)
+		s.Post(t, "/orders", orderJSON(77, "Laptop", 1, 899.99), "Idempotency-Key", "k").Require(t, 400)
+		require.Empty(t, s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 201).Header.Get("Idempotency-Replayed"))
 	})
-}
 
-func TestAKeyIsOneTo255PrintableCharacters(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		for _, bad := range []string{`""`, strings.Repeat("k", 256), "caf\u00e9", "a\tb"} {
-			require.Equal(t, []string{"Idempotency-Key"}, p.Post(t, "/orders", laptop, "Idempotency-Key", bad).Require(t, 400).Fields(), bad)
+	onBothStores(t, "accepts a key of 1 to 255 printable characters", func(t *testing.T, s services) {
+		for _, key := range []string{`""`, strings.Repeat("k", 256), "caf\u00e9", "a\tb"} {
+			require.Equal(t, []string{"Idempotency-Key"}, s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", key).Require(t, 400).Fields(), key)
 		}
-		p.Post(t, "/orders", laptop, "Idempotency-Key", strings.Repeat("k", 255)).Require(t, 201)
-		p.Post(t, "/orders", laptop, "Idempotency-Key", `"`+strings.Repeat("j", 255)+`"`).Require(t, 201)
-		p.Post(t, "/orders", laptop, "Idempotency-Key", "with space ~").Require(t, 201)
-		require.Equal(t, "3", p.Get(t, "/orders").At(t, "count"))
+		s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", strings.Repeat("k", 255)).Require(t, 201)
+		s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", `"`+strings.Repeat("j", 255)+`"`).Require(t, 201)
+		s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "with space ~").Require(t, 201)
+		require.Equal(t, "3", s.Get(t, "/orders").At(t, "count"))
 	})
-}
 
-func TestOfManyRequestsWithOneKeyAtOnceOneCreates(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
+	onBothStores(t, "creates one order for concurrent requests with one key", func(t *testing.T, s services) {
 		const clients = 12
-		answers := make([]servicetest.Answer, clients)
-		var all sync.WaitGroup
+		responses := make([]servicetest.Answer, clients)
+		var requests sync.WaitGroup
 		for i := range clients {
-			all.Go(func() { answers[i] = p.Post(t, "/orders", laptop, "Idempotency-Key", "once") })
+			requests.Go(func() { responses[i] = s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "once") })
 		}
-		all.Wait()
+		requests.Wait()
 		created := 0
-		for _, answer := range answers {
-			require.Equal(t, answers[0].Text, answer.Require(t, 201).Text)
-			if answer.Header.Get("Idempotency-Replayed") == "" {
+		for _, response := range responses {
+			require.Equal(t, responses[0].Text, response.Require(t, 201).Text)
+			if response.Header.Get("Idempotency-Replayed") == "" {
 				created++
 			}
 		}
 		require.Equal(t, 1, created)
-		require.Equal(t, "1", p.Get(t, "/orders").At(t, "count"))
-		require.Equal(t, "1", p.Get(t, "/orders/stats").At(t, "total_orders"))
+		require.Equal(t, "1", s.Get(t, "/orders").At(t, "count"))
+		require.Equal(t, "1", s.Get(t, "/orders/stats").At(t, "total_orders"))
+	})
+
+	t.Run("replays a concurrent request if its own call to users fails", func(t *testing.T) {
+		const traceID = "0af7651916cd43dd8448eb211c80319c" // of the request whose call to users fails
+		called, created := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.Header.Get("Traceparent"), traceID) {
+				once.Do(func() { close(called) })
+				<-created
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			writeUser(w)
+		}))
+		replayed := make(chan servicetest.Answer, 1)
+		go func() {
+			replayed <- api.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k", "Traceparent", "00-"+traceID+"-b7ad6b7169203331-01")
+		}()
+		<-called
+		first := api.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 201)
+		close(created)
+		second := (<-replayed).Require(t, 201)
+		require.Equal(t, "true", second.Header.Get("Idempotency-Replayed"))
+		require.Equal(t, first.Text, second.Text)
+	})
+
+	t.Run("calls users with GET only", func(t *testing.T) {
+		var notGET atomic.Int64
+		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet {
+				notGET.Add(1)
+			}
+			writeUser(w)
+		}))
+		api.Post(t, "/orders", laptopJSON()).Require(t, 201)
+		require.Zero(t, notGET.Load())
+	})
+
+	onBothDatabases(t, "lets a key expire after 24 hours", func(t *testing.T, store *orders.Store, db *database.DB) {
+		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
+		oldKey := orders.IdempotencyKey{Value: "old", RequestHash: []byte("a")}
+		youngKey := orders.IdempotencyKey{Value: "young", RequestHash: []byte("a")}
+		for _, key := range []orders.IdempotencyKey{oldKey, youngKey} {
+			_, err := store.CreateOnce(t.Context(), key, order, encodeID)
+			require.NoError(t, err)
+		}
+		setAge := func(key string, age time.Duration) {
+			exec(t, db, "UPDATE idempotency_keys SET created_at = $1 WHERE key = $2", time.Now().UTC().Add(-age), key)
+		}
+		setAge("old", 24*time.Hour+time.Minute)
+		setAge("young", 24*time.Hour-time.Minute)
+		expired, err := store.FindResponse(t.Context(), oldKey)
+		require.NoError(t, err)
+		require.Nil(t, expired)
+		created, err := store.CreateOnce(t.Context(), orders.IdempotencyKey{Value: "old", RequestHash: []byte("b")}, order, encodeID)
+		require.NoError(t, err)
+		require.Equal(t, "3", string(created.Body))
+		require.False(t, created.Replayed)
+
+		setAge("old", 25*time.Hour)
+		require.NoError(t, store.DeleteExpiredKeys(t.Context()))
+		stored, err := store.FindResponse(t.Context(), youngKey)
+		require.NoError(t, err)
+		require.Equal(t, "2", string(stored.Body))
+		var count int
+		require.NoError(t, db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+			return q.QueryRowContext(ctx, "SELECT COUNT(*) FROM idempotency_keys").Scan(&count)
+		}))
+		require.Equal(t, 1, count)
+	})
+
+	onBothDatabases(t, "creates nothing if the key was used for another order", func(t *testing.T, store *orders.Store, _ *database.DB) {
+		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
+		_, err := store.CreateOnce(t.Context(), orders.IdempotencyKey{Value: "k", RequestHash: []byte("a")}, order, encodeID)
+		require.NoError(t, err)
+		_, err = store.CreateOnce(t.Context(), orders.IdempotencyKey{Value: "k", RequestHash: []byte("b")}, order, encodeID)
+		require.Equal(t, failure.Unprocessable, failure.CodeOf(err))
+		stats, err := store.Stats(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, stats.Orders)
 	})
 }
 
-func TestARequestWhoseUserFailsGetsTheAnswerOfAnotherWithItsKey(t *testing.T) {
-	const slow = "0af7651916cd43dd8448eb211c80319c" // trace id of the request that fails
-	asked, placed := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.Header.Get("Traceparent"), slow) {
-			once.Do(func() { close(asked) })
-			<-placed
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		answerUser(w)
-	}))
-	failing := make(chan servicetest.Answer, 1)
-	go func() {
-		failing <- api.Post(t, "/orders", laptop, "Idempotency-Key", "k", "Traceparent", "00-"+slow+"-b7ad6b7169203331-01")
-	}()
-	<-asked
-	first := api.Post(t, "/orders", laptop, "Idempotency-Key", "k").Require(t, 201)
-	close(placed)
-	second := (<-failing).Require(t, 201)
-	require.Equal(t, "true", second.Header.Get("Idempotency-Replayed"))
-	require.Equal(t, first.Text, second.Text)
-}
-
-func answerUser(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprint(w, `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z", "status": "healthy"}`)
-}
-
-func TestAnOrderIsNeverSentTwiceToFindItsUser(t *testing.T) {
-	var posts atomic.Int64
-	api := onStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			posts.Add(1)
-		}
-		answerUser(w)
-	}))
-	api.Post(t, "/orders", laptop).Require(t, 201)
-	require.Zero(t, posts.Load())
-}
+// encodeID returns the order's ID as the response body.
+func encodeID(o orders.Order) ([]byte, error) { return []byte(fmt.Sprint(o.ID)), nil }

@@ -6,20 +6,21 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// getOrder answers GET /orders/{id}.
+// getOrder returns the handler of GET /orders/{id}.
 func getOrder(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		order, err := namedOrder(store, r)
+		order, err := orderByPathID(store, r)
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, wire(order))
+		return web.JSON(w, http.StatusOK, toResponse(order))
 	}
 }
 
-// namedOrder is the order that the path names. The failure is NotFound.
-func namedOrder(store *Store, r *http.Request) (Order, error) {
-	id, err := web.PathID(r, noOrder)
+// orderByPathID returns the order whose ID is in the request's path, or
+// failure.NotFound.
+func orderByPathID(store *Store, r *http.Request) (Order, error) {
+	id, err := web.PathID(r, orderNotFound)
 	if err != nil {
 		return Order{}, err
 	}

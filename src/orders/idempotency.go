@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -14,65 +15,101 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// keyLifetime is how long an answer is kept under its Idempotency-Key
-// (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/).
-const keyLifetime = 24 * time.Hour
+// idempotencyKeyTTL is how long a response is stored under its key.
+const idempotencyKeyTTL = 24 * time.Hour
 
-// maxKey is the greatest length of an Idempotency-Key, in characters.
-const maxKey = 255
+// maxIdempotencyKeyLength is the maximum length of a key, in bytes.
+const maxIdempotencyKeyLength = 255
 
-// Request is what a client may repeat: its key and what it asks for.
-type Request struct {
-	Key  string
-	Hash []byte // of the order asked for
+// IdempotencyKey is a request's Idempotency-Key
+// (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)
+// together with a hash of the request. The zero value means no key.
+type IdempotencyKey struct {
+	Value       string
+	RequestHash []byte // see NewOrder.hash
 }
 
-// Answer is the answer to a request that created an order.
-type Answer struct {
+// CreatedResponse is the 201 response to a POST /orders request.
+type CreatedResponse struct {
 	OrderID  int64
 	Body     []byte // JSON
-	Replayed bool   // given before
+	Replayed bool   // whether an earlier request with the same key created the order
 }
 
-// readKey returns the request's Idempotency-Key, empty where it has none.
-func readKey(r *http.Request) (string, error) {
+// readIdempotencyKey returns the value of the request's Idempotency-Key header,
+// without its quotes, or an empty string if the header is not set.
+func readIdempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return "", nil
 	}
 	key := values[0]
+	// The IETF draft has the key as a quoted string; many clients omit the quotes.
 	if inner, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(inner, `"`) {
 		key = strings.TrimSuffix(inner, `"`)
 	}
-	unprintable := func(c rune) bool { return c < ' ' || c > '~' }
-	if len(values) > 1 || key == "" || len(key) > maxKey || strings.ContainsFunc(key, unprintable) {
-		var bad failure.Fields
-		bad.Add("Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters")
-		return "", bad.Err()
+	notPrintable := func(c rune) bool { return c < ' ' || c > '~' }
+	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKeyLength || strings.ContainsFunc(key, notPrintable) {
+		var invalid failure.Fields
+		invalid.Add("Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters")
+		return "", invalid.Err()
 	}
 	return key, nil
 }
 
-// hash identifies an order that is asked for. Members that were ignored do not
-// count, nor does white space.
+// hash returns a SHA-256 hash of the order. Two requests with the same key must
+// have the same hash. It covers the decoded members, so that white space, the
+// order of members and unknown members make no difference.
 func (o NewOrder) hash() []byte {
 	h := sha256.New()
-	_ = binary.Write(h, binary.BigEndian, []int64{o.UserID, o.Quantity, int64(o.Price)}) // a hash never fails
+	_ = binary.Write(h, binary.BigEndian, []int64{o.UserID, o.Quantity, int64(o.Price)}) // writing to a hash never fails
 	h.Write([]byte(o.Product))
 	return h.Sum(nil)
 }
 
-// errKeyTaken ends a transaction in which another request's key was found.
-var errKeyTaken = errors.New("idempotency key is taken")
+// FindResponse returns the response that is stored under the key, or nil if
+// there is none or it has expired. Its error is failure.Unprocessable if a
+// request with another hash used the key.
+func (s *Store) FindResponse(ctx context.Context, key IdempotencyKey) (*CreatedResponse, error) {
+	const query = "SELECT request_hash, order_id, answer FROM idempotency_keys WHERE key = $1 AND created_at > $2"
+	var storedHash []byte
+	response := CreatedResponse{Replayed: true}
+	err := s.db.Read(ctx, idempotencyKeysOp("SELECT"), func(ctx context.Context, q database.Querier) error {
+		row := q.QueryRowContext(ctx, query, key.Value, database.Now().Add(-idempotencyKeyTTL))
+		return row.Scan(&storedHash, &response.OrderID, &response.Body)
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !bytes.Equal(storedHash, key.RequestHash):
+		return nil, failure.New(failure.Unprocessable, "This Idempotency-Key was used for another order; use a new key for a new order.")
+	default:
+		return &response, nil
+	}
+}
 
-// CreateOnce stores a new, pending order and, in the same transaction, the
-// answer under the request's key. Where another request with the key has been
-// faster, it waits for that one and returns its answer. The failure is
-// Unprocessable where the key stands for another order.
-func (s *Store) CreateOnce(ctx context.Context, r Request, o NewOrder, encode func(Order) ([]byte, error)) (*Answer, error) {
-	var answer Answer
-	err := s.db.Write(ctx, op("INSERT"), func(ctx context.Context, q database.Querier) error {
-		created, err := insert(ctx, q, o)
+// errKeyInUse makes CreateOnce roll back because another request used the key.
+var errKeyInUse = errors.New("idempotency key is in use")
+
+// CreateOnce inserts a pending order and stores the response to its request
+// under the key, in one transaction. If another request uses the key at the
+// same time, CreateOnce waits for that transaction, inserts nothing and returns
+// the stored response. Its error is failure.Unprocessable if a request with
+// another hash used the key.
+//
+// encode returns the response body for the inserted order. It is called inside
+// the transaction, because the body contains the order's ID, which the insert
+// assigns. The order and the response are therefore committed together: no order
+// exists without its stored response, and a replay sends exactly the bytes of the
+// first response.
+func (s *Store) CreateOnce(
+	ctx context.Context, key IdempotencyKey, order NewOrder, encode func(Order) ([]byte, error),
+) (*CreatedResponse, error) {
+	var response CreatedResponse
+	err := s.db.Write(ctx, ordersOp("INSERT"), func(ctx context.Context, q database.Querier) error {
+		created, err := insertOrder(ctx, q, order)
 		if err != nil {
 			return err
 		}
@@ -80,66 +117,46 @@ func (s *Store) CreateOnce(ctx context.Context, r Request, o NewOrder, encode fu
 		if err != nil {
 			return err
 		}
-		answer = Answer{OrderID: created.ID, Body: body}
-		return keep(ctx, q, r, answer)
+		response = CreatedResponse{OrderID: created.ID, Body: body}
+		return insertResponse(ctx, q, key, response)
 	})
-	if !errors.Is(err, errKeyTaken) {
-		return &answer, err
+	if !errors.Is(err, errKeyInUse) {
+		return &response, err
 	}
-	earlier, err := s.Replay(ctx, r)
-	if err == nil && earlier == nil {
-		// It expired between the two looks.
+	replay, err := s.FindResponse(ctx, key)
+	if err == nil && replay == nil {
+		// The stored response expired between the insert and the select.
 		return nil, failure.New(failure.Unavailable, "The Idempotency-Key was in use; try again.")
 	}
-	return earlier, err
+	return replay, err
 }
 
-// keep stores an answer. An expired key is free; the unique key makes the
-// second of two transactions wait for the first.
-func keep(ctx context.Context, q database.Querier, r Request, a Answer) error {
+// insertResponse stores a response under a key. It overwrites a response that
+// has expired and returns errKeyInUse if there is one that has not. If another
+// transaction is inserting the same key, the primary key makes this one wait.
+func insertResponse(ctx context.Context, q database.Querier, key IdempotencyKey, r CreatedResponse) error {
 	const query = "INSERT INTO idempotency_keys (key, request_hash, order_id, answer, created_at) VALUES ($1, $2, $3, $4, $5)" +
 		" ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash, order_id = excluded.order_id," +
 		" answer = excluded.answer, created_at = excluded.created_at WHERE idempotency_keys.created_at <= $6"
-	at := database.Now()
-	result, err := q.ExecContext(ctx, query, r.Key, r.Hash, a.OrderID, a.Body, at, at.Add(-keyLifetime))
+	now := database.Now()
+	result, err := q.ExecContext(ctx, query, key.Value, key.RequestHash, r.OrderID, r.Body, now, now.Add(-idempotencyKeyTTL))
 	if err != nil {
 		return err
 	}
-	if kept, err := result.RowsAffected(); err != nil || kept == 0 {
-		return errors.Join(err, errKeyTaken)
+	if rows, err := result.RowsAffected(); err != nil || rows == 0 {
+		return errors.Join(err, errKeyInUse)
 	}
 	return nil
 }
 
-// Replay returns the answer that is kept for a request, nil where there is
-// none. The failure is Unprocessable where the key stands for another order.
-func (s *Store) Replay(ctx context.Context, r Request) (*Answer, error) {
-	const query = "SELECT request_hash, order_id, answer FROM idempotency_keys WHERE key = $1 AND created_at > $2"
-	var hash []byte
-	answer := Answer{Replayed: true}
-	err := s.db.Read(ctx, keysOp("SELECT"), func(ctx context.Context, q database.Querier) error {
-		return q.QueryRowContext(ctx, query, r.Key, database.Now().Add(-keyLifetime)).Scan(&hash, &answer.OrderID, &answer.Body)
-	})
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case string(hash) != string(r.Hash):
-		return nil, failure.New(failure.Unprocessable, "This Idempotency-Key was used for another order; use a new key for a new order.")
-	default:
-		return &answer, nil
-	}
-}
-
-// PurgeKeys deletes keys that have expired.
-func (s *Store) PurgeKeys(ctx context.Context) error {
-	return s.db.Exec(ctx, keysOp("DELETE"), func(ctx context.Context, q database.Querier) error {
-		_, err := q.ExecContext(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", database.Now().Add(-keyLifetime))
+// DeleteExpiredKeys deletes the keys that have expired, with their responses.
+func (s *Store) DeleteExpiredKeys(ctx context.Context) error {
+	return s.db.Exec(ctx, idempotencyKeysOp("DELETE"), func(ctx context.Context, q database.Querier) error {
+		_, err := q.ExecContext(ctx, "DELETE FROM idempotency_keys WHERE created_at <= $1", database.Now().Add(-idempotencyKeyTTL))
 		return err
 	})
 }
 
-func keysOp(command string) database.Op {
+func idempotencyKeysOp(command string) database.Op {
 	return database.Op{Name: command, Table: "idempotency_keys"}
 }

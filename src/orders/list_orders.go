@@ -10,11 +10,11 @@ import (
 	"tandem/src/users/client"
 )
 
-// maxExpanded is how many orders can be answered with their users: as many as
-// users can be asked for in one call.
-const maxExpanded = 100
+// maxExpandLimit is the maximum limit with expand=user: the users of a page are
+// read by one call, which returns at most 100 users.
+const maxExpandLimit = 100
 
-// listOrders answers GET /orders.
+// listOrders returns the handler of GET /orders.
 func listOrders(store *Store, users *client.Client) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		filter, expand, err := readFilter(r)
@@ -22,17 +22,16 @@ func listOrders(store *Store, users *client.Client) web.Handler {
 			return err
 		}
 		limit := filter.Limit
-		// One more than asked for tells whether there is a next page.
-		filter.Limit++
-		found, err := store.List(r.Context(), filter)
+		filter.Limit++ // one order more than the page shows that there is a next page
+		orders, err := store.List(r.Context(), filter)
 		if err != nil {
 			return err
 		}
-		plain := page(found, filter, limit)
+		page := newPage(orders, filter, limit)
 		if !expand {
-			return web.JSON(w, http.StatusOK, plain)
+			return web.JSON(w, http.StatusOK, page)
 		}
-		expanded, err := withUsers(r.Context(), plain, users)
+		expanded, err := expandUsers(r.Context(), page, users)
 		if err != nil {
 			return err
 		}
@@ -40,6 +39,8 @@ func listOrders(store *Store, users *client.Client) web.Handler {
 	}
 }
 
+// readFilter reads the query of a GET /orders request. expand reports whether
+// it has expand=user.
 func readFilter(r *http.Request) (filter Filter, expand bool, err error) {
 	query := web.ReadQuery(r.URL)
 	filter = Filter{
@@ -47,53 +48,58 @@ func readFilter(r *http.Request) (filter Filter, expand bool, err error) {
 		After: query.Cursor(), Limit: query.Limit(),
 	}
 	expand = query.OneOf("expand", "user") == "user"
-	if expand && filter.Limit > maxExpanded {
-		query.Reject("limit", "must be at most "+strconv.Itoa(maxExpanded)+" together with expand=user")
+	if expand && filter.Limit > maxExpandLimit {
+		query.Reject("limit", "must be at most "+strconv.Itoa(maxExpandLimit)+" together with expand=user")
 	}
 	return filter, expand, query.Err()
 }
 
-func page(found []Order, filter Filter, limit int) pageAnswer[orderAnswer] {
-	found, next := web.Page(found, limit, func(o Order) int64 { return o.ID })
-	answer := pageAnswer[orderAnswer]{Orders: []orderAnswer{}, Count: len(found), Service: serviceName, NextCursor: next}
-	for _, order := range found {
-		answer.Orders = append(answer.Orders, wire(order))
+// newPage returns the page with the first limit orders. If orders has more than
+// limit, the page has a cursor for the next one.
+func newPage(orders []Order, filter Filter, limit int) listOrdersResponse[orderResponse] {
+	orders, next := web.Page(orders, limit, func(o Order) int64 { return o.ID })
+	page := listOrdersResponse[orderResponse]{Orders: []orderResponse{}, Count: len(orders), Service: serviceName, NextCursor: next}
+	for _, order := range orders {
+		page.Orders = append(page.Orders, toResponse(order))
 	}
 	if filter.UserID != 0 {
-		answer.Filters.UserID = &filter.UserID
+		page.Filters.UserID = &filter.UserID
 	}
 	if filter.Status != "" {
-		answer.Filters.Status = &filter.Status
+		page.Filters.Status = &filter.Status
 	}
-	return answer
+	return page
 }
 
-// withUsers puts its user into each order, by one call to users for all. Users
-// away, there are none in it. The error is that the request was given up.
-func withUsers(ctx context.Context, plain pageAnswer[orderAnswer], users *client.Client) (pageAnswer[expandedOrder], error) {
-	answer := pageAnswer[expandedOrder]{
-		Orders: []expandedOrder{}, Count: plain.Count, Service: plain.Service, Filters: plain.Filters,
-		Communication: communicationSucceeded, NextCursor: plain.NextCursor,
+// expandUsers returns the page with the user in each order. It reads all users
+// by one call. If the call fails, the orders have no users and the page says
+// so; only a cancelled request is an error.
+func expandUsers(
+	ctx context.Context, page listOrdersResponse[orderResponse], users *client.Client,
+) (listOrdersResponse[expandedOrder], error) {
+	expanded := listOrdersResponse[expandedOrder]{
+		Orders: []expandedOrder{}, Count: page.Count, Service: page.Service, Filters: page.Filters,
+		Communication: communicationSucceeded, NextCursor: page.NextCursor,
 	}
-	var found map[int64]client.User
-	if ids := userIDs(plain.Orders); len(ids) > 0 {
+	var usersByID map[int64]client.User
+	if ids := userIDs(page.Orders); len(ids) > 0 {
 		var err error
-		if found, err = users.Users(ctx, ids); err != nil {
-			answer.Communication = communicationFailed
+		if usersByID, err = users.Users(ctx, ids); err != nil {
+			expanded.Communication = communicationFailed
 		}
 	}
-	for _, order := range plain.Orders {
-		expanded := expandedOrder{orderAnswer: order}
-		if user, ok := found[order.UserID]; ok {
-			expanded.User = &user
+	for _, order := range page.Orders {
+		item := expandedOrder{orderResponse: order}
+		if user, ok := usersByID[order.UserID]; ok {
+			item.User = &user
 		}
-		answer.Orders = append(answer.Orders, expanded)
+		expanded.Orders = append(expanded.Orders, item)
 	}
-	return answer, ctx.Err()
+	return expanded, ctx.Err()
 }
 
-// userIDs are the users of the orders, each once.
-func userIDs(orders []orderAnswer) []int64 {
+// userIDs returns the IDs of the users of the orders, sorted, without duplicates.
+func userIDs(orders []orderResponse) []int64 {
 	ids := make([]int64, 0, len(orders))
 	for _, order := range orders {
 		ids = append(ids, order.UserID)

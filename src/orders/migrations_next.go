@@ -4,9 +4,9 @@ package orders
 
 import "embed"
 
-// The tag next makes this release's successor, for tests of a rollout and a
-// rollback across a change of the schema: its migration expands, and its
-// number, which no release reaches, keeps it the last.
+// The build tag next builds a future release, for tests of a rollout and a
+// rollback with a schema change. Its migration 90000 adds a column. No release
+// has a migration with a higher number, so it always runs last.
 //
 //go:embed migrations
 var migrations embed.FS

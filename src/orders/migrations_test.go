@@ -11,7 +11,9 @@ import (
 	"tandem/src/orders"
 )
 
-func TestAReleaseHasItsOwnMigrationsAlone(t *testing.T) {
+// TestMigrations checks that a release does not contain the migrations of the
+// build tag next.
+func TestMigrations(t *testing.T) {
 	files, err := fs.Glob(orders.Migrations(), "migrations/*/*")
 	require.NoError(t, err)
 	require.Equal(t, []string{"migrations/postgres/00001_orders.sql", "migrations/sqlite/00001_orders.sql"}, files)

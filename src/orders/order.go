@@ -1,4 +1,5 @@
-// Package orders is the orders service: what users have ordered.
+// Package orders is the orders service. It stores orders and reads the user of
+// an order from the users service.
 package orders
 
 import (
@@ -10,45 +11,45 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// Order is something that a user has ordered.
+// Order is a stored order.
 type Order struct {
 	ID        int64
 	UserID    int64
 	Product   string
 	Quantity  int64
-	Price     decimal.Cents // of one piece
+	Price     decimal.Cents // per piece
 	Status    Status
 	CreatedAt time.Time // UTC, in whole microseconds
 }
 
-// NewOrder is what an order is created from.
+// NewOrder is an order to create.
 type NewOrder struct {
 	UserID   int64
 	Product  string
 	Quantity int64
-	Price    decimal.Cents
+	Price    decimal.Cents // per piece
 }
 
-// Filter chooses orders of a list.
+// Filter selects the orders of a list.
 type Filter struct {
-	UserID int64  // 0: of all users
-	Status Status // empty: of any
-	After  int64  // only ids greater than this
-	Limit  int
+	UserID int64  // 0 selects all users
+	Status Status // empty selects all statuses
+	After  int64  // selects IDs greater than this one
+	Limit  int    // maximum number of orders
 }
 
-// Stats are sums over all orders.
+// Stats are totals over all orders.
 type Stats struct {
-	Orders   int64
-	ByStatus map[Status]int64 // of those statuses that an order has
-	Revenue  decimal.Cents    // of all but cancelled orders
-	Average  decimal.Cents    // of those, rounded half up
+	Orders   int64            // number of orders, including cancelled ones
+	ByStatus map[Status]int64 // number of orders; has no entry for a status without orders
+	Revenue  decimal.Cents    // sum of quantity × price, without cancelled orders
+	Average  decimal.Cents    // average of quantity × price, without cancelled orders, rounded half up
 }
 
-// Status is how far an order is.
+// Status is the processing status of an order.
 type Status string
 
-// The statuses of an order, in the order in which one can follow another.
+// The statuses of an order. predecessors defines the allowed transitions.
 const (
 	Pending   Status = "pending"
 	Shipped   Status = "shipped"
@@ -56,13 +57,13 @@ const (
 	Cancelled Status = "cancelled"
 )
 
-// Statuses lists every status.
+// Statuses returns all statuses.
 func Statuses() []string {
 	return []string{string(Pending), string(Shipped), string(Completed), string(Cancelled)}
 }
 
-// Before lists the statuses that can change to this one.
-func (s Status) Before() []Status {
+// predecessors returns the statuses from which an order can change to s.
+func (s Status) predecessors() []Status {
 	switch s {
 	case Shipped:
 		return []Status{Pending}
@@ -75,40 +76,41 @@ func (s Status) Before() []Status {
 	}
 }
 
-// Greatest values that an order may have, so that sums fit 64-bit cents.
+// Limits of an order. With them, totals in cents fit into an int64.
 const (
 	maxQuantity = 1_000_000
-	maxAmount   = decimal.Cents(1_000_000_000_00)
+	maxAmount   = decimal.Cents(1_000_000_000_00) // of the price, and of quantity × price
 )
 
-// Validate names each member that breaks a rule.
-func (o NewOrder) Validate() (broken failure.Fields) {
+// Validate returns the fields that are invalid.
+func (o NewOrder) Validate() (invalid failure.Fields) {
 	if o.UserID < 1 {
-		broken.Add("user_id", "must be a whole number from 1")
+		invalid.Add("user_id", "must be a whole number from 1")
 	}
-	broken.CheckText("product", o.Product)
+	invalid.CheckText("product", o.Product)
 	if o.Quantity < 1 || o.Quantity > maxQuantity {
-		broken.Add("quantity", "must be a whole number from 1 to 1000000")
+		invalid.Add("quantity", "must be a whole number from 1 to 1000000")
 	}
 	if o.Price < 0 || o.Price > maxAmount {
-		broken.Add("price", "must be a number from 0 to 1000000000")
+		invalid.Add("price", "must be a number from 0 to 1000000000")
 	}
-	if !broken.Has("quantity") && !broken.Has("price") && decimal.Cents(o.Quantity)*o.Price > maxAmount {
-		broken.Add("quantity", "times price must be at most 1000000000")
-		broken.Add("price", "times quantity must be at most 1000000000")
+	if !invalid.Has("quantity") && !invalid.Has("price") && decimal.Cents(o.Quantity)*o.Price > maxAmount {
+		invalid.Add("quantity", "times price must be at most 1000000000")
+		invalid.Add("price", "times quantity must be at most 1000000000")
 	}
-	return broken
+	return invalid
 }
 
-// noOrder is the failure that no order has that id.
-func noOrder(id any) *failure.Error {
-	return failure.New(failure.NotFound, fmt.Sprintf("There is no order %v.", id)).With("order_id", id)
-}
-
-// checkStatus is the failure that a text is no status.
-func checkStatus(text string) (broken failure.Fields) {
+// validateStatus returns the field status as invalid if text is not a status.
+func validateStatus(text string) (invalid failure.Fields) {
 	if !slices.Contains(Statuses(), text) {
-		broken.Add("status", "must be one of pending, shipped, completed, cancelled")
+		invalid.Add("status", "must be one of pending, shipped, completed, cancelled")
 	}
-	return broken
+	return invalid
+}
+
+// orderNotFound returns the error for an order that does not exist. id is the
+// ID, or the text in the path if that is not a number.
+func orderNotFound(id any) *failure.Error {
+	return failure.New(failure.NotFound, fmt.Sprintf("There is no order %v.", id)).With("order_id", id)
 }

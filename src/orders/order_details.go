@@ -7,20 +7,22 @@ import (
 	"tandem/src/users/client"
 )
 
-// orderDetails answers GET /orders/{id}/details: the order also where its user
-// cannot be had.
+// orderDetails returns the handler of GET /orders/{id}/details. If the user
+// cannot be read, the response has the order alone.
 func orderDetails(store *Store, users *client.Client) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		order, err := namedOrder(store, r)
+		order, err := orderByPathID(store, r)
 		if err != nil {
 			return err
 		}
-		answer := detailsAnswer{Order: wire(order), Communication: communicationFailed}
-		if user, err := users.User(r.Context(), order.UserID); err == nil {
-			answer.UserDetails, answer.Communication = &user, communicationSucceeded
-		} else if r.Context().Err() != nil {
-			return err
+		response := orderDetailsResponse{Order: toResponse(order), Communication: communicationFailed}
+		user, err := users.User(r.Context(), order.UserID)
+		switch {
+		case err == nil:
+			response.UserDetails, response.Communication = &user, communicationSucceeded
+		case r.Context().Err() != nil:
+			return err // the caller has cancelled the request
 		}
-		return web.JSON(w, http.StatusOK, answer)
+		return web.JSON(w, http.StatusOK, response)
 	}
 }

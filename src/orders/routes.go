@@ -11,7 +11,8 @@ import (
 //go:embed openapi.yaml
 var openapi []byte
 
-// Routes registers every route of the service, beside those of every host.
+// Routes registers the routes of the service. lifecycle.New registers those
+// that all services have.
 func Routes(rt *web.Router, store *Store, users *client.Client) {
 	rt.Handle(http.MethodGet, "/orders", listOrders(store, users))
 	rt.Handle(http.MethodPost, "/orders", createOrder(store, users))

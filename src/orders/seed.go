@@ -7,7 +7,7 @@ import (
 	"tandem/src/chassis/database"
 )
 
-// demoOrders are the rows of the demo.
+// demoOrders returns the orders of the demo data.
 func demoOrders() []Order {
 	at := func(day, hour, minute int) time.Time { return time.Date(2025, 1, day, hour, minute, 0, 0, time.UTC) }
 	return []Order{
@@ -17,13 +17,14 @@ func demoOrders() []Order {
 	}
 }
 
-// Seed puts the demo's orders into an empty store; several replicas may do so
-// at once.
+// Seed inserts the demo orders if the store is empty. Replicas can call it
+// concurrently.
 func (s *Store) Seed(ctx context.Context) error {
 	return s.db.Seed(ctx, "orders", func(ctx context.Context, q database.Querier) error {
 		for _, o := range demoOrders() {
-			const query = "INSERT INTO orders (" + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
-			if _, err := q.ExecContext(ctx, query, o.ID, o.UserID, o.Product, o.Quantity, int64(o.Price), string(o.Status), o.CreatedAt); err != nil {
+			const query = "INSERT INTO orders (" + orderColumns + ") VALUES ($1, $2, $3, $4, $5, $6, $7)"
+			args := []any{o.ID, o.UserID, o.Product, o.Quantity, int64(o.Price), string(o.Status), o.CreatedAt}
+			if _, err := q.ExecContext(ctx, query, args...); err != nil {
 				return err
 			}
 		}

@@ -14,94 +14,96 @@ import (
 	"tandem/src/users/client"
 )
 
-// unknownID is an id that no order and no user will ever have.
+// unknownID is an ID that no order and no user has.
 const unknownID = 1 << 52
 
-// SmokeTestConfig is what the release's test can be told.
+// SmokeTestConfig are the settings of the smoke test.
 type SmokeTestConfig struct {
 	smoketest.Options
-	URL      settings.URL `default:"http://127.0.0.1:5002" schemes:"http,https" like:"http://orders:5002" help:"Where the release answers."`
-	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the users service answers that the release asks."`
+	URL      settings.URL `default:"http://127.0.0.1:5002" schemes:"http,https" like:"http://orders:5002" help:"URL of the release of orders to test."`
+	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service that the release calls."`
 }
 
-// SmokeTestProgram describes the release's test to a person who asks for help.
+// SmokeTestProgram describes the command "orders test" in its help text.
 func SmokeTestProgram() settings.Program {
-	return settings.Program{Name: "orders test", About: "Checks by calls alone whether a release of orders works, together with users."}
+	return settings.Program{Name: "orders test", About: "Checks over HTTP that an installed release of orders works together with users."}
 }
 
-// smokeTest are the checks of one run.
+// smokeTest is one run of the smoke test.
 type smokeTest struct {
-	test       *smoketest.Test
-	api, users smoketest.API
-	user       client.User
-	key        string // Idempotency-Key of the order
-	order      orderAnswer
+	test   *smoketest.Test
+	orders smoketest.API
+	users  smoketest.API
+	user   client.User   // the order's user
+	key    string        // the order's Idempotency-Key
+	order  orderResponse // the order, once it is created
 }
 
-// smokeOrder is the body of POST /orders.
-type smokeOrder struct {
+// createOrderRequest is the body of a POST /orders request.
+type createOrderRequest struct {
 	UserID   int64         `json:"user_id"`
 	Product  string        `json:"product"`
 	Quantity int64         `json:"quantity"`
 	Price    decimal.Cents `json:"price"`
 }
 
-// RunSmokeTest says whether the release at config.URL works.
+// RunSmokeTest checks the release at config.URL and prints the result of each
+// check to stdout. It returns an error that names the failed checks.
 func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
 	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
-		c := &smokeTest{
-			test: t, api: smoketest.NewAPI(config.URL), users: smoketest.NewAPI(config.UsersURL),
+		s := &smokeTest{
+			test: t, orders: smoketest.NewAPI(config.URL), users: smoketest.NewAPI(config.UsersURL),
 			user: client.NewTestUser(), key: "release-test-" + rand.Text(),
 		}
-		if !t.Await("users is healthy", c.users.Healthy(client.Service)) ||
-			!t.Await("orders is healthy and reaches users", c.api.Healthy(serviceName)) {
+		if !t.Await("users is healthy", s.users.Healthy(client.Service)) ||
+			!t.Await("orders is healthy and reaches users", s.orders.Healthy(serviceName)) {
 			return
 		}
-		if t.Check("a user is created", c.createUser) && t.Check("an order is created for the user", c.create) {
-			t.Check("the order is read back", c.readBack)
-			t.Check("the order's details hold the user", c.readDetails)
-			t.Check("the same order again is the same order", c.repeat)
+		if t.Check("a user is created", s.createUser) && t.Check("an order is created for the user", s.createOrder) {
+			t.Check("the order is read back", s.readOrder)
+			t.Check("the order's details contain the user", s.readDetails)
+			t.Check("the same request again returns the same order", s.repeatCreateOrder)
 		}
-		t.Check("an order for an unknown user is refused", c.refuseUnknownUser)
-		t.Check("an unknown order is not found", c.missUnknown)
-		t.Check("metrics are answered", c.api.HasMetrics(serviceName))
+		t.Check("an order for an unknown user is rejected", s.orderForUnknownUser)
+		t.Check("an unknown order is not found", s.getUnknownOrder)
+		t.Check("metrics are served", s.orders.HasMetrics(serviceName))
 	})
 }
 
-func (c *smokeTest) createUser(ctx context.Context) error {
-	return client.CreateTestUser(ctx, c.test, c.users, c.user).Expect(http.StatusCreated, &c.user)
+func (s *smokeTest) createUser(ctx context.Context) error {
+	return client.CreateTestUser(ctx, s.test, s.users, s.user).Expect(http.StatusCreated, &s.user)
 }
 
-func (c *smokeTest) create(ctx context.Context) error {
-	var placed placedAnswer
-	answer := c.place(ctx, c.user.ID, c.key)
-	if err := answer.Expect(http.StatusCreated, &placed); err != nil {
+func (s *smokeTest) createOrder(ctx context.Context) error {
+	var created createOrderResponse
+	response := s.post(ctx, s.user.ID, s.key)
+	if err := response.Expect(http.StatusCreated, &created); err != nil {
 		return err
 	}
-	c.order = placed.Order
-	if c.order.UserID != c.user.ID || placed.UserInfo.Email != c.user.Email {
-		return answer.Errorf("placed the order for another user")
+	s.order = created.Order
+	if s.order.UserID != s.user.ID || created.UserInfo.Email != s.user.Email {
+		return response.Errorf("created the order for another user")
 	}
 	return nil
 }
 
-// place asks for an order. One that comes into being, wanted or not, is
-// cancelled at the test's end.
-func (c *smokeTest) place(ctx context.Context, userID int64, key string) smoketest.Response {
-	answer := c.api.Do(ctx, smoketest.Request{
+// post sends a POST /orders request. If it creates an order, expected or not,
+// the order is cancelled at the end of the smoke test.
+func (s *smokeTest) post(ctx context.Context, userID int64, key string) smoketest.Response {
+	response := s.orders.Do(ctx, smoketest.Request{
 		Method: http.MethodPost, Path: "/orders", IdempotencyKey: key,
-		Body: smokeOrder{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
+		Body: createOrderRequest{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
 	})
-	var placed placedAnswer
-	if answer.Expect(http.StatusCreated, &placed) == nil && placed.Order.ID != c.order.ID {
-		c.test.OnCleanup(fmt.Sprintf("order %d", placed.Order.ID), func(ctx context.Context) error { return c.cancel(ctx, placed.Order.ID) })
+	var created createOrderResponse
+	if response.Expect(http.StatusCreated, &created) == nil && created.Order.ID != s.order.ID {
+		s.test.OnCleanup(fmt.Sprintf("order %d", created.Order.ID), func(ctx context.Context) error { return s.cancelOrder(ctx, created.Order.ID) })
 	}
-	return answer
+	return response
 }
 
-func (c *smokeTest) cancel(ctx context.Context, id int64) error {
-	var order orderAnswer
-	err := c.api.Do(ctx, smoketest.Request{
+func (s *smokeTest) cancelOrder(ctx context.Context, id int64) error {
+	var order orderResponse
+	err := s.orders.Do(ctx, smoketest.Request{
 		Method: http.MethodPatch, Path: fmt.Sprintf("/orders/%d", id), Body: map[string]Status{"status": Cancelled},
 	}).Expect(http.StatusOK, &order)
 	if err == nil && order.Status != Cancelled {
@@ -110,46 +112,46 @@ func (c *smokeTest) cancel(ctx context.Context, id int64) error {
 	return err
 }
 
-func (c *smokeTest) readBack(ctx context.Context) error {
-	var read orderAnswer
-	answer := c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", c.order.ID)})
-	if err := answer.Expect(http.StatusOK, &read); err != nil {
+func (s *smokeTest) readOrder(ctx context.Context) error {
+	var read orderResponse
+	response := s.orders.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", s.order.ID)})
+	if err := response.Expect(http.StatusOK, &read); err != nil {
 		return err
 	}
-	if read != c.order {
-		return answer.Errorf("is not the order that was created")
+	if read != s.order {
+		return response.Errorf("returned another order than the created one")
 	}
 	return nil
 }
 
-func (c *smokeTest) readDetails(ctx context.Context) error {
-	var details detailsAnswer
-	answer := c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d/details", c.order.ID)})
-	if err := answer.Expect(http.StatusOK, &details); err != nil {
+func (s *smokeTest) readDetails(ctx context.Context) error {
+	var details orderDetailsResponse
+	response := s.orders.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d/details", s.order.ID)})
+	if err := response.Expect(http.StatusOK, &details); err != nil {
 		return err
 	}
-	if details.Order != c.order || details.UserDetails == nil || *details.UserDetails != c.user {
-		return answer.Errorf("does not hold the order and its user")
+	if details.Order != s.order || details.UserDetails == nil || *details.UserDetails != s.user {
+		return response.Errorf("does not contain the order and its user")
 	}
 	return nil
 }
 
-func (c *smokeTest) repeat(ctx context.Context) error {
-	var placed placedAnswer
-	answer := c.place(ctx, c.user.ID, c.key)
-	if err := answer.Expect(http.StatusCreated, &placed); err != nil {
+func (s *smokeTest) repeatCreateOrder(ctx context.Context) error {
+	var created createOrderResponse
+	response := s.post(ctx, s.user.ID, s.key)
+	if err := response.Expect(http.StatusCreated, &created); err != nil {
 		return err
 	}
-	if placed.Order != c.order {
-		return answer.Errorf("placed another order")
+	if created.Order != s.order {
+		return response.Errorf("created another order")
 	}
 	return nil
 }
 
-func (c *smokeTest) refuseUnknownUser(ctx context.Context) error {
-	return c.place(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
+func (s *smokeTest) orderForUnknownUser(ctx context.Context) error {
+	return s.post(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
 }
 
-func (c *smokeTest) missUnknown(ctx context.Context) error {
-	return c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
+func (s *smokeTest) getUnknownOrder(ctx context.Context) error {
+	return s.orders.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

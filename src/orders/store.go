@@ -12,41 +12,48 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// Migrations are the versions of the store's schema.
+// Migrations returns the schema migrations of the service's database.
 func Migrations() fs.FS { return migrations }
 
-// Store keeps orders in a database. Beside the failures that its methods name,
-// each gives failure.Unavailable while the database is away.
+// Store reads and writes orders in a database. In addition to the errors in
+// their comments, all methods return failure.Unavailable if the database is
+// unavailable.
 type Store struct{ db *database.DB }
 
-// NewStore returns the store in a database that has the Migrations.
+// NewStore returns a store that uses db, to which Migrations must be applied.
 func NewStore(db *database.DB) *Store { return &Store{db} }
 
-const columns = "id, user_id, product, quantity, price_cents, status, created_at"
+const orderColumns = "id, user_id, product, quantity, price_cents, status, created_at"
 
-// Create stores a new, pending order.
-func (s *Store) Create(ctx context.Context, o NewOrder) (created Order, err error) {
-	err = s.db.Exec(ctx, op("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
-		created, err = insert(ctx, q, o)
+// Create inserts an order with the status Pending.
+func (s *Store) Create(ctx context.Context, order NewOrder) (created Order, err error) {
+	err = s.db.Exec(ctx, ordersOp("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
+		created, err = insertOrder(ctx, q, order)
 		return err
 	})
 	return created, err
 }
 
-// Get returns the order with that id. The failure is NotFound.
-func (s *Store) Get(ctx context.Context, id int64) (found Order, err error) {
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
-		found, err = scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM orders WHERE id = $1", id))
+func insertOrder(ctx context.Context, q database.Querier, o NewOrder) (Order, error) {
+	const query = "INSERT INTO orders (user_id, product, quantity, price_cents, status, created_at)" +
+		" VALUES ($1, $2, $3, $4, $5, $6) RETURNING " + orderColumns
+	return scanOrder(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), database.Now()))
+}
+
+// Get returns the order with that ID, or failure.NotFound.
+func (s *Store) Get(ctx context.Context, id int64) (order Order, err error) {
+	err = s.db.Read(ctx, ordersOp("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
+		order, err = scanOrder(q.QueryRowContext(ctx, "SELECT "+orderColumns+" FROM orders WHERE id = $1", id))
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Order{}, noOrder(id)
+		return Order{}, orderNotFound(id)
 	}
-	return found, err
+	return order, err
 }
 
-// List returns the orders that a filter chooses, by id.
-func (s *Store) List(ctx context.Context, f Filter) (found []Order, err error) {
+// List returns the orders that the filter selects, ordered by ID.
+func (s *Store) List(ctx context.Context, f Filter) (orders []Order, err error) {
 	var where database.Where
 	if f.UserID != 0 {
 		where.And("user_id =", f.UserID)
@@ -55,34 +62,37 @@ func (s *Store) List(ctx context.Context, f Filter) (found []Order, err error) {
 		where.And("status =", string(f.Status))
 	}
 	where.And("id >", f.After)
-	page, args := where.Page(f.Limit)
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) error {
-		found, err = database.CollectRows(ctx, q, scan, "SELECT "+columns+" FROM orders"+page, args...)
+	clauses, args := where.Page(f.Limit)
+	err = s.db.Read(ctx, ordersOp("SELECT"), func(ctx context.Context, q database.Querier) error {
+		orders, err = database.CollectRows(ctx, q, scanOrder, "SELECT "+orderColumns+" FROM orders"+clauses, args...)
 		return err
 	})
-	return found, err
+	return orders, err
 }
 
-// SetStatus changes the status of an order. The failure is NotFound, or
-// Conflict where the order's status cannot change to this one.
-func (s *Store) SetStatus(ctx context.Context, id int64, status Status) (changed Order, err error) {
-	before := status.Before()
-	if len(before) == 0 {
-		return Order{}, s.refuse(ctx, id, status)
+// SetStatus changes the status of an order and returns the changed order. Its
+// error is failure.NotFound, or failure.Conflict if the transition from the
+// order's status is not allowed.
+func (s *Store) SetStatus(ctx context.Context, id int64, status Status) (order Order, err error) {
+	from := status.predecessors()
+	if len(from) == 0 {
+		return Order{}, s.transitionError(ctx, id, status)
 	}
-	const query = "UPDATE orders SET status = $2 WHERE id = $1 AND status IN ($3, $4) RETURNING " + columns
-	err = s.db.Exec(ctx, op("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
-		changed, err = scan(q.QueryRowContext(ctx, query, id, string(status), string(before[0]), string(before[len(before)-1])))
+	// A status has one or two predecessors; one is passed twice.
+	const query = "UPDATE orders SET status = $2 WHERE id = $1 AND status IN ($3, $4) RETURNING " + orderColumns
+	err = s.db.Exec(ctx, ordersOp("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
+		order, err = scanOrder(q.QueryRowContext(ctx, query, id, string(status), string(from[0]), string(from[len(from)-1])))
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Order{}, s.refuse(ctx, id, status)
+		return Order{}, s.transitionError(ctx, id, status)
 	}
-	return changed, err
+	return order, err
 }
 
-// refuse says why an order's status did not change.
-func (s *Store) refuse(ctx context.Context, id int64, status Status) error {
+// transitionError returns why an order could not change to the status:
+// failure.NotFound or failure.Conflict.
+func (s *Store) transitionError(ctx context.Context, id int64, status Status) error {
 	order, err := s.Get(ctx, id)
 	if err != nil {
 		return err
@@ -90,57 +100,54 @@ func (s *Store) refuse(ctx context.Context, id int64, status Status) error {
 	return failure.New(failure.Conflict, fmt.Sprintf("Order %d is %s; it cannot become %s.", id, order.Status, status))
 }
 
-// Stats returns the sums over all orders, at a cost that does not grow with
-// them.
+// Stats returns the totals over all orders. It reads them from the table
+// order_stats, which triggers keep up to date, so its cost does not depend on
+// the number of orders.
 func (s *Store) Stats(ctx context.Context) (stats Stats, err error) {
 	const query = "SELECT status, CAST(SUM(orders) AS BIGINT), CAST(SUM(revenue_cents) AS BIGINT) FROM order_stats GROUP BY status"
-	var sums []sum
+	var totals []statusTotals
 	err = s.db.Read(ctx, database.Op{Name: "SELECT", Table: "order_stats"}, func(ctx context.Context, q database.Querier) (err error) {
-		sums, err = database.CollectRows(ctx, q, scanSum, query)
+		totals, err = database.CollectRows(ctx, q, scanStatusTotals, query)
 		return err
 	})
-	return total(sums), err
+	return sumStats(totals), err
 }
 
-// sum is what order_stats says of one status.
-type sum struct {
+// statusTotals are the totals over the orders with one status.
+type statusTotals struct {
 	status  Status
 	orders  int64
 	revenue decimal.Cents
 }
 
-func scanSum(row database.Row) (s sum, err error) {
-	err = row.Scan(&s.status, &s.orders, &s.revenue)
-	return s, err
-}
-
-func total(sums []sum) Stats {
+// sumStats sums the totals of all statuses.
+func sumStats(totals []statusTotals) Stats {
 	stats := Stats{ByStatus: map[Status]int64{}}
-	var sold int64
-	for _, s := range sums {
-		if s.orders == 0 {
+	var notCancelled int64
+	for _, t := range totals {
+		if t.orders == 0 {
 			continue
 		}
-		stats.Orders += s.orders
-		stats.ByStatus[s.status] = s.orders
-		if s.status != Cancelled {
-			sold += s.orders
-			stats.Revenue += s.revenue
+		stats.Orders += t.orders
+		stats.ByStatus[t.status] = t.orders
+		if t.status != Cancelled {
+			notCancelled += t.orders
+			stats.Revenue += t.revenue
 		}
 	}
-	stats.Average = stats.Revenue.Average(sold)
+	stats.Average = stats.Revenue.Average(notCancelled)
 	return stats
 }
 
-func insert(ctx context.Context, q database.Querier, o NewOrder) (Order, error) {
-	const query = "INSERT INTO orders (user_id, product, quantity, price_cents, status, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING " + columns
-	return scan(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), database.Now()))
-}
+func ordersOp(command string) database.Op { return database.Op{Name: command, Table: "orders"} }
 
-func op(command string) database.Op { return database.Op{Name: command, Table: "orders"} }
-
-func scan(row database.Row) (o Order, err error) {
+func scanOrder(row database.Row) (o Order, err error) {
 	err = row.Scan(&o.ID, &o.UserID, &o.Product, &o.Quantity, &o.Price, &o.Status, &o.CreatedAt)
 	o.CreatedAt = o.CreatedAt.UTC()
 	return o, err
+}
+
+func scanStatusTotals(row database.Row) (t statusTotals, err error) {
+	err = row.Scan(&t.status, &t.orders, &t.revenue)
+	return t, err
 }

@@ -6,10 +6,10 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// updateOrder answers PATCH /orders/{id}.
+// updateOrder returns the handler of PATCH /orders/{id}.
 func updateOrder(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := web.PathID(r, noOrder)
+		id, err := web.PathID(r, orderNotFound)
 		if err != nil {
 			return err
 		}
@@ -18,13 +18,13 @@ func updateOrder(store *Store) web.Handler {
 			return err
 		}
 		status := body.String("status")
-		if err := body.Err(checkStatus(status)); err != nil {
+		if err := body.Err(validateStatus(status)); err != nil {
 			return err
 		}
-		changed, err := store.SetStatus(r.Context(), id, Status(status))
+		order, err := store.SetStatus(r.Context(), id, Status(status))
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, wire(changed))
+		return web.JSON(w, http.StatusOK, toResponse(order))
 	}
 }

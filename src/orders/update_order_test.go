@@ -10,56 +10,56 @@ import (
 	"tandem/src/orders"
 )
 
-func TestAStatusChangesOnlyForward(t *testing.T) {
-	allowed := map[string]bool{
-		"pending shipped": true, "shipped completed": true, "pending cancelled": true, "shipped cancelled": true,
-	}
-	way := map[string][]string{"pending": nil, "shipped": {"shipped"}, "completed": {"shipped", "completed"}, "cancelled": {"cancelled"}}
-	onBoth(t, func(t *testing.T, p pair) {
-		for from, steps := range way {
+func TestUpdateOrder(t *testing.T) {
+	onBothStores(t, "allows only forward transitions", func(t *testing.T, s services) {
+		allowed := map[string]bool{
+			"pending shipped": true, "shipped completed": true, "pending cancelled": true, "shipped cancelled": true,
+		}
+		paths := map[string][]string{"pending": nil, "shipped": {"shipped"}, "completed": {"shipped", "completed"}, "cancelled": {"cancelled"}}
+		for from, path := range paths {
 			for _, to := range orders.Statuses() {
-				path := p.Post(t, "/orders", laptop).Require(t, 201).Header.Get("Location")
-				for _, step := range steps {
-					p.Patch(t, path, fmt.Sprintf(`{"status": %q}`, step)).Require(t, 200)
+				location := s.Post(t, "/orders", laptopJSON()).Require(t, 201).Header.Get("Location")
+				for _, step := range path {
+					s.Patch(t, location, statusJSON(step)).Require(t, 200)
 				}
-				answer := p.Patch(t, path, fmt.Sprintf(`{"status": %q}`, to))
-				want, now := 409, from
+				response := s.Patch(t, location, statusJSON(to))
+				wantCode, wantStatus := 409, from
 				if allowed[from+" "+to] {
-					want, now = 200, to
+					wantCode, wantStatus = 200, to
 				}
-				require.Equal(t, want, answer.Status, "%s to %s", from, to)
-				require.Equal(t, fmt.Sprintf("%q", now), p.Get(t, path).At(t, "status"))
+				require.Equal(t, wantCode, response.Status, "%s to %s", from, to)
+				require.Equal(t, fmt.Sprintf("%q", wantStatus), s.Get(t, location).At(t, "status"))
 			}
 		}
 	})
-}
 
-func TestABadStatusIsNamed(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		p.Post(t, "/orders", laptop).Require(t, 201)
+	onBothStores(t, "names an invalid status", func(t *testing.T, s services) {
+		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		for _, body := range []string{`{}`, `{"status": "lost"}`, `{"status": 1}`, `{"status": null}`} {
-			require.Equal(t, []string{"status"}, p.Patch(t, "/orders/1", body).Require(t, 400).Fields(), body)
+			require.Equal(t, []string{"status"}, s.Patch(t, "/orders/1", body).Require(t, 400).Fields(), body)
 		}
 	})
-}
 
-func TestOfManyTransitionsAtOnceOneWins(t *testing.T) {
-	onBoth(t, func(t *testing.T, p pair) {
-		p.Post(t, "/orders", laptop).Require(t, 201)
-		statuses := make([]int, 8)
-		var all sync.WaitGroup
-		for i := range statuses {
-			all.Go(func() { statuses[i] = p.Patch(t, "/orders/1", `{"status": "cancelled"}`).Status })
+	onBothStores(t, "responds 404 to an unknown order", func(t *testing.T, s services) {
+		s.Patch(t, "/orders/9", statusJSON("shipped")).Require(t, 404)
+	})
+
+	onBothStores(t, "lets one of several concurrent transitions succeed", func(t *testing.T, s services) {
+		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
+		codes := make([]int, 8)
+		var requests sync.WaitGroup
+		for i := range codes {
+			requests.Go(func() { codes[i] = s.Patch(t, "/orders/1", statusJSON("cancelled")).Status })
 		}
-		all.Wait()
-		won := 0
-		for _, status := range statuses {
-			require.Contains(t, []int{200, 409}, status)
-			if status == 200 {
-				won++
+		requests.Wait()
+		succeeded := 0
+		for _, code := range codes {
+			require.Contains(t, []int{200, 409}, code)
+			if code == 200 {
+				succeeded++
 			}
 		}
-		require.Equal(t, 1, won)
-		require.Equal(t, `{"cancelled":1}`, p.Get(t, "/orders/stats").At(t, "orders_by_status"))
+		require.Equal(t, 1, succeeded)
+		require.Equal(t, `{"cancelled":1}`, s.Get(t, "/orders/stats").At(t, "orders_by_status"))
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// createUser answers POST /users.
+// createUser returns the handler of POST /users.
 func createUser(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		body, err := web.ReadBody(w, r)
@@ -23,6 +23,6 @@ func createUser(store *Store) web.Handler {
 			return err
 		}
 		w.Header().Set("Location", fmt.Sprintf("/users/%d", created.ID))
-		return web.JSON(w, http.StatusCreated, wire(created))
+		return web.JSON(w, http.StatusCreated, toResponse(created))
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// getUser answers GET /users/{id}.
+// getUser returns the handler of GET /users/{id}.
 func getUser(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := web.PathID(r, noUser)
+		id, err := web.PathID(r, userNotFound)
 		if err != nil {
 			return err
 		}
@@ -17,6 +17,6 @@ func getUser(store *Store) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, wire(user))
+		return web.JSON(w, http.StatusOK, toResponse(user))
 	}
 }

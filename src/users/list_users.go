@@ -7,26 +7,27 @@ import (
 	"tandem/src/users/client"
 )
 
-// maxIDs is how many users can be asked for by id at once.
+// maxIDs is the maximum number of IDs in the query value ids.
 const maxIDs = 100
 
-// listUsers answers GET /users.
+// listUsers returns the handler of GET /users.
 func listUsers(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		filter, err := readFilter(r)
 		if err != nil {
 			return err
 		}
-		// One more than asked for tells whether there is a next page.
-		filter.Limit++
-		found, err := store.List(r.Context(), filter)
+		limit := filter.Limit
+		filter.Limit++ // one user more than the page shows that there is a next page
+		users, err := store.List(r.Context(), filter)
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, page(found, filter.Limit-1))
+		return web.JSON(w, http.StatusOK, newPage(users, limit))
 	}
 }
 
+// readFilter reads the query of a GET /users request.
 func readFilter(r *http.Request) (Filter, error) {
 	query := web.ReadQuery(r.URL)
 	filter := Filter{IDs: query.IDs("ids", maxIDs), After: query.Cursor(), Limit: query.Limit()}
@@ -35,20 +36,22 @@ func readFilter(r *http.Request) (Filter, error) {
 		active = "true"
 	}
 	if active == "true" || active == "false" {
-		is := active == "true"
-		filter.Active = &is
+		isActive := active == "true"
+		filter.Active = &isActive
 	}
 	return filter, query.Err()
 }
 
-func page(found []User, limit int) client.Page {
-	found, next := web.Page(found, limit, func(u User) int64 { return u.ID })
-	p := client.Page{Users: []client.User{}, Count: len(found), Service: client.Service, NextCursor: next}
-	for _, u := range found {
-		p.Users = append(p.Users, wire(u))
+// newPage returns the page with the first limit users. If users has more than
+// limit, the page has a cursor for the next one.
+func newPage(users []User, limit int) client.Page {
+	users, next := web.Page(users, limit, func(u User) int64 { return u.ID })
+	page := client.Page{Users: []client.User{}, Count: len(users), Service: client.Service, NextCursor: next}
+	for _, u := range users {
+		page.Users = append(page.Users, toResponse(u))
 	}
-	return p
+	return page
 }
 
-// wire is the form in which a user is answered.
-func wire(u User) client.User { return client.User(u) }
+// toResponse converts a stored user to its form in a response body.
+func toResponse(u User) client.User { return client.User(u) }

@@ -10,7 +10,8 @@ import (
 //go:embed openapi.yaml
 var openapi []byte
 
-// Routes registers every route of the service, beside those of every host.
+// Routes registers the routes of the service. lifecycle.New registers those
+// that all services have.
 func Routes(rt *web.Router, store *Store) {
 	rt.Handle(http.MethodGet, "/users", listUsers(store))
 	rt.Handle(http.MethodPost, "/users", createUser(store))

@@ -7,7 +7,7 @@ import (
 	"tandem/src/chassis/database"
 )
 
-// demoUsers are the rows of the demo.
+// demoUsers returns the users of the demo data.
 func demoUsers() []User {
 	day := func(d int) time.Time { return time.Date(2025, 1, d, 0, 0, 0, 0, time.UTC) }
 	return []User{
@@ -17,8 +17,8 @@ func demoUsers() []User {
 	}
 }
 
-// Seed puts the demo's users into an empty store; several replicas may do so
-// at once.
+// Seed inserts the demo users if the store is empty. Replicas can call it
+// concurrently.
 func (s *Store) Seed(ctx context.Context) error {
 	return s.db.Seed(ctx, "users", func(ctx context.Context, q database.Querier) error {
 		for _, u := range demoUsers() {

@@ -9,22 +9,22 @@ import (
 	"tandem/src/users/client"
 )
 
-// Config is what the service can be told.
+// Config are the settings of the service.
 type Config struct{ settings.Service }
 
-// Program describes the service to a person who asks for help.
+// Program describes the program users in its help text.
 func Program() settings.Program {
-	return settings.Program{Name: "users", About: "The users service: who can place orders.", Port: 5001}
+	return settings.Program{Name: "users", About: "The users service: stores the users who can place orders.", Port: 5001}
 }
 
-// Run serves until the context ends; see lifecycle.Host.
+// Run runs the service until ctx is cancelled; see lifecycle.App.
 func Run(ctx context.Context, config Config, getenv func(string) string, stdout io.Writer) error {
-	host, err := lifecycle.New(ctx, client.Service, config.Service, getenv, stdout)
+	app, err := lifecycle.New(ctx, client.Service, config.Service, getenv, stdout)
 	if err != nil {
 		return err
 	}
-	return host.Run(ctx, func(ctx context.Context) error {
-		db, err := host.OpenDatabase(ctx, "users", Migrations())
+	return app.Run(ctx, func(ctx context.Context) error {
+		db, err := app.OpenDatabase(ctx, "users", Migrations())
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 				return err
 			}
 		}
-		Routes(host.Router, store)
+		Routes(app.Router, store)
 		return nil
 	})
 }

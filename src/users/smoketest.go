@@ -12,72 +12,73 @@ import (
 	"tandem/src/users/client"
 )
 
-// unknownID is an id that no user will ever have.
+// unknownID is an ID that no user has.
 const unknownID = 1 << 52
 
-// SmokeTestConfig is what the release's test can be told.
+// SmokeTestConfig are the settings of the smoke test.
 type SmokeTestConfig struct {
 	smoketest.Options
-	URL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"Where the release answers."`
+	URL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the release of users to test."`
 }
 
-// SmokeTestProgram describes the release's test to a person who asks for help.
+// SmokeTestProgram describes the command "users test" in its help text.
 func SmokeTestProgram() settings.Program {
-	return settings.Program{Name: "users test", About: "Checks by calls alone whether a release of users works."}
+	return settings.Program{Name: "users test", About: "Checks over HTTP that an installed release of users works."}
 }
 
-// smokeTest are the checks of one run.
+// smokeTest is one run of the smoke test.
 type smokeTest struct {
 	test *smoketest.Test
 	api  smoketest.API
-	user client.User
+	user client.User // the user to create; with its ID once it is created
 }
 
-// RunSmokeTest says whether the release at config.URL works.
+// RunSmokeTest checks the release at config.URL and prints the result of each
+// check to stdout. It returns an error that names the failed checks.
 func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
 	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
-		c := &smokeTest{t, smoketest.NewAPI(config.URL), client.NewTestUser()}
-		if !t.Await("users is healthy", c.api.Healthy(client.Service)) {
+		s := &smokeTest{t, smoketest.NewAPI(config.URL), client.NewTestUser()}
+		if !t.Await("users is healthy", s.api.Healthy(client.Service)) {
 			return
 		}
-		if t.Check("a user is created", c.create) {
-			t.Check("the user is read back", c.readBack)
-			t.Check("the same e-mail address is refused", c.refuseDuplicate)
+		if t.Check("a user is created", s.createUser) {
+			t.Check("the user is read back", s.readUser)
+			t.Check("the same e-mail address is rejected", s.createDuplicate)
 		}
-		t.Check("an unknown user is not found", c.missUnknown)
-		t.Check("metrics are answered", c.api.HasMetrics(client.Service))
+		t.Check("an unknown user is not found", s.getUnknownUser)
+		t.Check("metrics are served", s.api.HasMetrics(client.Service))
 	})
 }
 
-func (c *smokeTest) create(ctx context.Context) error {
-	wanted := c.user
-	answer := client.CreateTestUser(ctx, c.test, c.api, wanted)
-	if err := answer.Expect(http.StatusCreated, &c.user); err != nil {
+func (s *smokeTest) createUser(ctx context.Context) error {
+	requested := s.user
+	response := client.CreateTestUser(ctx, s.test, s.api, requested)
+	if err := response.Expect(http.StatusCreated, &s.user); err != nil {
 		return err
 	}
-	if c.user.Name != wanted.Name || c.user.Email != wanted.Email || !c.user.Active {
-		return answer.Errorf("created another user than was asked for")
+	if s.user.Name != requested.Name || s.user.Email != requested.Email || !s.user.Active {
+		return response.Errorf("created another user than the requested one")
 	}
 	return nil
 }
 
-func (c *smokeTest) readBack(ctx context.Context) error {
+func (s *smokeTest) readUser(ctx context.Context) error {
 	var read client.User
-	answer := c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", c.user.ID)})
-	if err := answer.Expect(http.StatusOK, &read); err != nil {
+	response := s.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", s.user.ID)})
+	if err := response.Expect(http.StatusOK, &read); err != nil {
 		return err
 	}
-	if read != c.user {
-		return answer.Errorf("is not the user that was created")
+	if read != s.user {
+		return response.Errorf("returned another user than the created one")
 	}
 	return nil
 }
 
-func (c *smokeTest) refuseDuplicate(ctx context.Context) error {
-	same := client.User{Name: c.user.Name, Email: strings.ToUpper(c.user.Email)}
-	return client.CreateTestUser(ctx, c.test, c.api, same).Expect(http.StatusConflict, nil)
+func (s *smokeTest) createDuplicate(ctx context.Context) error {
+	same := client.User{Name: s.user.Name, Email: strings.ToUpper(s.user.Email)}
+	return client.CreateTestUser(ctx, s.test, s.api, same).Expect(http.StatusConflict, nil)
 }
 
-func (c *smokeTest) missUnknown(ctx context.Context) error {
-	return c.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
+func (s *smokeTest) getUnknownUser(ctx context.Context) error {
+	return s.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

@@ -15,43 +15,44 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations are the versions of the store's schema.
+// Migrations returns the schema migrations of the service's database.
 func Migrations() fs.FS { return migrations }
 
-// Store keeps users in a database. Beside the failures that its methods name,
-// each gives failure.Unavailable while the database is away.
+// Store reads and writes users in a database. In addition to the errors in
+// their comments, all methods return failure.Unavailable if the database is
+// unavailable.
 type Store struct{ db *database.DB }
 
-// NewStore returns the store in a database that has the Migrations.
+// NewStore returns a store that uses db, to which Migrations must be applied.
 func NewStore(db *database.DB) *Store { return &Store{db} }
 
-const columns = "id, name, email, active, created_at"
+const userColumns = "id, name, email, active, created_at"
 
-// Create stores a new, active user. The failure is Conflict where another user
-// has the address, in whatever case.
+// Create inserts an active user. Its error is failure.Conflict if another user
+// has the e-mail address.
 func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error) {
-	const query = "INSERT INTO users (name, email, email_key, active, created_at) VALUES ($1, $2, $3, TRUE, $4) RETURNING " + columns
-	err = s.db.Exec(ctx, op("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
-		created, err = scan(q.QueryRowContext(ctx, query, u.Name, u.Email, emailKey(u.Email), database.Now()))
+	const query = "INSERT INTO users (name, email, email_key, active, created_at) VALUES ($1, $2, $3, TRUE, $4) RETURNING " + userColumns
+	err = s.db.Exec(ctx, usersOp("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
+		created, err = scanUser(q.QueryRowContext(ctx, query, u.Name, u.Email, emailKey(u.Email), database.Now()))
 		return err
 	})
-	return created, explain(err)
+	return created, asConflict(err)
 }
 
-// Get returns the user with that id. The failure is NotFound.
-func (s *Store) Get(ctx context.Context, id int64) (found User, err error) {
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
-		found, err = scan(q.QueryRowContext(ctx, "SELECT "+columns+" FROM users WHERE id = $1", id))
+// Get returns the user with that ID, or failure.NotFound.
+func (s *Store) Get(ctx context.Context, id int64) (user User, err error) {
+	err = s.db.Read(ctx, usersOp("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
+		user, err = scanUser(q.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return User{}, noUser(id)
+		return User{}, userNotFound(id)
 	}
-	return found, err
+	return user, err
 }
 
-// List returns the users that a filter chooses, by id.
-func (s *Store) List(ctx context.Context, f Filter) (found []User, err error) {
+// List returns the users that the filter selects, ordered by ID.
+func (s *Store) List(ctx context.Context, f Filter) (users []User, err error) {
 	var where database.Where
 	where.And("id >", f.After)
 	if f.Active != nil {
@@ -60,49 +61,50 @@ func (s *Store) List(ctx context.Context, f Filter) (found []User, err error) {
 	if f.IDs != nil {
 		where.AndIn("id", f.IDs)
 	}
-	page, args := where.Page(f.Limit)
-	err = s.db.Read(ctx, op("SELECT"), func(ctx context.Context, q database.Querier) error {
-		found, err = database.CollectRows(ctx, q, scan, "SELECT "+columns+" FROM users"+page, args...)
+	clauses, args := where.Page(f.Limit)
+	err = s.db.Read(ctx, usersOp("SELECT"), func(ctx context.Context, q database.Querier) error {
+		users, err = database.CollectRows(ctx, q, scanUser, "SELECT "+userColumns+" FROM users"+clauses, args...)
 		return err
 	})
-	return found, err
+	return users, err
 }
 
-// Update changes a user. The failure is NotFound, or Conflict where another
-// user has the address.
-func (s *Store) Update(ctx context.Context, id int64, c Changes) (changed User, err error) {
+// Update changes a user and returns the changed user. Its error is
+// failure.NotFound, or failure.Conflict if another user has the e-mail address.
+func (s *Store) Update(ctx context.Context, id int64, c Changes) (user User, err error) {
 	const query = "UPDATE users SET name = COALESCE($2, name), email = COALESCE($3, email)," +
-		" email_key = COALESCE($4, email_key), active = COALESCE($5, active) WHERE id = $1 RETURNING " + columns
-	var key *string
+		" email_key = COALESCE($4, email_key), active = COALESCE($5, active) WHERE id = $1 RETURNING " + userColumns
+	var newKey *string
 	if c.Email != nil {
-		lower := emailKey(*c.Email)
-		key = &lower
+		key := emailKey(*c.Email)
+		newKey = &key
 	}
-	err = s.db.Exec(ctx, op("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
-		changed, err = scan(q.QueryRowContext(ctx, query, id, c.Name, c.Email, key, c.Active))
+	err = s.db.Exec(ctx, usersOp("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
+		user, err = scanUser(q.QueryRowContext(ctx, query, id, c.Name, c.Email, newKey, c.Active))
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return User{}, noUser(id)
+		return User{}, userNotFound(id)
 	}
-	return changed, explain(err)
+	return user, asConflict(err)
 }
 
-func op(command string) database.Op { return database.Op{Name: command, Table: "users"} }
+func usersOp(command string) database.Op { return database.Op{Name: command, Table: "users"} }
 
-func scan(row database.Row) (u User, err error) {
+func scanUser(row database.Row) (u User, err error) {
 	err = row.Scan(&u.ID, &u.Name, &u.Email, &u.Active, &u.CreatedAt)
 	u.CreatedAt = u.CreatedAt.UTC()
 	return u, err
 }
 
-// explain says of a duplicate that the address is taken.
-func explain(err error) error {
+// asConflict returns failure.Conflict if err is that the unique e-mail address is
+// duplicate, and otherwise err.
+func asConflict(err error) error {
 	if database.IsDuplicate(err) {
 		return failure.New(failure.Conflict, "Another user has this e-mail address.")
 	}
 	return err
 }
 
-// emailKey is what makes an address unique.
+// emailKey returns the form of an e-mail address that must be unique.
 func emailKey(address string) string { return strings.ToLower(address) }

@@ -7,10 +7,10 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// updateUser answers PATCH /users/{id}.
+// updateUser returns the handler of PATCH /users/{id}.
 func updateUser(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id, err := web.PathID(r, noUser)
+		id, err := web.PathID(r, userNotFound)
 		if err != nil {
 			return err
 		}
@@ -18,14 +18,15 @@ func updateUser(store *Store) web.Handler {
 		if err != nil {
 			return err
 		}
-		changed, err := store.Update(r.Context(), id, changes)
+		user, err := store.Update(r.Context(), id, changes)
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, wire(changed))
+		return web.JSON(w, http.StatusOK, toResponse(user))
 	}
 }
 
+// readChanges reads and validates a PATCH /users/{id} request.
 func readChanges(w http.ResponseWriter, r *http.Request) (Changes, error) {
 	body, err := web.ReadBody(w, r)
 	if err != nil {

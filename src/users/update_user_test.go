@@ -8,9 +8,9 @@ import (
 	"tandem/src/testkit/servicetest"
 )
 
-func TestOnlyTheMembersGivenChange(t *testing.T) {
-	onBoth(t, func(t *testing.T, api servicetest.API) {
-		created := api.Post(t, "/users", ada).Require(t, 201)
+func TestUpdateUser(t *testing.T) {
+	onBothStores(t, "changes only the given members", func(t *testing.T, api servicetest.API) {
+		created := api.Post(t, "/users", adaJSON()).Require(t, 201)
 		changed := api.Patch(t, "/users/1", `{"name": "Ada King"}`).Require(t, 200)
 		require.Equal(t, `"Ada King"`, changed.At(t, "name"))
 		require.Equal(t, created.At(t, "created_at"), changed.At(t, "created_at"))
@@ -18,12 +18,10 @@ func TestOnlyTheMembersGivenChange(t *testing.T) {
 		require.Equal(t, "false", changed.At(t, "active"))
 		require.JSONEq(t, changed.Text, api.Get(t, "/users/1").Text)
 	})
-}
 
-func TestARefusedChangeChangesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, api servicetest.API) {
-		before := api.Post(t, "/users", ada).Require(t, 201)
-		api.Post(t, "/users", `{"name": "B", "email": "b@example.com"}`).Require(t, 201)
+	onBothStores(t, "changes nothing if it responds with an error", func(t *testing.T, api servicetest.API) {
+		before := api.Post(t, "/users", adaJSON()).Require(t, 201)
+		api.Post(t, "/users", userJSON("B", "b@example.com")).Require(t, 201)
 		api.Patch(t, "/users/1", `{"name": "X", "email": "B@example.com"}`).Require(t, 409)
 		api.Patch(t, "/users/1", `{"name": "X", "active": "no"}`).Require(t, 400)
 		api.Patch(t, "/users/1", `{}`).Require(t, 400)

@@ -1,4 +1,4 @@
-// Package users is the users service: who can place orders.
+// Package users is the users service. It stores the users who can place orders.
 package users
 
 import (
@@ -10,63 +10,65 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// User is somebody for whom orders can be placed while Active.
+// User is a stored user.
 type User struct {
 	ID        int64
 	Name      string
-	Email     string // unique regardless of case
-	Active    bool
+	Email     string    // unique regardless of case
+	Active    bool      // whether orders can be placed for the user
 	CreatedAt time.Time // UTC, in whole microseconds
 }
 
-// NewUser is what a user is created from.
+// NewUser is a user to create.
 type NewUser struct {
 	Name  string
 	Email string
 }
 
-// Changes are the members of a user to change; nil leaves one as it is.
+// Changes are the new values of a user's members. nil leaves a member unchanged.
 type Changes struct {
 	Name   *string
 	Email  *string
 	Active *bool
 }
 
-// Filter chooses users of a list.
+// Filter selects the users of a list.
 type Filter struct {
-	Active *bool   // nil: both
-	IDs    []int64 // nil: all
-	After  int64   // only ids greater than this
-	Limit  int
+	Active *bool   // nil selects active and inactive users
+	IDs    []int64 // nil selects all IDs
+	After  int64   // selects IDs greater than this one
+	Limit  int     // maximum number of users
 }
 
-// maxEmail is the greatest length of an address, in characters, that SMTP can carry
-// (RFC 5321, section 4.5.3.1.3).
+// maxEmail is the maximum length of an e-mail address in characters. SMTP limits
+// a path to 256 bytes, including its angle brackets (RFC 5321, section 4.5.3.1.3).
 const maxEmail = 254
 
-// Validate names each member that breaks a rule.
+// Validate returns the fields that are invalid.
 func (u NewUser) Validate() failure.Fields {
 	return Changes{Name: &u.Name, Email: &u.Email}.Validate()
 }
 
-// Validate names each member that breaks a rule.
-func (c Changes) Validate() (broken failure.Fields) {
+// Validate returns the fields that are invalid.
+func (c Changes) Validate() (invalid failure.Fields) {
 	if c.Name != nil {
-		broken.CheckText("name", *c.Name)
+		invalid.CheckText("name", *c.Name)
 	}
 	if c.Email != nil && !isEmail(*c.Email) {
-		broken.Add("email", "must be an e-mail address of at most 254 characters, such as ada@example.com")
+		invalid.Add("email", "must be an e-mail address of at most 254 characters, such as ada@example.com")
 	}
-	return broken
+	return invalid
 }
 
-// isEmail reports whether text is an address and nothing else (RFC 5322).
+// isEmail reports whether text is an e-mail address without a display name or
+// comment (RFC 5322), of at most maxEmail characters.
 func isEmail(text string) bool {
 	address, err := mail.ParseAddress(text)
 	return err == nil && address.Address == text && utf8.RuneCountInString(text) <= maxEmail
 }
 
-// noUser is the failure that no user has that id.
-func noUser(id any) *failure.Error {
+// userNotFound returns the error for a user who does not exist. id is the ID, or
+// the text in the path if that is not a number.
+func userNotFound(id any) *failure.Error {
 	return failure.New(failure.NotFound, fmt.Sprintf("There is no user %v.", id)).With("user_id", id)
 }

@@ -1,4 +1,5 @@
-// Command orders runs the orders service. "orders test" checks an installed release of it.
+// Command orders runs the orders service. "orders test" runs the smoke test of an installed
+// release.
 package main
 
 import (
@@ -15,7 +16,7 @@ func main() { os.Exit(lifecycle.Main(run)) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) > 0 && args[0] == "test" {
-		return test(ctx, args[1:], getenv, stdout)
+		return smokeTest(ctx, args[1:], getenv, stdout)
 	}
 	var config orders.Config
 	if err := settings.Parse(orders.Program(), &config, args, getenv, stdout); err != nil {
@@ -24,7 +25,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	return orders.Run(ctx, config, getenv, stdout)
 }
 
-func test(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+func smokeTest(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	var config orders.SmokeTestConfig
 	if err := settings.Parse(orders.SmokeTestProgram(), &config, args, getenv, stdout); err != nil {
 		return err

@@ -1,4 +1,5 @@
-// Command users runs the users service. "users test" checks an installed release of it.
+// Command users runs the users service. "users test" runs the smoke test of an installed
+// release.
 package main
 
 import (
@@ -15,7 +16,7 @@ func main() { os.Exit(lifecycle.Main(run)) }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) > 0 && args[0] == "test" {
-		return test(ctx, args[1:], getenv, stdout)
+		return smokeTest(ctx, args[1:], getenv, stdout)
 	}
 	var config users.Config
 	if err := settings.Parse(users.Program(), &config, args, getenv, stdout); err != nil {
@@ -24,7 +25,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout 
 	return users.Run(ctx, config, getenv, stdout)
 }
 
-func test(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
+func smokeTest(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	var config users.SmokeTestConfig
 	if err := settings.Parse(users.SmokeTestProgram(), &config, args, getenv, stdout); err != nil {
 		return err

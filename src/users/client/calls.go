@@ -17,11 +17,11 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// Client asks the users service. Where it has no answer, or none that can be
-// understood, its methods give failure.Unavailable.
+// Client calls the users service. Its methods return failure.Unavailable if the
+// service does not respond, or if they cannot decode the response.
 type Client struct{ http *httpclient.Client }
 
-// New returns a client of the service at config.BaseURL. It must be closed.
+// New returns a client of the service at config.BaseURL. The caller must close it.
 func New(config httpclient.Config) (*Client, error) {
 	config.Peer = Service
 	http, err := httpclient.New(config)
@@ -31,24 +31,24 @@ func New(config httpclient.Config) (*Client, error) {
 	return &Client{http}, nil
 }
 
-// Close ends the client's background work.
+// Close stops the client's background work.
 func (c *Client) Close() { c.http.Close() }
 
-// User returns the user with that id, active or not. The failure is NotFound
-// where there is none.
+// User returns the user with that ID, active or not. Its error is
+// failure.NotFound if the user does not exist.
 func (c *Client) User(ctx context.Context, id int64) (user User, err error) {
 	err = c.get(ctx, "/users/{id}", "/users/"+strconv.FormatInt(id, 10), &user)
 	return user, err
 }
 
-// Users returns those users that exist, active or not, by id, in one call; at
-// most 100 ids.
+// Users returns the users with those IDs, active or not, by ID. Users who do not
+// exist are not in the result. It makes one call, for at most 100 IDs.
 func (c *Client) Users(ctx context.Context, ids []int64) (map[int64]User, error) {
-	texts := make([]string, len(ids))
+	idTexts := make([]string, len(ids))
 	for i, id := range ids {
-		texts[i] = strconv.FormatInt(id, 10)
+		idTexts[i] = strconv.FormatInt(id, 10)
 	}
-	query := url.Values{"ids": {strings.Join(texts, ",")}, "limit": {strconv.Itoa(len(ids))}}
+	query := url.Values{"ids": {strings.Join(idTexts, ",")}, "limit": {strconv.Itoa(len(ids))}}
 	var page Page
 	if err := c.get(ctx, "/users", "/users?"+query.Encode(), &page); err != nil {
 		return nil, err
@@ -60,7 +60,8 @@ func (c *Client) Users(ctx context.Context, ids []int64) (map[int64]User, error)
 	return users, nil
 }
 
-// Health is what the service says of itself: one of package health's states.
+// Health returns the state of the service: health.Healthy, health.Unhealthy or
+// health.Unreachable.
 func (c *Client) Health(ctx context.Context) string {
 	response, err := c.http.Probe(ctx, "/health")
 	if err != nil {
@@ -77,19 +78,22 @@ func (c *Client) Health(ctx context.Context) string {
 	return health.Healthy
 }
 
-func (c *Client) get(ctx context.Context, route, path string, into any) error {
+// get makes a GET request and decodes the response into target. route is the
+// template of path, for telemetry.
+func (c *Client) get(ctx context.Context, route, path string, target any) error {
 	response, err := c.http.Get(ctx, route, path)
 	if err != nil {
-		return away(err)
+		return unavailable(err)
 	}
 	switch web.Code(response.Status) {
 	case "":
-		if err := json.Unmarshal(response.Body, into); err != nil {
-			return away(fmt.Errorf("read the answer to GET %s: %w", path, err))
+		if err := json.Unmarshal(response.Body, target); err != nil {
+			return unavailable(fmt.Errorf("decode the response to GET %s: %w", path, err))
 		}
 		return nil
 	case failure.NotFound:
-		// A 404 of something else in between says nothing of the user.
+		// Only a 404 with the member user_id comes from the users service. Any other
+		// 404 may come from a proxy and does not mean that the user does not exist.
 		var problem struct {
 			UserID *jsontext.Value `json:"user_id"`
 		}
@@ -98,9 +102,9 @@ func (c *Client) get(ctx context.Context, route, path string, into any) error {
 		}
 	default:
 	}
-	return away(fmt.Errorf("GET %s was answered %d", path, response.Status))
+	return unavailable(fmt.Errorf("GET %s: unexpected status %d", path, response.Status))
 }
 
-func away(err error) error {
+func unavailable(err error) error {
 	return failure.New(failure.Unavailable, "The users service does not answer; try again shortly.").WithCause(err)
 }

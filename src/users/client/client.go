@@ -1,13 +1,15 @@
-// Package client is how other services ask users. Its types are the wire form
-// that the users service itself answers with, so the two cannot drift.
+// Package client is the client of the users service. The users service encodes
+// its responses with the types of this package too, so that the service and its
+// client always agree.
 package client
 
 import "time"
 
-// Service is the name of the users service on the wire.
+// Service is the name of the users service in responses, health reports, metrics
+// and traces.
 const Service = "users-service"
 
-// User is a user as the service answers it.
+// User is a user in a response body.
 type User struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
@@ -16,7 +18,7 @@ type User struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Page is one page of a list of users.
+// Page is the body of a response to GET /users.
 type Page struct {
 	Users      []User `json:"users"`
 	Count      int    `json:"count"`

@@ -11,28 +11,28 @@ import (
 	"tandem/src/chassis/smoketest"
 )
 
-// NewTestUser is what a release test makes a user from: nobody else has its
-// e-mail address.
+// NewTestUser returns a user for a smoke test to create. Its e-mail address is
+// random, so that no other user has it.
 func NewTestUser() User {
 	return User{Name: "Release test", Email: "release-test-" + strings.ToLower(rand.Text()) + "@example.com"}
 }
 
-// CreateTestUser asks for a user on behalf of a release test. One that comes
-// into being, wanted or not, is deactivated at the test's end.
-func CreateTestUser(ctx context.Context, t *smoketest.Test, users smoketest.API, from User) smoketest.Response {
-	answer := users.Do(ctx, smoketest.Request{
-		Method: http.MethodPost, Path: "/users", Body: map[string]string{"name": from.Name, "email": from.Email},
+// CreateTestUser sends a POST /users request for a smoke test. If it creates a
+// user, expected or not, the user is deactivated at the end of the smoke test.
+func CreateTestUser(ctx context.Context, t *smoketest.Test, api smoketest.API, requested User) smoketest.Response {
+	response := api.Do(ctx, smoketest.Request{
+		Method: http.MethodPost, Path: "/users", Body: map[string]string{"name": requested.Name, "email": requested.Email},
 	})
 	var user User
-	if answer.Expect(http.StatusCreated, &user) == nil {
-		t.OnCleanup(fmt.Sprintf("user %d", user.ID), func(ctx context.Context) error { return deactivate(ctx, users, user.ID) })
+	if response.Expect(http.StatusCreated, &user) == nil {
+		t.OnCleanup(fmt.Sprintf("user %d", user.ID), func(ctx context.Context) error { return deactivate(ctx, api, user.ID) })
 	}
-	return answer
+	return response
 }
 
-func deactivate(ctx context.Context, users smoketest.API, id int64) error {
+func deactivate(ctx context.Context, api smoketest.API, id int64) error {
 	var user User
-	err := users.Do(ctx, smoketest.Request{
+	err := api.Do(ctx, smoketest.Request{
 		Method: http.MethodPatch, Path: fmt.Sprintf("/users/%d", id), Body: map[string]bool{"active": false},
 	}).Expect(http.StatusOK, &user)
 	if err == nil && user.Active {

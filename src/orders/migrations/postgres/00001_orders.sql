@@ -12,10 +12,12 @@ CREATE INDEX orders_user_id ON orders (user_id, id);
 CREATE INDEX orders_status_id ON orders (status, id);
 CREATE INDEX orders_user_status_id ON orders (user_id, status, id);
 
--- Sums over all orders, kept by the triggers below in the transaction of each
--- change. A status has sixteen rows, so that transactions seldom wait for each
--- other; a status only ever changes to a later one, so that they cannot wait
--- in a circle. Half-filled pages let an update stay on its page.
+-- Totals over all orders. The triggers below update them in the transaction that
+-- inserts or changes an order. Each status has 16 rows (shards), so that
+-- concurrent transactions rarely wait for the same row. An order's status only
+-- changes to a later one, so all transactions lock rows in the same order and
+-- cannot deadlock. The fillfactor leaves room on each page, so that an update
+-- can write the new row version to the same page (a HOT update).
 CREATE TABLE order_stats (
     status        TEXT   NOT NULL,
     shard         BIGINT NOT NULL,
@@ -41,7 +43,7 @@ END $$;
 CREATE TRIGGER orders_inserted AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION count_order();
 CREATE TRIGGER orders_status_changed AFTER UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION count_order();
 
--- Answers that are given again to a request with the same key.
+-- The stored responses to POST /orders, by Idempotency-Key. answer is the body.
 CREATE TABLE idempotency_keys (
     key          TEXT        PRIMARY KEY,
     request_hash BYTEA       NOT NULL,
@@ -51,6 +53,6 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
--- The lowest schema version whose binaries may still run on this database.
+-- The lowest schema version whose binaries can still run on this database.
 CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
 INSERT INTO schema_admission VALUES (1);

@@ -1,3 +1,3 @@
 -- +goose Up
--- In builds with the tag next alone: see migrations_next.go.
+-- Only in builds with the tag next: see migrations_next.go.
 ALTER TABLE orders ADD COLUMN note TEXT NOT NULL DEFAULT '';

@@ -12,8 +12,9 @@ CREATE INDEX orders_user_id ON orders (user_id, id);
 CREATE INDEX orders_status_id ON orders (status, id);
 CREATE INDEX orders_user_status_id ON orders (user_id, status, id);
 
--- Sums over all orders, kept by the triggers below in the transaction of each
--- change. Shards keep writers from queueing on one row; see the other dialect.
+-- Totals over all orders. The triggers below update them in the transaction that
+-- inserts or changes an order. The shards only matter on PostgreSQL, which locks
+-- rows; SQLite has the same columns so that both use the same queries.
 CREATE TABLE order_stats (
     status        TEXT   NOT NULL,
     shard         BIGINT NOT NULL,
@@ -41,7 +42,7 @@ CREATE TRIGGER orders_status_changed AFTER UPDATE OF status ON orders BEGIN
 END;
 -- +goose StatementEnd
 
--- Answers that are given again to a request with the same key.
+-- The stored responses to POST /orders, by Idempotency-Key. answer is the body.
 CREATE TABLE idempotency_keys (
     key          TEXT      PRIMARY KEY,
     request_hash BLOB      NOT NULL,
@@ -51,6 +52,6 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
--- The lowest schema version whose binaries may still run on this database.
+-- The lowest schema version whose binaries can still run on this database.
 CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
 INSERT INTO schema_admission VALUES (1);

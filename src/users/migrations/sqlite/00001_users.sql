@@ -3,12 +3,12 @@ CREATE TABLE users (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT      NOT NULL,
     email      TEXT      NOT NULL,
-    email_key  TEXT      NOT NULL UNIQUE, -- the address in lower case
+    email_key  TEXT      NOT NULL UNIQUE, -- email in lower case
     active     BOOLEAN   NOT NULL,
     created_at TIMESTAMP NOT NULL
 );
 CREATE INDEX users_active_id ON users (active, id);
 
--- The lowest schema version whose binaries may still run on this database.
+-- The lowest schema version whose binaries can still run on this database.
 CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
 INSERT INTO schema_admission VALUES (1);
