@@ -13,7 +13,7 @@ spec:
   policyTypes: [Ingress, Egress]
   ingress:
     - from:
-        {{- include "service.callers" . | nindent 8 }}
+        {{- include "service.ingressPeers" . | nindent 8 }}
         {{- with concat .Values.networkPolicy.allowFrom .Values.networkPolicy.metricsFrom }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -32,7 +32,12 @@ spec:
         - port: {{ include "service.portOf" . }}
           protocol: TCP
     {{- end }}
----
+{{- end }}
+{{- end }}
+
+{{/* The test pods need egress only: nothing may call them. */}}
+{{- define "service.testNetworkPolicy" -}}
+{{- if .Values.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -64,7 +69,7 @@ spec:
       protocol: UDP
     - port: 53
       protocol: TCP
-{{- with include "service.callees" . }}
+{{- with include "service.egressRules" . }}
 {{ . }}
 {{- end }}
 {{- with .Values.networkPolicy.allowTo }}

@@ -5,7 +5,7 @@
 {{- else if not .Values.persistence.enabled }}, with its data in a SQLite file that is lost with the pod.
 {{- else if .Values.persistence.existingClaim }}, with its data in a SQLite file on a claim of yours.
 {{- else }}, with its data in a SQLite file on the claim "{{ $n }}", which outlives `helm uninstall`.
-{{- end }} {{ include "service.neighbour" . }}
+{{- end }} {{ include "service.relatedService" . }}
 {{- include "service.missingSecret" . }}
 {{- include "service.refused" . }}
 

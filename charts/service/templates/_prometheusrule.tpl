@@ -151,5 +151,5 @@ minutes in between, so only an hour shows the loop.
 {{ include "service.alert" (dict "root" . "alert" "TandemTracesLost" "severity" "ticket" "for" 600
   "expr" (printf "sum by (pod, error_type) (rate({__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}[%s])) > 0" $series (include "service.time" (list . 300)))
   "summary" "{{ $labels.pod }} loses traces: {{ $labels.error_type }}.") }}
-{{ include "service.ownAlerts" . }}
+{{ include "service.extraAlerts" . }}
 {{- end }}

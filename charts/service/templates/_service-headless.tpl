@@ -2,7 +2,7 @@
 DNS answers this name with the address of every ready pod, so that a client can balance between them by itself. Such a
 client calls pods directly, so the port is theirs.
 */}}
-{{- define "service.headless" -}}
+{{- define "service.headlessService" -}}
 apiVersion: v1
 kind: Service
 metadata:

@@ -2,7 +2,7 @@
 `helm test` runs this pod, the release's own image. Its labels keep it out of Services and the PodDisruptionBudget, and
 its name is the one by which NetworkPolicies let the release's pods through. A failed one stays, to be read.
 */}}
-{{- define "service.test" -}}
+{{- define "service.testPod" -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -18,7 +18,7 @@ spec:
       args:
         - test
         - --url={{ include "service.url" . }}
-        {{- with include "service.testArguments" . }}
+        {{- with include "service.testArgs" . }}
         {{- . | nindent 8 }}
         {{- end }}
       resources:

@@ -1,0 +1,104 @@
+// Package generate produces the files that the Helm charts users and orders have
+// in common: values.yaml, values-production.yaml, values.schema.json and
+// README.md. Their sources are text templates in charts/service/sources.
+package generate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/template"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Chart holds what differs between the generated files of the two charts.
+type Chart struct {
+	Name string // of the chart and of its service
+	Port int    // of the container
+	Path string // prefix of the API
+}
+
+// Charts returns the charts that have generated files.
+func Charts() []Chart {
+	return []Chart{
+		{Name: "users", Port: 5001, Path: "/users"},
+		{Name: "orders", Port: 5002, Path: "/orders"},
+	}
+}
+
+// Files returns the content of a chart's generated files by file name. root is
+// the folder of all charts.
+func Files(root string, c Chart) (map[string]string, error) {
+	values, err := execute(root, "values.yaml", c)
+	if err != nil {
+		return nil, err
+	}
+	schema, documented, err := describeValues(values)
+	if err != nil {
+		return nil, fmt.Errorf("values of %s: %w", c.Name, err)
+	}
+	schemaJSON, err := encodeJSON(schema)
+	if err != nil {
+		return nil, err
+	}
+	readme, err := execute(root, "README.md", struct {
+		Chart
+		Values []documentedValue
+	}{c, documented})
+	if err != nil {
+		return nil, err
+	}
+	production, err := execute(root, "values-production.yaml", c)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"values.yaml": "# Generated from ../service/sources/values.yaml by `make charts`; edit that file.\n\n" + removeAnnotations(values),
+		"values-production.yaml": "# Generated from ../service/sources/values-production.yaml by `make charts`; edit that file, or a copy of this one.\n\n" +
+			production,
+		"values.schema.json": schemaJSON,
+		"README.md":          "<!-- Generated from ../service/sources by `make charts`; edit the files there. -->\n" + readme,
+	}, nil
+}
+
+// describeValues returns the JSON schema of a values.yaml and its documented
+// values in the order of the file.
+func describeValues(values string) (map[string]any, []documentedValue, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(values), &document); err != nil {
+		return nil, nil, err
+	}
+	var b schemaBuilder
+	schema, err := b.mapping(document.Content[0], nil, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return schemaDocument(schema), b.documented, nil
+}
+
+// execute returns the text that a template in the sources yields for data.
+func execute(root, name string, data any) (string, error) {
+	source, err := os.ReadFile(filepath.Join(root, "service/sources", name))
+	if err != nil {
+		return "", err
+	}
+	t, err := template.New(name).Parse(string(source))
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	err = t.Execute(&out, data)
+	return out.String(), err
+}
+
+func encodeJSON(schema map[string]any) (string, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(schema)
+	return out.String(), err
+}
