@@ -26,9 +26,9 @@ func TestDatabase(t *testing.T) {
 	t.Run("rejects several pods on SQLite", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			require.Contains(t, renderError(t, c, "{replicaCount: 2}"),
-				"replicaCount is 2, but SQLite is a file that one pod owns: set database.existingSecret to use PostgreSQL, or replicaCount to 1.")
+				"replicaCount is 2, but only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL, or replicaCount to 1.")
 			require.Contains(t, renderError(t, c, "{autoscaling: {enabled: true}}"),
-				"autoscaling.enabled is true, but SQLite is a file that one pod owns")
+				"autoscaling.enabled is true, but only one pod can use a SQLite database")
 		})
 	})
 

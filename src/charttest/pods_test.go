@@ -82,7 +82,7 @@ func TestShutdown(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			render(t, c, "{config: {drainDelaySeconds: 6}}")
 			require.Contains(t, renderError(t, c, "{config: {drainDelaySeconds: 7}}"),
-				"config.drainDelaySeconds is 7, but a pod that drains may be taken for unready after 6 s: set readinessProbe.failureThreshold to 5 or more, or lower config.drainDelaySeconds.")
+				"config.drainDelaySeconds is 7, but readiness probes may mark a draining pod unready after 6 s: set readinessProbe.failureThreshold to 5 or more, or lower config.drainDelaySeconds.")
 			render(t, c, "{config: {drainDelaySeconds: 7}, readinessProbe: {failureThreshold: 5}}")
 			render(t, c, "{config: {drainDelaySeconds: 0}, readinessProbe: {failureThreshold: 1}}")
 		})

@@ -40,7 +40,7 @@ func TestAutoscaler(t *testing.T) {
 			require.Equal(t, 10, scaler.at("spec.behavior.scaleDown.stabilizationWindowSeconds"))
 			for _, noRequest := range []string{"requests: {cpu: null}", "requests: null"} {
 				require.Contains(t, renderError(t, c, "{"+postgres+", autoscaling: {enabled: true}, resources: {"+noRequest+"}}"),
-					"autoscaling.enabled is true, but the use of CPU is measured against the request, and there is none: set resources.requests.cpu.")
+					"autoscaling.enabled is true, but there is no CPU request to measure utilization against: set resources.requests.cpu.")
 				render(t, c, "{"+postgres+", resources: {"+noRequest+"}}")
 				// Kubernetes uses the limit as the request if there is no request.
 				render(t, c, "{"+postgres+", autoscaling: {enabled: true}, resources: {limits: {cpu: 1}, "+noRequest+"}}")

@@ -55,7 +55,7 @@ func TestServiceNames(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			for _, release := range []string{"123", "my.shop", strings.Repeat("a", 50)} {
 				_, err := helmTemplate(t, c, release, "")
-				require.ErrorContains(t, err, fmt.Sprintf("the objects would be named %q, which a Service cannot", release+"-"+c.Name))
+				require.ErrorContains(t, err, fmt.Sprintf("the objects would be named %q, which is not a valid name for a Service", release+"-"+c.Name))
 			}
 		})
 	})

@@ -39,7 +39,7 @@ func TestValuesSchema(t *testing.T) {
 			"maxUnavailable 0":                 {"{podDisruptionBudget: {maxUnavailable: 0}}", "at '/podDisruptionBudget/maxUnavailable': minimum"},
 			"maxUnavailable 0%":                {`{podDisruptionBudget: {maxUnavailable: "0%"}}`, "at '/podDisruptionBudget/maxUnavailable': '0%' does not match"},
 			"maxUnavailable a word":            {"{podDisruptionBudget: {maxUnavailable: lots}}", "at '/podDisruptionBudget/maxUnavailable': 'lots' does not match"},
-			"HTTPRoute without a Gateway":      {"{httpRoute: {enabled: true}}", "httpRoute.parentRefs names no Gateway"},
+			"HTTPRoute without a Gateway":      {"{httpRoute: {enabled: true}}", "httpRoute.parentRefs is empty: name a Gateway"},
 			"maxReplicas below minReplicas":    {"{database: {existingSecret: db}, autoscaling: {enabled: true, minReplicas: 6}}", "autoscaling.minReplicas is 6, but autoscaling.maxReplicas is 5: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas."},
 		}
 		forEachChart(t, func(t *testing.T, c chart) {

@@ -9,7 +9,7 @@
 {{- end }}
 
 {{- define "orders.relatedService" -}}
-It asks users at {{ include "orders.usersURL" . }}.
+It calls users at {{ include "orders.usersURL" . }}.
 {{- end }}
 
 {{- define "orders.extraConfig" -}}
@@ -44,18 +44,19 @@ USERS_URL: {{ include "orders.usersURL" . | quote }}
 - --users-url={{ include "orders.usersURL" . }}
 {{- end }}
 
+{{/* Namespace of the users release. */}}
 {{- define "orders.usersNamespace" -}}
 {{- .Values.users.namespace | default .Release.Namespace }}
 {{- end }}
 
-{{/* The dot at the end makes the name absolute, so the resolver does not try its search domains first. */}}
+{{/* Base URL of users. The dot at the end makes the name absolute, so the resolver does not try its search domains first. */}}
 {{- define "orders.usersURL" -}}
 {{- .Values.users.url | default (printf "http://%s.%s.svc.%s.:5001" .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain) }}
 {{- end }}
 
 {{- define "orders.extraAlerts" -}}
-{{- $breaker := printf "circuit_breaker_state{%s}[%s]" (include "service.series" .) (include "service.time" (list . 120)) }}
+{{- $breaker := printf "circuit_breaker_state{%s}[%s]" (include "service.series" .) (include "service.duration" (list . 120)) }}
 {{ include "service.alert" (dict "root" . "alert" "TandemCircuitBreakerOpen" "severity" "page" "for" 60
   "expr" (printf "max_over_time(%s) == 2 and min_over_time(%s) > 0" $breaker $breaker)
-  "summary" "{{ $labels.pod }} has stopped calling {{ $labels.server_address }}, which fails.") }}
+  "summary" "{{ $labels.pod }} has opened its circuit breaker for {{ $labels.server_address }}.") }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* Every setting that is no secret, as the container's environment. */}}
+{{/* The environment variables of the container, without secrets. */}}
 {{- define "service.configmap" -}}
 apiVersion: v1
 kind: ConfigMap

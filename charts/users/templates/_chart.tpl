@@ -9,7 +9,7 @@
 {{- end }}
 
 {{- define "users.relatedService" -}}
-orders reaches it with users.service={{ include "service.fullname" . }}-headless.
+orders finds it with users.service={{ include "service.fullname" . }}-headless.
 {{- end }}
 
 {{- define "users.extraConfig" -}}
