@@ -117,7 +117,13 @@ func renderError(t *testing.T, c chart, values string) string {
 // helm writes to standard error as an error.
 func helmTemplate(t *testing.T, c chart, release, values string, flags ...string) (string, error) {
 	t.Helper()
-	command := exec.Command(findTool(t, "helm"), append([]string{"template", release, chartFile(c.Name, ""),
+	return helmTemplateFolder(t, chartFile(c.Name, ""), release, values, flags...)
+}
+
+// helmTemplateFolder is helmTemplate for the chart in a folder.
+func helmTemplateFolder(t *testing.T, folder, release, values string, flags ...string) (string, error) {
+	t.Helper()
+	command := exec.Command(findTool(t, "helm"), append([]string{"template", release, folder,
 		"--namespace", "shop", "--kube-version", minKubernetesVersion, "--values", "-"}, flags...)...)
 	command.Stdin = strings.NewReader(values)
 	var stdout, stderr bytes.Buffer

@@ -40,8 +40,7 @@ func TestNotes(t *testing.T) {
 func renderNotes(t *testing.T, c chart, values string) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), c.Name)
-	out, err := exec.Command("cp", "--recursive", "--dereference", chartFile(c.Name, ""), folder).CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	copyChart(t, c, folder)
 	notes, err := os.ReadFile(filepath.Join(folder, "templates/NOTES.txt"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "templates/notes.yaml"), notes, 0o600))
