@@ -88,7 +88,8 @@ func writeSchemas(t *testing.T) string {
 		kinds, _ := definition["x-kubernetes-group-version-kind"].([]any)
 		for _, k := range kinds {
 			kind := asObject(k)
-			writeJSON(t, schemaFile(folder, kind["group"], kind["kind"], kind["version"]), map[string]any{"$ref": "definitions.json#/definitions/" + name})
+			writeJSON(t, schemaFile(folder, kind["group"], kind["kind"], kind["version"]),
+				map[string]any{"$ref": "definitions.json#/definitions/" + name})
 		}
 	}
 

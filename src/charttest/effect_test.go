@@ -24,7 +24,7 @@ func TestValues(t *testing.T) {
 		replicated = `{database: {existingSecret: db}, replicaCount: 2}`
 		scaled     = `{database: {existingSecret: db}, autoscaling: {enabled: true}}`
 	)
-	setups := map[string]string{
+	baseValues := map[string]string{
 		"replicaCount": replicated, "database": replicated, "podDisruptionBudget": replicated,
 		"autoscaling": scaled, "database.existingSecret": allEnabled,
 		"serviceAccount.name": "{serviceAccount: {create: false}}",
@@ -32,27 +32,27 @@ func TestValues(t *testing.T) {
 	forEachChart(t, func(t *testing.T, c chart) {
 		for path, defaultValue := range leafValues(t, c) {
 			t.Run(path, func(t *testing.T) {
-				setup, ok := setups[path]
+				base, ok := baseValues[path]
 				if !ok {
-					setup, ok = setups[strings.Split(path, ".")[0]]
+					base, ok = baseValues[strings.Split(path, ".")[0]]
 				}
 				if !ok {
-					setup = allEnabled
+					base = allEnabled
 				}
-				before := manifestWith(t, c, setup, path, defaultValue)
-				after := manifestWith(t, c, setup, path, otherValue(path, defaultValue))
+				before := manifestWith(t, c, base, path, defaultValue)
+				after := manifestWith(t, c, base, path, otherValue(path, defaultValue))
 				assert.False(t, before == after, "the value has no effect")
 			})
 		}
 	})
 }
 
-// manifestWith returns the manifest for a setup and one more value.
-func manifestWith(t *testing.T, c chart, setup, path string, value any) string {
+// manifestWith returns the manifest for base values and one more value.
+func manifestWith(t *testing.T, c chart, base, path string, value any) string {
 	t.Helper()
 	text, err := json.Marshal(value)
 	require.NoError(t, err)
-	manifest, err := helmTemplate(t, c, c.Name, setup, "--set-json", path+"="+string(text))
+	manifest, err := helmTemplate(t, c, c.Name, base, "--set-json", path+"="+string(text))
 	require.NoError(t, err)
 	return manifest
 }

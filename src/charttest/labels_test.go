@@ -48,7 +48,8 @@ func TestLabels(t *testing.T) {
 
 	t.Run("cannot be overridden where selectors use them", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
-			all := render(t, c, `{podLabels: {app.kubernetes.io/name: x, app.kubernetes.io/component: x}, commonLabels: {app.kubernetes.io/instance: x}}`)
+			all := render(t, c, `{podLabels: {app.kubernetes.io/name: x, app.kubernetes.io/component: x},
+				commonLabels: {app.kubernetes.io/instance: x}}`)
 			deployment := all.find(t, "Deployment")
 			require.True(t, selects(deployment.at("spec.selector.matchLabels"), deployment.at("spec.template.metadata.labels")))
 		})

@@ -212,7 +212,8 @@ func egressToPort(port int) string {
 // podPeer returns the NetworkPolicy peer that matches the pods of a release by
 // component.
 func podPeer(release, component string) string {
-	return fmt.Sprintf("{podSelector: {matchLabels: {app.kubernetes.io/name: %s, app.kubernetes.io/instance: %[1]s, app.kubernetes.io/component: %s}}}", release, component)
+	return fmt.Sprintf("{podSelector: {matchLabels: {app.kubernetes.io/name: %s, app.kubernetes.io/instance: %[1]s, "+
+		"app.kubernetes.io/component: %s}}}", release, component)
 }
 
 // parseList returns the items of a YAML list.

@@ -76,13 +76,15 @@ func TestShutdown(t *testing.T) {
 	t.Run("keeps the pod ready until the drain ends", func(t *testing.T) {
 		forEachValueSet(t, func(t *testing.T, _ chart, all objects) {
 			pod := podSpec(all.find(t, "Deployment"))
-			minReady := pod.at("containers.0.readinessProbe.periodSeconds").(int) * (pod.at("containers.0.readinessProbe.failureThreshold").(int) - 1)
+			probe := asObject(pod.at("containers.0.readinessProbe"))
+			minReady := probe["periodSeconds"].(int) * (probe["failureThreshold"].(int) - 1)
 			require.GreaterOrEqual(t, time.Duration(minReady)*time.Second, duration(t, all.configMap(t).at("data.DRAIN_DELAY")))
 		})
 		forEachChart(t, func(t *testing.T, c chart) {
 			render(t, c, "{config: {drainDelaySeconds: 6}}")
 			require.Contains(t, renderError(t, c, "{config: {drainDelaySeconds: 7}}"),
-				"config.drainDelaySeconds is 7, but readiness probes may mark a draining pod unready after 6 s: set readinessProbe.failureThreshold to 5 or more, or lower config.drainDelaySeconds.")
+				"config.drainDelaySeconds is 7, but readiness probes may mark a draining pod unready after 6 s: "+
+					"set readinessProbe.failureThreshold to 5 or more, or lower config.drainDelaySeconds.")
 			render(t, c, "{config: {drainDelaySeconds: 7}, readinessProbe: {failureThreshold: 5}}")
 			render(t, c, "{config: {drainDelaySeconds: 0}, readinessProbe: {failureThreshold: 1}}")
 		})
@@ -124,7 +126,8 @@ func TestTelemetry(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			all := render(t, c, `{telemetry: {otlpEndpoint: "http://collector:4318", samplingRatio: 0.5}}`)
 			pod := podSpec(all.find(t, "Deployment"))
-			require.Equal(t, "k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)", env(pod, "OTEL_RESOURCE_ATTRIBUTES"))
+			require.Equal(t, "k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)",
+				env(pod, "OTEL_RESOURCE_ATTRIBUTES"))
 			require.Equal(t, map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}, env(pod, "POD_NAME"))
 			settings := all.configMap(t)
 			require.Equal(t, "http://collector:4318", settings.at("data.OTEL_EXPORTER_OTLP_ENDPOINT"))

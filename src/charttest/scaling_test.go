@@ -30,7 +30,8 @@ func TestAutoscaler(t *testing.T) {
 	t.Run("controls the number of pods", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			require.Nil(t, render(t, c, "").find(t, "HorizontalPodAutoscaler"))
-			all := render(t, c, "{"+postgres+", autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 9, behavior: {scaleDown: {stabilizationWindowSeconds: 10}}}}")
+			all := render(t, c, "{"+postgres+", autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 9, "+
+				"behavior: {scaleDown: {stabilizationWindowSeconds: 10}}}}")
 			deployment, scaler := all.find(t, "Deployment"), all.find(t, "HorizontalPodAutoscaler")
 			require.NotContains(t, deployment["spec"], "replicas")
 			require.Equal(t, deployment.at("metadata.name"), scaler.at("spec.scaleTargetRef.name"))

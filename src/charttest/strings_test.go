@@ -22,7 +22,8 @@ var nameValueSets = []string{
 		httpRoute: {enabled: true, parentRefs: [{name: "NAME", namespace: "NAME"}], hostnames: ["NAME"]},
 		serviceMonitor: {enabled: true, labels: {a: "NAME"}}, dashboards: {enabled: true},
 		prometheusRule: {enabled: true, labels: {a: "NAME"}, runbookURL: "NAME"}}`,
-	`{fullnameOverride: "NAME", database: {existingSecret: db}, autoscaling: {enabled: true}, prometheusRule: {enabled: true, kind: ConfigMap}}`,
+	`{fullnameOverride: "NAME", database: {existingSecret: db}, autoscaling: {enabled: true},
+		prometheusRule: {enabled: true, kind: ConfigMap}}`,
 }
 
 func TestQuoting(t *testing.T) {

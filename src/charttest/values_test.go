@@ -62,7 +62,8 @@ func TestValuesSchema(t *testing.T) {
 				require.Contains(t, renderError(t, c, "{"+name+": null}"), "missing propert", name)
 			}
 			require.Contains(t, renderError(t, c, "{config: {drainDelaySeconds: null}}"), "at '/config': missing property 'drainDelaySeconds'")
-			require.Contains(t, renderError(t, c, "{readinessProbe: {periodSeconds: null}}"), "at '/readinessProbe': missing property 'periodSeconds'")
+			require.Contains(t, renderError(t, c, "{readinessProbe: {periodSeconds: null}}"),
+				"at '/readinessProbe': missing property 'periodSeconds'")
 			render(t, c, "{resources: {limits: null, requests: null}, podSecurityContext: {runAsUser: null}, startupProbe: {periodSeconds: null}}")
 		})
 	})

@@ -1,4 +1,4 @@
-{{/* What the library chart asks of this chart: see ../../service/templates/_chart.tpl. */}}
+{{/* The templates that the library chart includes. Its file templates/_chart.tpl describes each of them. */}}
 
 {{- define "orders.port" -}}
 5002

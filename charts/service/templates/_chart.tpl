@@ -1,6 +1,7 @@
 {{/*
-What users and orders each define for this library. Their templates have the chart's name in front, such as "users.port",
-because named templates are global: an umbrella chart that contains both charts must not mix them up.
+The templates in this file include a template of the chart that uses this library. Every such chart defines all of them,
+prefixed with its own name: "users.port" for service.port in the chart users. Without the prefix, users and orders would
+overwrite each other's templates in an umbrella chart, because named templates are global.
 */}}
 
 {{/* Port of the container. */}}
@@ -13,7 +14,7 @@ because named templates are global: an umbrella chart that contains both charts 
 {{- include (printf "%s.path" .Chart.Name) . }}
 {{- end }}
 
-{{/* A sentence of the notes: how this service and the other one find each other. */}}
+{{/* A sentence for the notes that tells how users and orders find each other. */}}
 {{- define "service.relatedService" -}}
 {{- include (printf "%s.relatedService" .Chart.Name) . }}
 {{- end }}

@@ -13,7 +13,10 @@ data:
   {{ include "service.fullname" $root }}-{{ base $path }}: |
     {{- /* Grafana accepts at most 40 characters. */ -}}
     {{- $uid := printf "%s/%s/%s" $root.Release.Namespace (include "service.fullname" $root) $path | sha256sum | trunc 16 }}
-    {{- $json | toString | replace "@uid@" $uid | replace "@release@" (include "service.fullname" $root) | replace "@namespace@" $root.Release.Namespace | replace "@path@" (include "service.path" $root) | nindent 4 }}
+    {{- $json | toString | replace "@uid@" $uid
+      | replace "@release@" (include "service.fullname" $root)
+      | replace "@namespace@" $root.Release.Namespace
+      | replace "@path@" (include "service.path" $root) | nindent 4 }}
   {{- end }}
   {{- end }}
 {{- end }}

@@ -105,12 +105,15 @@ spec:
         {{- end }}
 {{- end }}
 
-{{/* The chart's annotations take precedence over the user's: a changed checksum must replace the pods. */}}
+{{/* Annotations of the pods. The checksums take precedence over the user's annotations, because a changed one must replace the pods. */}}
 {{- define "service.podAnnotations" -}}
 {{- $annotations := dict "checksum/config" (include "service.configmap" . | sha256sum) }}
 {{- if .Values.database.existingSecret }}
 {{- with (lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret).metadata }}
-{{- /* After a change of the Secret the next upgrade replaces the pods. Not a hash of its content: from that a weak password could be guessed. */}}
+{{- /*
+    If the Secret has changed, the next upgrade replaces the pods. The checksum is the resource version, because a weak
+    password could be guessed from a hash of the content.
+    */}}
 {{- $_ := set $annotations "checksum/database" .resourceVersion }}
 {{- end }}
 {{- end }}
@@ -136,6 +139,7 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 {{- end }}
 {{- end }}
 
+{{/* The variables that the chart sets. */}}
 {{- define "service.defaultEnv" -}}
 {{- with .Values.resources.limits }}
 {{- with .memory }}

@@ -9,10 +9,12 @@
 {{- end }}
 {{- end }}
 
+{{/* Name of the ServiceAccount of the pods. */}}
 {{- define "service.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (ternary (include "service.fullname" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
+{{/* Reference of the image, by digest or by tag. */}}
 {{- define "service.image" -}}
 {{- .Values.image.repository }}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}

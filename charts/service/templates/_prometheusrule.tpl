@@ -22,6 +22,7 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* The rule groups, in the format of a rule file of Prometheus. */}}
 {{- define "service.rules" -}}
 groups:
   - name: {{ printf "%s-slo" (include "service.fullname" .) | quote }}
@@ -89,23 +90,26 @@ burn is significant, the short one that it continues.
 */}}
 {{- define "service.burnRateAlerts" -}}
 {{- $root := . }}
+{{- /* Short window, long window, burn rate. */}}
 {{- $fast := list (list "5m" "1h" 14.4) (list "30m" "6h" 6.0) }}
 {{- $slow := list (list "2h" "1d" 3.0) (list "6h" "3d" 1.0) }}
 {{- range $slo, $objective := dict "availability" .Values.slo.availabilityPercent "latency" .Values.slo.latencyPercent }}
 {{- range $speed, $windows := dict "Fast" $fast "Slow" $slow }}
+{{- $burn := ternary "so fast that it is exhausted within days" "faster than the objective allows" (eq $speed "Fast") }}
 {{- $alert := printf "Tandem%sBudgetBurns%s" (title $slo) $speed }}
 - alert: {{ $alert }}
   expr: |-
     {{- range $i, $w := $windows }}
+    {{- $threshold := mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
     {{ if $i }}or {{ end }}(
-      slo:sli_error:ratio_rate{{ index $w 0 }}{{ include "service.sli" (list $root $slo) }} > {{ mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
-      and slo:sli_error:ratio_rate{{ index $w 1 }}{{ include "service.sli" (list $root $slo) }} > {{ mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
+      slo:sli_error:ratio_rate{{ index $w 0 }}{{ include "service.sli" (list $root $slo) }} > {{ $threshold }}
+      and slo:sli_error:ratio_rate{{ index $w 1 }}{{ include "service.sli" (list $root $slo) }} > {{ $threshold }}
     )
     {{- end }}
   for: {{ include "service.duration" (list $root (ternary 120 900 (eq $speed "Fast"))) }}
   labels: {severity: {{ ternary "page" "ticket" (eq $speed "Fast") }}}
   annotations:
-    summary: {{ printf "The %[2]s error budget of %[1]s burns %[3]s." (include "service.fullname" $root) $slo (ternary "so fast that it is exhausted within days" "faster than the objective allows" (eq $speed "Fast")) | quote }}
+    summary: {{ printf "The %s error budget of %s burns %s." $slo (include "service.fullname" $root) $burn | quote }}
     runbook_url: {{ printf "%s#%s" $root.Values.prometheusRule.runbookURL (lower $alert) | quote }}
 {{- end }}
 {{- end }}

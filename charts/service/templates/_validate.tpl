@@ -2,22 +2,26 @@
 {{- define "service.validate" -}}
 {{- $name := include "service.fullname" . }}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$" $name) }}
-{{- fail (printf "the objects would be named %q, which is not a valid name for a Service: choose a release name or fullnameOverride of at most 52 lower-case letters, digits and hyphens that begins with a letter." $name) }}
+{{- $rule := "at most 52 lower-case letters, digits and hyphens that begins with a letter" }}
+{{- fail (printf "the objects would be named %q, which is not a valid name for a Service: choose a release name or fullnameOverride of %s." $name $rule) }}
 {{- end }}
+{{- $onePod := "only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL" }}
 {{- if not .Values.database.existingSecret }}
 {{- if gt (int .Values.replicaCount) 1 }}
-{{- fail (printf "replicaCount is %d, but only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL, or replicaCount to 1." (int .Values.replicaCount)) }}
+{{- fail (printf "replicaCount is %d, but %s, or replicaCount to 1." (int .Values.replicaCount) $onePod) }}
 {{- end }}
 {{- if .Values.autoscaling.enabled }}
-{{- fail "autoscaling.enabled is true, but only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL, or autoscaling.enabled to false." }}
+{{- fail (printf "autoscaling.enabled is true, but %s, or autoscaling.enabled to false." $onePod) }}
 {{- end }}
 {{- end }}
 {{- $cpu := dig "requests" "cpu" (dig "limits" "cpu" "" .Values.resources) .Values.resources }}
 {{- if and .Values.autoscaling.enabled (not $cpu) }}
 {{- fail "autoscaling.enabled is true, but there is no CPU request to measure utilization against: set resources.requests.cpu." }}
 {{- end }}
-{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
-{{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- $min := int .Values.autoscaling.minReplicas }}
+{{- $max := int .Values.autoscaling.maxReplicas }}
+{{- if gt $min $max }}
+{{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." $min $max) }}
 {{- end }}
 {{- /*
 A terminating pod must stay ready until its drain ends: if no other pod is left, Kubernetes sends traffic to terminating
@@ -29,7 +33,8 @@ mark the pod unready after (threshold − 1) × period.
 {{- $minReady := mul (sub .Values.readinessProbe.failureThreshold 1) $period | int }}
 {{- if lt $minReady $drain }}
 {{- $needed := add1 (divf $drain $period | ceil) }}
-{{- fail (printf "config.drainDelaySeconds is %d, but readiness probes may mark a draining pod unready after %d s: set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds." $drain $minReady $needed) }}
+{{- $advice := printf "set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds" $needed }}
+{{- fail (printf "config.drainDelaySeconds is %d, but readiness probes may mark a draining pod unready after %d s: %s." $drain $minReady $advice) }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name a Gateway." }}

@@ -140,7 +140,7 @@ func overlay(schema, annotation map[string]any) {
 func schemaDocument(schema map[string]any) map[string]any {
 	document := maps.Clone(schema)
 	document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	document["$comment"] = "Generated from ../service/sources/values.yaml by `make charts`; edit that file."
+	document["$comment"] = notice("values.yaml")
 	properties := document["properties"].(map[string]any)
 	properties["global"] = map[string]any{"type": "object"}
 	service := properties["service"].(map[string]any)["properties"].(map[string]any)
