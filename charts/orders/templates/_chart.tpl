@@ -51,7 +51,8 @@ USERS_URL: {{ include "orders.usersURL" . | quote }}
 
 {{/* Base URL of users. The dot at the end makes the name absolute, so the resolver does not try its search domains first. */}}
 {{- define "orders.usersURL" -}}
-{{- .Values.users.url | default (printf "http://%s.%s.svc.%s.:5001" .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain) }}
+{{- $host := printf "%s.%s.svc.%s." .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain }}
+{{- .Values.users.url | default (printf "http://%s:5001" $host) }}
 {{- end }}
 
 {{- define "orders.extraAlerts" -}}

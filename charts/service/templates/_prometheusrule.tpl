@@ -154,8 +154,9 @@ to five minutes, so TandemRestartLoop needs a window of an hour.
 {{ include "service.alert" (dict "root" . "alert" "TandemRestartLoop" "severity" "page" "for" 0
   "expr" (printf "changes(process_start_time_seconds{%s}[%s]) > 3" $series (include "service.duration" (list . 3600)))
   "summary" "{{ $labels.pod }} restarts repeatedly.") }}
+{{- $lostSpans := printf "{__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}" $series }}
 {{ include "service.alert" (dict "root" . "alert" "TandemTracesLost" "severity" "ticket" "for" 600
-  "expr" (printf "sum by (pod, error_type) (rate({__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}[%s])) > 0" $series (include "service.duration" (list . 300)))
+  "expr" (printf "sum by (pod, error_type) (rate(%s[%s])) > 0" $lostSpans (include "service.duration" (list . 300)))
   "summary" "{{ $labels.pod }} loses spans: {{ $labels.error_type }}.") }}
 {{ include "service.extraAlerts" . }}
 {{- end }}
