@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prints what tells why something on the cluster failed: for each namespace but
-# Kubernetes' own, its pods, events, descriptions and the ends of its logs.
+# Prints information for diagnosing a failure on the cluster: the nodes, and for
+# each namespace except those of Kubernetes and kind its pods, events, pod
+# descriptions and the last lines of the logs.
 #
 #   k8s/diagnose.sh
 set -uo pipefail

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Asks for an order's details by 8 connections through the port-forward, for 5
-# seconds, 10 at most, and counts the statuses. Fails unless all are 200.
+# Requests the details of an order for 5 seconds (at most 10) over 8 connections
+# through the port-forward, and counts the statuses. Fails unless all are 200.
 set -euo pipefail
 orders=http://localhost:5002/orders
 id=$(curl --silent --show-error --fail --max-time 5 "$orders?limit=1" | grep -o '"id": *[0-9]*' | head -1 | grep -o '[0-9]*$') ||
-	{ echo 'There is no order to ask for: press seed first.' >&2; exit 1; }
+	{ echo 'There is no order to request: run the button "seed" first.' >&2; exit 1; }
 
 statuses=$(while [ $SECONDS -lt 5 ]; do
 	timeout 5 curl --silent --no-progress-meter --parallel --parallel-max 8 --output /dev/null \

@@ -1,25 +1,26 @@
 #!/bin/sh
-# Runs the service, and ends as it does. Tilt puts a newer binary at /tmp/service
-# and sends USR1: the old process ends and that one takes its place. With
-# arguments (`test …`, as Helm's test pod has them) it just runs it.
+# Runs the service and exits with its status. Tilt copies a newer binary to
+# /tmp/service and sends SIGUSR1: then the script terminates the old process and
+# starts the new binary. With arguments (`test …` in Helm's test pod) it only runs
+# the binary in the image.
 [ $# -eq 0 ] || exec /service "$@"
 
-again='' ending='' child=''
-trap 'again=1; kill -TERM $child' USR1
-trap 'ending=1; kill -TERM $child' TERM INT
+restart='' stopping='' child=''
+trap 'restart=1; kill -TERM $child' USR1
+trap 'stopping=1; kill -TERM $child' TERM INT
 
 while :; do
-	again=''
+	restart=''
 	if [ -x /tmp/service ]; then /tmp/service & else /service & fi
 	child=$!
-	# A signal that came before there was a child to pass it to.
-	[ -z "$again$ending" ] || kill -TERM $child
+	# Pass on a signal that arrived before the child had started.
+	[ -z "$restart$stopping" ] || kill -TERM $child
 	wait $child
 	code=$?
-	# A signal ends `wait` before the child has ended.
+	# A signal interrupts `wait` while the child still runs.
 	while kill -0 $child 2>/dev/null; do
 		wait $child
 		code=$?
 	done
-	if [ -n "$ending" ] || [ -z "$again" ]; then exit $code; fi
+	if [ -n "$stopping" ] || [ -z "$restart" ]; then exit $code; fi
 done

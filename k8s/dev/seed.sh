@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates a user and an order of theirs through the port-forwarded services.
+# Creates a user and an order of this user through the port-forwards.
 set -euo pipefail
 post() { curl --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$2" "http://localhost:$1"; }
 

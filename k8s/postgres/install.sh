@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Installs the development PostgreSQL into a namespace, with a database and a
-# role for each service. The Secrets users-database and orders-database hold the
-# URLs, for `--set database.existingSecret=…`; their passwords are made here and
-# stand nowhere else. Can be run again at any time.
+# Installs PostgreSQL for development into a namespace, with a database and a role
+# for each service. The Secrets users-database and orders-database contain the
+# URLs, for `--set database.existingSecret=…`. The script generates the passwords;
+# they are stored only in the Secrets. It can be run again at any time.
 #
 #   k8s/postgres/install.sh NAMESPACE
 set -euo pipefail
 cd "$(dirname "$0")"
-namespace=${1:?say which namespace}
+namespace=${1:?usage: install.sh NAMESPACE}
 
 k() { kubectl --namespace "$namespace" "$@"; }
 new_password() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
-# secret NAME KEY VALUE: makes a Secret unless it is there.
+# secret NAME KEY VALUE: creates a Secret unless it exists.
 secret() { k get secret "$1" >/dev/null 2>&1 || k create secret generic "$1" --from-literal="$2=$3"; }
 
 secret postgres password "$(new_password)"

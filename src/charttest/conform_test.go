@@ -13,63 +13,62 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Go modules that contain the schemas of the kinds that the charts render, so
-// that the check needs the module proxy alone.
+// Go modules with the schemas of the kinds that the charts render. They come from
+// the Go module proxy.
 const (
 	kubernetesModule = "k8s.io/kubernetes@v1.37.2"
 	gatewayModule    = "sigs.k8s.io/gateway-api@v1.2.1"
 	operatorModule   = "github.com/prometheus-operator/prometheus-operator@v0.79.2"
 )
 
-func TestHelmLintHasNoComplaint(t *testing.T) {
-	for _, c := range bothCharts() {
-		out, err := exec.Command(tool(t, "helm"), "lint", "--strict", filepath.Join("../../charts", c.Name)).CombinedOutput()
+func TestHelmLint(t *testing.T) {
+	forEachChart(t, func(t *testing.T, c chart) {
+		out, err := exec.Command(findTool(t, "helm"), "lint", "--strict", chartFile(c.Name, "")).CombinedOutput()
 		require.NoError(t, err, "%s", out)
-	}
+	})
 }
 
-func TestEveryObjectConformsToItsSchema(t *testing.T) {
-	kubeconform := tool(t, "kubeconform")
+func TestKubernetesSchemas(t *testing.T) {
+	kubeconform := findTool(t, "kubeconform")
 	schemas := writeSchemas(t)
-	check := func(folder string) (string, error) {
+	validate := func(folder string) (string, error) {
 		out, err := exec.Command(kubeconform, "-strict", "-schema-location",
 			schemas+"/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json", folder).CombinedOutput()
 		return string(out), err
 	}
-	folder := t.TempDir() // one call for all: reading the schemas is what takes time
-	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+	folder := t.TempDir() // for a single run of kubeconform, which spends most of its time reading schemas
+	forEachValueSet(t, func(t *testing.T, _ chart, all objects) {
 		writeYAML(t, filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", " ")+".yaml"), all...)
 	})
-	out, err := check(folder)
+	out, err := validate(folder)
 	require.NoError(t, err, out)
 
-	misspelt := render(t, usersChart, "").one(t, "Deployment")
+	misspelt := render(t, usersChart, "").find(t, "Deployment")
 	asMap(misspelt["spec"])["repicas"] = 1
 	folder = t.TempDir()
 	writeYAML(t, filepath.Join(folder, "misspelt.yaml"), misspelt)
-	out, err = check(folder)
+	out, err = validate(folder)
 	require.Error(t, err)
 	require.Contains(t, out, "repicas")
 }
 
-// Two findings are accepted: the pull policy, because a version's image does
-// not change under its name; and the missing CPU limit, because throttling
-// would cost latency.
-func TestKubeScoreHasNoCriticalFinding(t *testing.T) {
-	forEverySetup(t, func(t *testing.T, _ chart, all objects) {
+// Two findings are ignored: the pull policy, because the image of a version never
+// changes, and the missing CPU limit, because throttling adds latency.
+func TestKubeScore(t *testing.T) {
+	forEachValueSet(t, func(t *testing.T, _ chart, all objects) {
 		file := filepath.Join(t.TempDir(), "objects.yaml")
 		writeYAML(t, file, all...)
-		out, err := exec.Command(tool(t, "kube-score"), "score", "--output-format", "ci",
+		out, err := exec.Command(findTool(t, "kube-score"), "score", "--output-format", "ci",
 			"--ignore-test", "container-image-pull-policy", "--ignore-container-cpu-limit", file).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	})
 }
 
-// writeSchemas writes a JSON schema for each kind into a folder and returns it.
+// writeSchemas writes a JSON schema for each kind and returns their folder.
 func writeSchemas(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
-	modules := download(t, kubernetesModule, gatewayModule, operatorModule)
+	modules := downloadModules(t, kubernetesModule, gatewayModule, operatorModule)
 
 	var api struct {
 		Definitions map[string]map[string]any `json:"definitions"`
@@ -78,18 +77,19 @@ func writeSchemas(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &api))
 	for _, definition := range api.Definitions {
-		closeSchema(definition)
+		forbidUnknownFields(definition)
 	}
-	// What may also be a number is called a string there.
-	either := map[string]any{"type": []string{"string", "number"}}
-	api.Definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = either
-	api.Definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = either
+	// The specification declares these types as strings, but numbers are valid too.
+	stringOrNumber := map[string]any{"type": []string{"string", "number"}}
+	api.Definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = stringOrNumber
+	api.Definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = stringOrNumber
 	writeJSON(t, filepath.Join(folder, "definitions.json"), api)
 	for name, definition := range api.Definitions {
 		kinds, _ := definition["x-kubernetes-group-version-kind"].([]any)
 		for _, k := range kinds {
 			kind := asObject(k)
-			writeJSON(t, schemaFile(folder, kind["group"], kind["kind"], kind["version"]), map[string]any{"$ref": "definitions.json#/definitions/" + name})
+			writeJSON(t, schemaFile(folder, kind["group"], kind["kind"], kind["version"]),
+				map[string]any{"$ref": "definitions.json#/definitions/" + name})
 		}
 	}
 
@@ -106,19 +106,19 @@ func writeSchemas(t *testing.T) string {
 		for _, v := range versions {
 			version := asObject(v)
 			schema := asMap(version.at("schema.openAPIV3Schema"))
-			closeSchema(schema)
+			forbidUnknownFields(schema)
 			writeJSON(t, schemaFile(folder, object(crd).at("spec.group"), object(crd).at("spec.names.kind"), version["name"]), schema)
 		}
 	}
 	return folder
 }
 
-// download returns the folders of Go modules.
-func download(t *testing.T, modules ...string) []string {
+// downloadModules returns the folders of Go modules.
+func downloadModules(t *testing.T, modules ...string) []string {
 	t.Helper()
 	out, err := exec.Command("go", append([]string{"mod", "download", "-json"}, modules...)...).Output()
 	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("schemas cannot be had: %s", out)
+		t.Skipf("the schemas cannot be downloaded: %s", out)
 	}
 	require.NoError(t, err, "%s", out)
 	var folders []string
@@ -131,25 +131,27 @@ func download(t *testing.T, modules ...string) []string {
 	return folders
 }
 
-// closeSchema refuses members that a schema does not name, at any depth.
-func closeSchema(schema map[string]any) {
+// forbidUnknownFields makes a schema reject the fields that it does not name, at
+// any depth.
+func forbidUnknownFields(schema map[string]any) {
 	properties := asMap(schema["properties"])
 	if len(properties) > 0 && schema["additionalProperties"] == nil {
 		schema["additionalProperties"] = false
 	}
 	for _, property := range properties {
-		closeSchema(asMap(property))
+		forbidUnknownFields(asMap(property))
 	}
 	for _, key := range []string{"items", "additionalProperties"} {
-		if below := asMap(schema[key]); below != nil {
-			closeSchema(below)
+		if inner := asMap(schema[key]); inner != nil {
+			forbidUnknownFields(inner)
 		}
 	}
 }
 
+// schemaFile returns the path at which kubeconform looks for the schema of a kind.
 func schemaFile(folder string, group, kind, version any) string {
 	if group == "" {
-		group = version // as kubeconform has it: what stands before the slash, if there is one
+		group = version // kubeconform takes the version as the group of the core API
 	}
 	return filepath.Join(folder, text(group)+"_"+strings.ToLower(text(kind))+"_"+text(version)+".json")
 }

@@ -6,63 +6,65 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWithoutValuesASingleOwnerKeepsSQLiteOnAClaim(t *testing.T) {
-	for _, c := range bothCharts() {
-		all := render(t, c, "")
-		deployment := all.one(t, "Deployment")
-		pod := podOf(deployment)
-		require.Equal(t, 1, deployment.at("spec.replicas"))
-		require.Equal(t, "Recreate", deployment.at("spec.strategy.type"))
-		require.Equal(t, "/data", all.settings(t).at("data.DATA_DIR"))
-		require.Contains(t, pod.at("containers.0.volumeMounts"), map[string]any{"name": "data", "mountPath": "/data"})
-		claim := all.one(t, "PersistentVolumeClaim")
-		require.Equal(t, claim.at("metadata.name"), volume(pod, "data").at("persistentVolumeClaim.claimName"))
-		require.Equal(t, "keep", claim.at("metadata.annotations").(map[string]any)["helm.sh/resource-policy"])
-		require.Nil(t, env(pod, "DATABASE_URL"))
-	}
+func TestDatabase(t *testing.T) {
+	t.Run("is SQLite on a claim with one pod by default", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			all := render(t, c, "")
+			deployment := all.find(t, "Deployment")
+			pod := podSpec(deployment)
+			require.Equal(t, 1, deployment.at("spec.replicas"))
+			require.Equal(t, "Recreate", deployment.at("spec.strategy.type"))
+			require.Equal(t, "/data", all.configMap(t).at("data.DATA_DIR"))
+			require.Contains(t, pod.at("containers.0.volumeMounts"), map[string]any{"name": "data", "mountPath": "/data"})
+			claim := all.find(t, "PersistentVolumeClaim")
+			require.Equal(t, claim.at("metadata.name"), volume(pod, "data").at("persistentVolumeClaim.claimName"))
+			require.Equal(t, "keep", claim.at("metadata.annotations").(map[string]any)["helm.sh/resource-policy"])
+			require.Nil(t, env(pod, "DATABASE_URL"))
+		})
+	})
+
+	t.Run("rejects several pods on SQLite", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			require.Contains(t, renderError(t, c, "{replicaCount: 2}"),
+				"replicaCount is 2, but only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL, or replicaCount to 1.")
+			require.Contains(t, renderError(t, c, "{autoscaling: {enabled: true}}"),
+				"autoscaling.enabled is true, but only one pod can use a SQLite database")
+		})
+	})
+
+	t.Run("is PostgreSQL with a Secret and rolls out without losing capacity", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			all := render(t, c, "{database: {existingSecret: db, secretKey: url}, replicaCount: 3}")
+			deployment := all.find(t, "Deployment")
+			pod := podSpec(deployment)
+			require.Equal(t, 3, deployment.at("spec.replicas"))
+			require.Equal(t, map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}},
+				deployment.at("spec.strategy"))
+			require.Equal(t, map[string]any{"secretKeyRef": map[string]any{"name": "db", "key": "url"}}, env(pod, "DATABASE_URL"))
+			require.Nil(t, all.find(t, "PersistentVolumeClaim"))
+			require.Nil(t, volume(pod, "data"))
+		})
+	})
+
+	t.Run("uses the SQLite volume that the values choose", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			all := render(t, c, "{persistence: {existingClaim: mine}}")
+			require.Nil(t, all.find(t, "PersistentVolumeClaim"))
+			require.Equal(t, "mine", volume(podSpec(all.find(t, "Deployment")), "data").at("persistentVolumeClaim.claimName"))
+
+			all = render(t, c, "{persistence: {enabled: false}}")
+			require.Nil(t, all.find(t, "PersistentVolumeClaim"))
+			require.Contains(t, volume(podSpec(all.find(t, "Deployment")), "data"), "emptyDir")
+
+			claim := render(t, c, "{persistence: {size: 5Gi, storageClass: fast, annotations: {backup: daily}}}").find(t, "PersistentVolumeClaim")
+			require.Equal(t, "5Gi", claim.at("spec.resources.requests.storage"))
+			require.Equal(t, "fast", claim.at("spec.storageClassName"))
+			require.Equal(t, map[string]any{"helm.sh/resource-policy": "keep", "backup": "daily"}, claim.at("metadata.annotations"))
+		})
+	})
 }
 
-func TestMorePodsOnSQLiteAreRefusedWithAReason(t *testing.T) {
-	for _, c := range bothCharts() {
-		require.Contains(t, refusal(t, c, "{replicaCount: 2}"),
-			"replicaCount is 2, but SQLite is a file that one pod owns: set database.existingSecret to use PostgreSQL, or replicaCount to 1.")
-		require.Contains(t, refusal(t, c, "{autoscaling: {enabled: true}}"),
-			"autoscaling.enabled is true, but SQLite is a file that one pod owns")
-	}
-}
-
-func TestPostgreSQLComesFromASecretAndRollsWithoutLosingCapacity(t *testing.T) {
-	for _, c := range bothCharts() {
-		all := render(t, c, "{database: {existingSecret: db, secretKey: url}, replicaCount: 3}")
-		deployment := all.one(t, "Deployment")
-		pod := podOf(deployment)
-		require.Equal(t, 3, deployment.at("spec.replicas"))
-		require.Equal(t, map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}},
-			deployment.at("spec.strategy"))
-		require.Equal(t, map[string]any{"secretKeyRef": map[string]any{"name": "db", "key": "url"}}, env(pod, "DATABASE_URL"))
-		require.Nil(t, all.one(t, "PersistentVolumeClaim"))
-		require.Nil(t, volume(pod, "data"))
-	}
-}
-
-func TestTheSQLiteVolumeCanBeChosen(t *testing.T) {
-	for _, c := range bothCharts() {
-		all := render(t, c, "{persistence: {existingClaim: mine}}")
-		require.Nil(t, all.one(t, "PersistentVolumeClaim"))
-		require.Equal(t, "mine", volume(podOf(all.one(t, "Deployment")), "data").at("persistentVolumeClaim.claimName"))
-
-		all = render(t, c, "{persistence: {enabled: false}}")
-		require.Nil(t, all.one(t, "PersistentVolumeClaim"))
-		require.Contains(t, volume(podOf(all.one(t, "Deployment")), "data"), "emptyDir")
-
-		claim := render(t, c, "{persistence: {size: 5Gi, storageClass: fast, annotations: {backup: daily}}}").one(t, "PersistentVolumeClaim")
-		require.Equal(t, "5Gi", claim.at("spec.resources.requests.storage"))
-		require.Equal(t, "fast", claim.at("spec.storageClassName"))
-		require.Equal(t, map[string]any{"helm.sh/resource-policy": "keep", "backup": "daily"}, claim.at("metadata.annotations"))
-	}
-}
-
-// volume is a pod's volume by name, or nil.
+// volume returns a pod's volume by name, or nil.
 func volume(pod object, name string) object {
 	volumes, _ := pod.at("volumes").([]any)
 	for _, v := range volumes {

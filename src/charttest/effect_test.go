@@ -10,75 +10,79 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"tandem/src/charts/generate"
 )
 
-// A value that changes nothing has lost its place in the templates, perhaps with
-// a typo.
-func TestEveryValueChangesTheManifest(t *testing.T) {
+// TestValues changes every value in turn. A value without effect is missing in the
+// templates or misspelt there.
+func TestValues(t *testing.T) {
 	const (
-		everything = `{ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: gateway}]}, faults: {enabled: true},
+		allEnabled = `{ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: gateway}]},
 			serviceMonitor: {enabled: true}, dashboards: {enabled: true}, prometheusRule: {enabled: true},
 			telemetry: {otlpEndpoint: "http://collector:4318"}}`
 		replicated = `{database: {existingSecret: db}, replicaCount: 2}`
 		scaled     = `{database: {existingSecret: db}, autoscaling: {enabled: true}}`
 	)
-	setups := map[string]string{
+	baseValues := map[string]string{
 		"replicaCount": replicated, "database": replicated, "podDisruptionBudget": replicated,
-		"autoscaling": scaled, "database.existingSecret": everything,
+		"autoscaling": scaled, "database.existingSecret": allEnabled,
 		"serviceAccount.name": "{serviceAccount: {create: false}}",
 	}
-	for _, c := range bothCharts() {
-		for path, standard := range leaves(t, c) {
-			t.Run(c.Name+" "+path, func(t *testing.T) {
-				setup, of := setups[path]
-				if !of {
-					setup, of = setups[strings.Split(path, ".")[0]]
+	forEachChart(t, func(t *testing.T, c chart) {
+		for path, defaultValue := range leafValues(t, c) {
+			t.Run(path, func(t *testing.T) {
+				base, ok := baseValues[path]
+				if !ok {
+					base, ok = baseValues[strings.Split(path, ".")[0]]
 				}
-				if !of {
-					setup = everything
+				if !ok {
+					base = allEnabled
 				}
-				before, after := with(t, c, setup, path, standard), with(t, c, setup, path, another(path, standard))
-				assert.False(t, before == after, "it changes nothing")
+				before := manifestWith(t, c, base, path, defaultValue)
+				after := manifestWith(t, c, base, path, otherValue(path, defaultValue))
+				assert.False(t, before == after, "the value has no effect")
 			})
 		}
-	}
+	})
 }
 
-// with is the manifest of a setup with one more value.
-func with(t *testing.T, c chart, setup, path string, value any) string {
+// manifestWith returns the manifest for base values and one more value.
+func manifestWith(t *testing.T, c chart, base, path string, value any) string {
 	t.Helper()
 	text, err := json.Marshal(value)
 	require.NoError(t, err)
-	manifest, err := helmTemplate(t, c, c.Name, setup, "--set-json", path+"="+string(text))
+	manifest, err := helmTemplate(t, c, c.Name, base, "--set-json", path+"="+string(text))
 	require.NoError(t, err)
 	return manifest
 }
 
-// leaves are a chart's values that have no members, by their path.
-func leaves(t *testing.T, c chart) map[string]any {
+// leafValues returns by path the defaults of the values that have no members.
+func leafValues(t *testing.T, c chart) map[string]any {
 	t.Helper()
-	files, err := generate(c)
+	files, err := generate.Files(chartsRoot, c)
 	require.NoError(t, err)
 	var defaults map[string]any
 	require.NoError(t, yaml.Unmarshal([]byte(files["values.yaml"]), &defaults))
 	found := map[string]any{}
 	addLeaves(found, "", defaults)
-	delete(found, "httpRoute.parentRefs") // a route without any is refused
+	delete(found, "httpRoute.parentRefs") // an HTTPRoute needs at least one
 	return found
 }
 
 func addLeaves(found map[string]any, prefix string, members map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if below, ok := members[name].(map[string]any); ok && len(below) > 0 {
-			addLeaves(found, prefix+name+".", below)
+		if inner, ok := members[name].(map[string]any); ok && len(inner) > 0 {
+			addLeaves(found, prefix+name+".", inner)
 		} else {
 			found[prefix+name] = members[name]
 		}
 	}
 }
 
-// another is a value other than the default that the schema takes.
-func another(path string, standard any) any {
+// otherValue returns a value that differs from the default and that the schema
+// accepts.
+func otherValue(path string, defaultValue any) any {
 	type members = map[string]any
 	special := map[string]any{
 		"image.digest": "sha256:" + digest, "image.pullPolicy": "Always", "service.type": "NodePort",
@@ -99,7 +103,7 @@ func another(path string, standard any) any {
 	if value, ok := special[path]; ok {
 		return value
 	}
-	switch value := standard.(type) {
+	switch value := defaultValue.(type) {
 	case bool:
 		return !value
 	case int:
@@ -107,7 +111,7 @@ func another(path string, standard any) any {
 	case float64:
 		return value / 2
 	case string:
-		return anotherText(path)
+		return otherString(path)
 	case map[string]any:
 		return members{"key": "other"}
 	default:
@@ -115,7 +119,7 @@ func another(path string, standard any) any {
 	}
 }
 
-func anotherText(path string) string {
+func otherString(path string) string {
 	switch {
 	case strings.HasPrefix(path, "resources."), path == "persistence.size":
 		return "3Gi"

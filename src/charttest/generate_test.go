@@ -1,30 +1,25 @@
 package charttest
 
 import (
-	"flag"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tandem/src/charts/generate"
 )
 
-var update = flag.Bool("update", false, "write the generated files instead of comparing them")
-
-// Values, also those for production, schema and README of both charts come from one source, so that a
-// change cannot reach one of them alone.
-func TestGeneratedFilesAreCurrent(t *testing.T) {
-	for _, c := range bothCharts() {
-		files, err := generate(c)
+// The generated files of both charts come from the same source, so that a change
+// always reaches both.
+func TestGeneratedFiles(t *testing.T) {
+	forEachChart(t, func(t *testing.T, c chart) {
+		files, err := generate.Files(chartsRoot, c)
 		require.NoError(t, err)
 		for name, want := range files {
-			path := filepath.Join("../../charts", c.Name, name)
-			if *update {
-				require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
-			}
+			path := chartFile(c.Name, name)
 			got, err := os.ReadFile(path)
 			require.NoError(t, err)
-			require.Equal(t, want, string(got), "%s is stale: run `make charts`", path)
+			require.Equal(t, want, string(got), "%s is outdated: run `make charts`", path)
 		}
-	}
+	})
 }

@@ -10,35 +10,37 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Both charts carry the library by a symbolic link, so a clean clone installs
-// with no step before it, and a package is whole by itself.
-func TestAPackageNeedsNothingElse(t *testing.T) {
-	for _, c := range bothCharts() {
-		folder := t.TempDir()
-		out, err := exec.Command(tool(t, "helm"), "package", "--destination", folder, filepath.Join("../../charts", c.Name)).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		packed := filepath.Join(folder, c.Name+"-"+read(t, c.Name).Version+".tgz")
-		out, err = exec.Command(tool(t, "helm"), "template", packed, "--generate-name", "--kube-version", lowestKubernetes).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		files, err := exec.Command("tar", "--list", "--file", packed).Output()
-		require.NoError(t, err)
-		require.Contains(t, string(files), c.Name+"/charts/service/templates/_deployment.tpl")
-	}
+func TestPackage(t *testing.T) {
+	// Both charts contain the library chart as a symbolic link, so `helm install` works
+	// in a clean clone without preparation, and a package contains the library.
+	t.Run("is self-contained", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			folder := t.TempDir()
+			out, err := exec.Command(findTool(t, "helm"), "package", "--destination", folder, chartFile(c.Name, "")).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			archive := filepath.Join(folder, c.Name+"-"+readChartYAML(t, c.Name).Version+".tgz")
+			_, err = helmTemplateFolder(t, archive, c.Name, "")
+			require.NoError(t, err)
+			files, err := exec.Command("tar", "--list", "--file", archive).Output()
+			require.NoError(t, err)
+			require.Contains(t, string(files), c.Name+"/charts/service/templates/_deployment.tpl")
+		})
+	})
+
+	t.Run("has matching versions", func(t *testing.T) {
+		library := readChartYAML(t, "service")
+		require.Equal(t, "library", library.Type)
+		forEachChart(t, func(t *testing.T, c chart) {
+			meta := readChartYAML(t, c.Name)
+			require.Equal(t, []dependency{{Name: "service", Version: library.Version, Repository: "file://../service"}}, meta.Dependencies)
+			require.Equal(t, readChartYAML(t, "users").AppVersion, meta.AppVersion)
+			require.Equal(t, ">="+minKubernetesVersion+"-0", meta.KubeVersion)
+		})
+	})
 }
 
-func TestVersionsAgree(t *testing.T) {
-	library := read(t, "service")
-	require.Equal(t, "library", library.Type)
-	for _, c := range bothCharts() {
-		about := read(t, c.Name)
-		require.Equal(t, []dependency{{Name: "service", Version: library.Version, Repository: "file://../service"}}, about.Dependencies)
-		require.Equal(t, read(t, "users").AppVersion, about.AppVersion)
-		require.Equal(t, ">="+lowestKubernetes+"-0", about.KubeVersion)
-	}
-}
-
-// metadata is what Chart.yaml says.
-type metadata struct {
+// chartYAML holds the fields of a Chart.yaml that the tests check.
+type chartYAML struct {
 	Type, Version string
 	AppVersion    string `yaml:"appVersion"`
 	KubeVersion   string `yaml:"kubeVersion"`
@@ -47,11 +49,11 @@ type metadata struct {
 
 type dependency struct{ Name, Version, Repository string }
 
-func read(t *testing.T, chart string) metadata {
+func readChartYAML(t *testing.T, chart string) chartYAML {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../charts", chart, "Chart.yaml"))
+	text, err := os.ReadFile(chartFile(chart, "Chart.yaml"))
 	require.NoError(t, err)
-	var about metadata
-	require.NoError(t, yaml.Unmarshal(text, &about))
-	return about
+	var meta chartYAML
+	require.NoError(t, yaml.Unmarshal(text, &meta))
+	return meta
 }

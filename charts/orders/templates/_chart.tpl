@@ -1,32 +1,27 @@
-{{/* What the library asks of each chart. */}}
+{{/* The templates that the library chart includes. Its file templates/_chart.tpl describes each of them. */}}
 
-{{/* Port of the pods. */}}
-{{- define "service.port" -}}
+{{- define "orders.port" -}}
 5002
 {{- end }}
 
-{{/* Where the API begins. */}}
-{{- define "service.path" -}}
+{{- define "orders.path" -}}
 /orders
 {{- end }}
 
-{{/* How it and the other service find each other, for the notes. */}}
-{{- define "service.neighbour" -}}
-It asks users at {{ include "orders.usersURL" . }}.
+{{- define "orders.relatedService" -}}
+It calls users at {{ include "orders.usersURL" . }}.
 {{- end }}
 
-{{/* Settings beyond those that every service has. */}}
-{{- define "service.config" -}}
+{{- define "orders.extraConfig" -}}
 USERS_URL: {{ include "orders.usersURL" . | quote }}
 {{- end }}
 
-{{/* Who may call, as NetworkPolicy peers. */}}
-{{- define "service.callers" -}}
+{{- define "orders.ingressPeers" -}}
 - podSelector: {}
 {{- end }}
 
-{{/* Whom it calls, as NetworkPolicy egress rules. Who answers at a URL is not known here, only the port. */}}
-{{- define "service.callees" -}}
+{{/* With users.url only the port is known, not the pods behind it. */}}
+{{- define "orders.egressRules" -}}
 {{- if .Values.users.url -}}
 - ports:
     - port: {{ include "service.portOf" .Values.users.url }}
@@ -45,24 +40,24 @@ USERS_URL: {{ include "orders.usersURL" . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Arguments of `orders test` beyond its own address. */}}
-{{- define "service.testArguments" -}}
+{{- define "orders.testArgs" -}}
 - --users-url={{ include "orders.usersURL" . }}
 {{- end }}
 
+{{/* Namespace of the users release. */}}
 {{- define "orders.usersNamespace" -}}
 {{- .Values.users.namespace | default .Release.Namespace }}
 {{- end }}
 
-{{/* The dot at the end spares the search through the resolver's domains. */}}
+{{/* Base URL of users. The dot at the end makes the name absolute, so the resolver does not try its search domains first. */}}
 {{- define "orders.usersURL" -}}
-{{- .Values.users.url | default (printf "http://%s.%s.svc.%s.:5001" .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain) }}
+{{- $host := printf "%s.%s.svc.%s." .Values.users.service (include "orders.usersNamespace" .) .Values.clusterDomain }}
+{{- .Values.users.url | default (printf "http://%s:5001" $host) }}
 {{- end }}
 
-{{/* Alerts beyond those that every service has. */}}
-{{- define "service.ownAlerts" -}}
-{{- $breaker := printf "circuit_breaker_state{%s}[%s]" (include "service.series" .) (include "service.time" (list . 120)) }}
+{{- define "orders.extraAlerts" -}}
+{{- $breaker := printf "circuit_breaker_state{%s}[%s]" (include "service.series" .) (include "service.duration" (list . 120)) }}
 {{ include "service.alert" (dict "root" . "alert" "TandemCircuitBreakerOpen" "severity" "page" "for" 60
   "expr" (printf "max_over_time(%s) == 2 and min_over_time(%s) > 0" $breaker $breaker)
-  "summary" "{{ $labels.pod }} has stopped calling {{ $labels.server_address }}, which fails.") }}
+  "summary" "{{ $labels.pod }} has opened its circuit breaker for {{ $labels.server_address }}.") }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* Every setting that is no secret, as the container's environment. */}}
+{{/* The environment variables of the container, without secrets. */}}
 {{- define "service.configmap" -}}
 apiVersion: v1
 kind: ConfigMap
@@ -13,10 +13,7 @@ data:
   SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
   DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
   SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s
-  {{- if .Values.faults.enabled }}
-  FAULT_PORT: "5099"
-  {{- end }}
-  {{- with include "service.config" . }}
+  {{- with include "service.extraConfig" . }}
   {{- . | nindent 2 }}
   {{- end }}
   {{- if .Values.telemetry.otlpEndpoint }}

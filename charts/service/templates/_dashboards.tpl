@@ -1,4 +1,4 @@
-{{/* Dashboards for the sidecar of Grafana's chart, each made for this release's series. */}}
+{{/* Grafana dashboards for the sidecar of Grafana's chart. Their queries select the series of this release. */}}
 {{- define "service.dashboards" -}}
 {{- if .Values.dashboards.enabled -}}
 apiVersion: v1
@@ -11,9 +11,12 @@ data:
   {{- range $files := list .Files .Subcharts.service.Files }}
   {{- range $path, $json := $files.Glob "dashboards/*.json" }}
   {{ include "service.fullname" $root }}-{{ base $path }}: |
-    {{- /* Grafana takes 40 characters at most. */ -}}
+    {{- /* Grafana accepts at most 40 characters. */ -}}
     {{- $uid := printf "%s/%s/%s" $root.Release.Namespace (include "service.fullname" $root) $path | sha256sum | trunc 16 }}
-    {{- $json | toString | replace "@uid@" $uid | replace "@release@" (include "service.fullname" $root) | replace "@namespace@" $root.Release.Namespace | replace "@path@" (include "service.path" $root) | nindent 4 }}
+    {{- $json | toString | replace "@uid@" $uid
+      | replace "@release@" (include "service.fullname" $root)
+      | replace "@namespace@" $root.Release.Namespace
+      | replace "@path@" (include "service.path" $root) | nindent 4 }}
   {{- end }}
   {{- end }}
 {{- end }}

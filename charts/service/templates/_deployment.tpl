@@ -9,7 +9,7 @@ spec:
   replicas: {{ .Values.replicaCount }}
   {{- else }}
   {{- with (lookup "apps/v1" "Deployment" .Release.Namespace (include "service.fullname" .)).spec }}
-  # As many as there are: without a number here, Kubernetes would go down to one when the autoscaler takes over.
+  # The current number: without replicas, Kubernetes would scale down to one before the autoscaler takes over.
   replicas: {{ .replicas }}
   {{- end }}
   {{- end }}
@@ -40,8 +40,8 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       topologySpreadConstraints:
-        {{- include "service.spread" . | trim | nindent 8 }}
-      # Longer than the process takes at most: drain, shut down, flush traces (3 s).
+        {{- include "service.topologySpreadConstraints" . | trim | nindent 8 }}
+      # Drain, shutdown and flushing traces (3 s) take this long at most; 5 s are spare.
       terminationGracePeriodSeconds: {{ add .Values.config.drainDelaySeconds .Values.config.shutdownTimeoutSeconds 3 5 }}
       containers:
         - name: {{ .Chart.Name | quote }}
@@ -88,7 +88,7 @@ spec:
             {{- toYaml . | nindent 12 }}
             {{- end }}
       volumes:
-        # SQLite sorts what does not fit into memory here.
+        # For the temporary files of SQLite.
         - name: tmp
           emptyDir: {}
         {{- if not .Values.database.existingSecret }}
@@ -105,25 +105,31 @@ spec:
         {{- end }}
 {{- end }}
 
-{{/* The chart's own win over the user's: a changed setting has to replace the pods. */}}
+{{/* Annotations of the pods. The checksums take precedence over the user's annotations, because a changed one must replace the pods. */}}
 {{- define "service.podAnnotations" -}}
 {{- $annotations := dict "checksum/config" (include "service.configmap" . | sha256sum) }}
 {{- if .Values.database.existingSecret }}
 {{- with (lookup "v1" "Secret" .Release.Namespace .Values.database.existingSecret).metadata }}
-{{- /* A changed Secret reaches the pods with the next upgrade. Its version, as a hash of a password could be guessed. */}}
+{{- /*
+    If the Secret has changed, the next upgrade replaces the pods. The checksum is the resource version, because a weak
+    password could be guessed from a hash of the content.
+    */}}
 {{- $_ := set $annotations "checksum/database" .resourceVersion }}
 {{- end }}
 {{- end }}
 {{- merge $annotations .Values.podAnnotations .Values.commonAnnotations | toYaml }}
 {{- end }}
 
-{{/* The user's variables, and the chart's own where the user has none of that name: of two with one name an upgrade may keep neither. */}}
+{{/*
+The variables of extraEnv, and those of the chart whose names extraEnv does not use. Names must be unique: with
+duplicates, the strategic merge patch of an upgrade may remove both.
+*/}}
 {{- define "service.env" -}}
 {{- $extra := list }}
 {{- range .Values.extraEnv }}
 {{- $extra = append $extra .name }}
 {{- end }}
-{{- range include "service.ownEnv" . | fromYamlArray }}
+{{- range include "service.defaultEnv" . | fromYamlArray }}
 {{- if not (has .name $extra) }}
 {{ list . | toYaml }}
 {{- end }}
@@ -133,7 +139,8 @@ spec:
 {{- end }}
 {{- end }}
 
-{{- define "service.ownEnv" -}}
+{{/* The variables that the chart sets. */}}
+{{- define "service.defaultEnv" -}}
 {{- with .Values.resources.limits }}
 {{- with .memory }}
 - name: GOMEMLIMIT
@@ -165,7 +172,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* Nine tenths of a quantity of memory, so that the garbage collector works harder before the kernel kills. */}}
+{{/* Nine tenths of a memory quantity, so that the garbage collector runs more often before the container is OOM-killed. */}}
 {{- define "service.gomemlimit" -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 }}
 {{- $number := regexFind "^[0-9.]+" . }}
@@ -173,17 +180,17 @@ spec:
 {{- end }}
 
 {{/*
-The default is strict over nodes. Nodes that admit no pod (the control plane, a drained or a lost node) do not count,
-and each revision is spread by itself, or pods that are about to go would weigh in.
+By default, pods must be spread over nodes and should be spread over zones. Nodes with taints that the pods do not tolerate
+(control plane, drained or lost nodes) do not count. Only pods of the same revision count: the old ones are about to end.
 */}}
-{{- define "service.spread" -}}
+{{- define "service.topologySpreadConstraints" -}}
 {{- if .Values.topologySpreadConstraints }}
 {{- toYaml .Values.topologySpreadConstraints }}
 {{- else }}
-{{- range $key, $when := dict "kubernetes.io/hostname" "DoNotSchedule" "topology.kubernetes.io/zone" "ScheduleAnyway" }}
+{{- range $key, $whenUnsatisfiable := dict "kubernetes.io/hostname" "DoNotSchedule" "topology.kubernetes.io/zone" "ScheduleAnyway" }}
 - topologyKey: {{ $key }}
   maxSkew: 1
-  whenUnsatisfiable: {{ $when }}
+  whenUnsatisfiable: {{ $whenUnsatisfiable }}
   nodeTaintsPolicy: Honor
   matchLabelKeys: [pod-template-hash]
   labelSelector:

@@ -1,4 +1,4 @@
-{{/* Only the API: /metrics and /health are for the cluster alone. */}}
+{{/* Exposes only the API: /metrics and /health are for the cluster only. */}}
 {{- define "service.httproute" -}}
 {{- if .Values.httpRoute.enabled -}}
 apiVersion: gateway.networking.k8s.io/v1

@@ -1,6 +1,6 @@
 {{/*
-Members of an object's metadata beside its name. Takes a dict: "root", and where the object has such, "component",
-"labels" and "annotations".
+The fields of an object's metadata except its name. Takes a dict: "root", and optionally "component", "labels" and
+"annotations".
 */}}
 {{- define "service.metadata" -}}
 namespace: {{ .root.Release.Namespace | quote }}
@@ -13,8 +13,9 @@ annotations:
 {{- end }}
 
 {{/*
-Labels as in https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/. They win over the user's,
-because Services, budgets and NetworkPolicies select by them.
+The recommended labels (https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/). They take
+precedence over the user's, because Services, PodDisruptionBudgets and NetworkPolicies select pods by them. Takes the same
+dict as service.metadata.
 */}}
 {{- define "service.labels" -}}
 {{- $labels := dict
@@ -31,14 +32,14 @@ because Services, budgets and NetworkPolicies select by them.
 {{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml }}
 {{- end }}
 
-{{/* The pods that serve, which the release's test pods are not. Must never change: a Deployment's selector is immutable. */}}
+{{/* Selects the server pods, not the test pods. Must never change: a Deployment's selector is immutable. */}}
 {{- define "service.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
-{{/* The release's test pods. */}}
+{{/* Selects the release's test pods. */}}
 {{- define "service.testSelectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}

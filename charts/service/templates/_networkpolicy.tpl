@@ -1,4 +1,4 @@
-{{/* Whatever is not named here is denied, in both directions. The kubelet's probes pass all the same. */}}
+{{/* Denies all other traffic in both directions. Probes of the kubelet are not subject to NetworkPolicies. */}}
 {{- define "service.networkpolicy" -}}
 {{- if .Values.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
@@ -13,7 +13,7 @@ spec:
   policyTypes: [Ingress, Egress]
   ingress:
     - from:
-        {{- include "service.callers" . | nindent 8 }}
+        {{- include "service.ingressPeers" . | nindent 8 }}
         {{- with concat .Values.networkPolicy.allowFrom .Values.networkPolicy.metricsFrom }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -32,7 +32,12 @@ spec:
         - port: {{ include "service.portOf" . }}
           protocol: TCP
     {{- end }}
----
+{{- end }}
+{{- end }}
+
+{{/* The test pods need egress only: nothing may call them. */}}
+{{- define "service.testNetworkPolicy" -}}
+{{- if .Values.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -55,7 +60,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* Where the pods that serve and the test pods both go. */}}
+{{/* Egress rules that server pods and test pods have in common. */}}
 {{- define "service.egress" -}}
 - to:
     {{- toYaml .Values.networkPolicy.dnsTo | nindent 4 }}
@@ -64,7 +69,7 @@ spec:
       protocol: UDP
     - port: 53
       protocol: TCP
-{{- with include "service.callees" . }}
+{{- with include "service.egressRules" . }}
 {{ . }}
 {{- end }}
 {{- with .Values.networkPolicy.allowTo }}
@@ -73,7 +78,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* The port of a URL, or the one that its scheme implies. */}}
+{{/* The port of a URL, or the default port of its scheme. Takes the URL. */}}
 {{- define "service.portOf" -}}
 {{- $url := urlParse . }}
 {{- trimPrefix ":" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}

@@ -1,19 +1,20 @@
+{{/* What `helm install` prints. */}}
 {{- define "service.notes" -}}
 {{- $n := include "service.fullname" . -}}
 {{ .Chart.Name }} {{ .Chart.AppVersion }} is installed as "{{ .Release.Name }}"
 {{- if .Values.database.existingSecret }}, on PostgreSQL.
 {{- else if not .Values.persistence.enabled }}, with its data in a SQLite file that is lost with the pod.
-{{- else if .Values.persistence.existingClaim }}, with its data in a SQLite file on a claim of yours.
+{{- else if .Values.persistence.existingClaim }}, with its data in a SQLite file on the claim "{{ .Values.persistence.existingClaim }}".
 {{- else }}, with its data in a SQLite file on the claim "{{ $n }}", which outlives `helm uninstall`.
-{{- end }} {{ include "service.neighbour" . }}
+{{- end }} {{ include "service.relatedService" . }}
 {{- include "service.missingSecret" . }}
-{{- include "service.refused" . }}
+{{- include "service.deniedTraffic" . }}
 
 Wait until it is ready:
 
   kubectl --namespace {{ .Release.Namespace }} rollout status deployment/{{ $n }}
 
-See whether it works:
+Test it:
 
   helm --namespace {{ .Release.Namespace }} test {{ .Release.Name }}
 
@@ -21,35 +22,35 @@ Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "service.port" . }}:{{ .Values.service.port }}
   curl http://localhost:{{ include "service.port" . }}{{ include "service.path" . }}
-{{- with include "service.outside" . | trim }}
+{{- with include "service.externalURLs" . | trim }}
 
-Call it from outside:
+Call it from outside the cluster:
 
   {{ . | nindent 2 | trim }}
 {{- end }}
 {{- end }}
 
-{{/* Who was switched on and cannot come in. */}}
-{{- define "service.refused" -}}
+{{/* Hints about enabled features whose traffic the NetworkPolicy denies. */}}
+{{- define "service.deniedTraffic" -}}
 {{- with .Values.networkPolicy }}
 {{- if and .enabled (not .allowFrom) (or $.Values.ingress.enabled $.Values.httpRoute.enabled) }}
 
-The NetworkPolicy refuses ingress controllers and Gateways of other namespaces: name them in networkPolicy.allowFrom.
+The NetworkPolicy denies traffic from ingress controllers and Gateways in other namespaces: add them to networkPolicy.allowFrom.
 {{- end }}
 {{- if and .enabled (not .allowFrom) (not .metricsFrom) $.Values.serviceMonitor.enabled }}
 
-The NetworkPolicy refuses a Prometheus of another namespace: name it in networkPolicy.metricsFrom.
+The NetworkPolicy denies traffic from a Prometheus in another namespace: add it to networkPolicy.metricsFrom.
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Where the Secret is known to be missing, what to make; `helm template` does not know. */}}
+{{/* How to create the Secret if the cluster does not have it. `helm template` has no cluster to look it up in. */}}
 {{- define "service.missingSecret" -}}
 {{- with .Values.database }}
 {{- if .existingSecret }}
 {{- if and (not (lookup "v1" "Secret" $.Release.Namespace .existingSecret)) (lookup "v1" "Namespace" "" $.Release.Namespace) }}
 
-Its pods cannot start before there is a Secret "{{ .existingSecret }}" with the key "{{ .secretKey }}":
+Its pods cannot start without a Secret "{{ .existingSecret }}" with the key "{{ .secretKey }}":
 
   kubectl --namespace {{ $.Release.Namespace }} create secret generic {{ .existingSecret }} --from-literal={{ .secretKey }}='postgres://USER:PASSWORD@HOST:{{ .port }}/DATABASE'
 {{- end }}
@@ -57,21 +58,21 @@ Its pods cannot start before there is a Secret "{{ .existingSecret }}" with the 
 {{- end }}
 {{- end }}
 
-{{/* Its addresses at the Ingress and the Gateways; an asterisk is any host. */}}
-{{- define "service.outside" -}}
+{{/* URLs at the Ingress and the Gateways; an asterisk stands for any host. */}}
+{{- define "service.externalURLs" -}}
 {{- $path := include "service.path" . }}
 {{- if .Values.ingress.enabled }}
-{{- $secure := list }}
+{{- $tlsHosts := list }}
 {{- range .Values.ingress.tls }}
-{{- $secure = concat $secure (.hosts | default list) }}
+{{- $tlsHosts = concat $tlsHosts (.hosts | default list) }}
 {{- end }}
 {{- range .Values.ingress.hosts | default (list "*") }}
-{{ ternary "https" "http" (has . $secure) }}://{{ . }}{{ $path }}
+{{ ternary "https" "http" (has . $tlsHosts) }}://{{ . }}{{ $path }}
 {{- end }}
 {{- end }}
 {{- if .Values.httpRoute.enabled }}
 {{- range .Values.httpRoute.hostnames | default (list "*") }}
-{{ . }}{{ $path }}, by the scheme and port of the Gateway
+{{ . }}{{ $path }}, with the scheme and port of the Gateway
 {{- end }}
 {{- end }}
 {{- end }}

@@ -4,7 +4,8 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: {{ include "service.fullname" . | quote }}
-  {{- include "service.metadata" (dict "root" . "annotations" (merge (dict "helm.sh/resource-policy" "keep") .Values.persistence.annotations)) | nindent 2 }}
+  {{- $annotations := merge (dict "helm.sh/resource-policy" "keep") .Values.persistence.annotations }}
+  {{- include "service.metadata" (dict "root" . "annotations" $annotations) | nindent 2 }}
 spec:
   accessModes: [ReadWriteOnce]
   {{- with .Values.persistence.storageClass }}

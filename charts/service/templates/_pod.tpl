@@ -1,4 +1,5 @@
 {{/* What the pods that serve and the test pods have in common: members of a pod's spec. */}}
+{{/* Fields that the specs of server pods and test pods have in common. */}}
 {{- define "service.podSpec" -}}
 serviceAccountName: {{ include "service.serviceAccountName" . | quote }}
 automountServiceAccountToken: false

@@ -1,6 +1,6 @@
-{{/* Not for a single pod: it would block the drain of its node for ever. */}}
+{{/* Not for a single pod: the budget would block the drain of its node. */}}
 {{- define "service.poddisruptionbudget" -}}
-{{- if and .Values.podDisruptionBudget.enabled (ge (include "service.leastPods" . | int) 2) -}}
+{{- if and .Values.podDisruptionBudget.enabled (ge (include "service.minPods" . | int) 2) -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
@@ -8,7 +8,7 @@ metadata:
   {{- include "service.metadata" (dict "root" .) | nindent 2 }}
 spec:
   maxUnavailable: {{ .Values.podDisruptionBudget.maxUnavailable }}
-  # A pod that is not ready serves nobody, so it may go.
+  # A pod that is not ready receives no traffic, so it may be evicted.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

@@ -1,4 +1,4 @@
-{{/* Recording rules and alerts, for the operator or for a Prometheus that mounts them. */}}
+{{/* Recording rules and alerts: a PrometheusRule for the operator, or a ConfigMap for a Prometheus that mounts it. */}}
 {{- define "service.prometheusrule" -}}
 {{- if .Values.prometheusRule.enabled -}}
 {{- if eq .Values.prometheusRule.kind "ConfigMap" -}}
@@ -22,29 +22,30 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* The rule groups, in the format of a rule file of Prometheus. */}}
 {{- define "service.rules" -}}
 groups:
   - name: {{ printf "%s-slo" (include "service.fullname" .) | quote }}
     rules:
-      {{- include "service.sliRules" . | trim | nindent 6 }}
-      {{- include "service.burnAlerts" . | trim | nindent 6 }}
+      {{- include "service.recordingRules" . | trim | nindent 6 }}
+      {{- include "service.burnRateAlerts" . | trim | nindent 6 }}
   - name: {{ include "service.fullname" . | quote }}
     rules:
       {{- include "service.alerts" . | trim | nindent 6 }}
 {{- end }}
 
-{{/* The release's own series, by the labels that the Prometheus operator gives those of a Service. */}}
+{{/* Label matchers for the series of the release. The Prometheus operator sets these labels on the series of a Service. */}}
 {{- define "service.series" -}}
 namespace="{{ .Release.Namespace }}",job="{{ include "service.fullname" . }}"
 {{- end }}
 
-{{/* Requests of the API, without probes and scrapes. */}}
+{{/* Label matchers for requests to the API; probes and scrapes do not match. */}}
 {{- define "service.requests" -}}
 {{ include "service.series" . }},http_route=~"{{ include "service.path" . }}.*"
 {{- end }}
 
-{{/* A time span in seconds, scaled, as Prometheus writes it. Takes a list: root, seconds. */}}
-{{- define "service.time" -}}
+{{/* A duration in the syntax of Prometheus, multiplied by prometheusRule.timeScale. Takes a list: root, seconds. */}}
+{{- define "service.duration" -}}
 {{- $seconds := mulf (index . 1) (index . 0).Values.prometheusRule.timeScale | ceil | int }}
 {{- if and (ge $seconds 3600) (eq (mod $seconds 3600) 0) }}{{ div $seconds 3600 }}h
 {{- else if and (ge $seconds 60) (eq (mod $seconds 60) 0) }}{{ div $seconds 60 }}m
@@ -52,10 +53,10 @@ namespace="{{ .Release.Namespace }}",job="{{ include "service.fullname" . }}"
 {{- end }}
 
 {{/*
-Share of bad requests, by service level objective, over every window that the alerts compare. The names of the windows
-are those of the scale 1.
+The ratio of bad requests for each service level objective, over each window that the alerts use. The window in a record's
+name is the unscaled one.
 */}}
-{{- define "service.sliRules" -}}
+{{- define "service.recordingRules" -}}
 {{- $requests := include "service.requests" . }}
 {{- $root := . }}
 {{- range $slo, $objective := dict "availability" .Values.slo.availabilityPercent "latency" .Values.slo.latencyPercent }}
@@ -64,7 +65,7 @@ are those of the scale 1.
   expr: vector({{ divf $objective 100 }})
 {{- end }}
 {{- range list (list "5m" 300) (list "30m" 1800) (list "1h" 3600) (list "2h" 7200) (list "6h" 21600) (list "1d" 86400) (list "3d" 259200) }}
-{{- $window := include "service.time" (list $root (index . 1)) }}
+{{- $window := include "service.duration" (list $root (index . 1)) }}
 - record: slo:sli_error:ratio_rate{{ index . 0 }}
   labels: {{ include "service.ruleLabels" $root }}, slo: availability}
   expr: |-
@@ -78,38 +79,43 @@ are those of the scale 1.
 {{- end }}
 {{- end }}
 
+{{/* The labels of a recording rule, without the closing brace. */}}
 {{- define "service.ruleLabels" -}}
 {namespace: {{ .Release.Namespace | quote }}, service: {{ include "service.fullname" . | quote }}
 {{- end }}
 
 {{/*
-Multi-window, multi-burn-rate alerts (https://sre.google/workbook/alerting-on-slos/): the long window says that it
-matters, the short one that it goes on.
+Multi-window, multi-burn-rate alerts (https://sre.google/workbook/alerting-on-slos/). The long window shows that the
+burn is significant, the short one that it continues.
 */}}
-{{- define "service.burnAlerts" -}}
+{{- define "service.burnRateAlerts" -}}
 {{- $root := . }}
+{{- /* Short window, long window, burn rate. */}}
 {{- $fast := list (list "5m" "1h" 14.4) (list "30m" "6h" 6.0) }}
 {{- $slow := list (list "2h" "1d" 3.0) (list "6h" "3d" 1.0) }}
 {{- range $slo, $objective := dict "availability" .Values.slo.availabilityPercent "latency" .Values.slo.latencyPercent }}
 {{- range $speed, $windows := dict "Fast" $fast "Slow" $slow }}
+{{- $burn := ternary "so fast that it is exhausted within days" "faster than the objective allows" (eq $speed "Fast") }}
 {{- $alert := printf "Tandem%sBudgetBurns%s" (title $slo) $speed }}
 - alert: {{ $alert }}
   expr: |-
     {{- range $i, $w := $windows }}
+    {{- $threshold := mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
     {{ if $i }}or {{ end }}(
-      slo:sli_error:ratio_rate{{ index $w 0 }}{{ include "service.sli" (list $root $slo) }} > {{ mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
-      and slo:sli_error:ratio_rate{{ index $w 1 }}{{ include "service.sli" (list $root $slo) }} > {{ mulf (index $w 2) (divf (subf 100 $objective) 100) | printf "%.6g" }}
+      slo:sli_error:ratio_rate{{ index $w 0 }}{{ include "service.sli" (list $root $slo) }} > {{ $threshold }}
+      and slo:sli_error:ratio_rate{{ index $w 1 }}{{ include "service.sli" (list $root $slo) }} > {{ $threshold }}
     )
     {{- end }}
-  for: {{ include "service.time" (list $root (ternary 120 900 (eq $speed "Fast"))) }}
+  for: {{ include "service.duration" (list $root (ternary 120 900 (eq $speed "Fast"))) }}
   labels: {severity: {{ ternary "page" "ticket" (eq $speed "Fast") }}}
   annotations:
-    summary: {{ printf "%s spends its %s budget %s." (include "service.fullname" $root) $slo (ternary "so fast that it is gone in days" "faster than it comes back" (eq $speed "Fast")) | quote }}
+    summary: {{ printf "The %s error budget of %s burns %s." $slo (include "service.fullname" $root) $burn | quote }}
     runbook_url: {{ printf "%s#%s" $root.Values.prometheusRule.runbookURL (lower $alert) | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
 
+{{/* Label matchers for the recorded ratios of one objective. Takes a list: root, objective. */}}
 {{- define "service.sli" -}}
 {namespace="{{ (index . 0).Release.Namespace }}",service="{{ include "service.fullname" (index . 0) }}",slo="{{ index . 1 }}"}
 {{- end }}
@@ -119,7 +125,7 @@ matters, the short one that it goes on.
 - alert: {{ .alert }}
   expr: |-
     {{ .expr }}
-  for: {{ include "service.time" (list .root .for) }}
+  for: {{ include "service.duration" (list .root .for) }}
   labels: {severity: {{ .severity }}, namespace: {{ .root.Release.Namespace | quote }}, service: {{ include "service.fullname" .root | quote }}}
   annotations:
     summary: {{ .summary | quote }}
@@ -127,29 +133,30 @@ matters, the short one that it goes on.
 {{- end }}
 
 {{/*
-What the objectives do not tell, or tell too late. A container that is restarted again and again waits up to five
-minutes in between, so only an hour shows the loop.
+Alerts on conditions that the objectives do not show, or show too late. The back-off between restarts of a container is up
+to five minutes, so TandemRestartLoop needs a window of an hour.
 */}}
 {{- define "service.alerts" -}}
 {{- $series := include "service.series" . }}
 {{- $name := include "service.fullname" . }}
 {{ include "service.alert" (dict "root" . "alert" "TandemServiceAbsent" "severity" "page" "for" 300
   "expr" (printf "absent(up{%s} == 1)" $series)
-  "summary" (printf "No pod of %s can be scraped." $name)) }}
+  "summary" (printf "Prometheus cannot scrape any pod of %s." $name)) }}
 {{ include "service.alert" (dict "root" . "alert" "TandemNoPodReady" "severity" "page" "for" 300
   "expr" (printf "sum(service_ready{%s}) == 0" $series)
   "summary" (printf "No pod of %s is ready." $name)) }}
 {{ include "service.alert" (dict "root" . "alert" "TandemDependencyDown" "severity" "page" "for" 120
   "expr" (printf "dependency_up{%s} == 0" $series)
-  "summary" "{{ $labels.pod }} does not reach {{ $labels.dependency }}.") }}
+  "summary" "{{ $labels.pod }} cannot reach {{ $labels.dependency }}.") }}
 {{ include "service.alert" (dict "root" . "alert" "TandemReadinessFlaps" "severity" "ticket" "for" 0
-  "expr" (printf "changes(service_ready{%s}[%s]) > 4" $series (include "service.time" (list . 900)))
-  "summary" "{{ $labels.pod }} becomes ready and unready again and again.") }}
+  "expr" (printf "changes(service_ready{%s}[%s]) > 4" $series (include "service.duration" (list . 900)))
+  "summary" "{{ $labels.pod }} alternates between ready and not ready.") }}
 {{ include "service.alert" (dict "root" . "alert" "TandemRestartLoop" "severity" "page" "for" 0
-  "expr" (printf "changes(process_start_time_seconds{%s}[%s]) > 3" $series (include "service.time" (list . 3600)))
-  "summary" "{{ $labels.pod }} is started again and again.") }}
+  "expr" (printf "changes(process_start_time_seconds{%s}[%s]) > 3" $series (include "service.duration" (list . 3600)))
+  "summary" "{{ $labels.pod }} restarts repeatedly.") }}
+{{- $lostSpans := printf "{__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}" $series }}
 {{ include "service.alert" (dict "root" . "alert" "TandemTracesLost" "severity" "ticket" "for" 600
-  "expr" (printf "sum by (pod, error_type) (rate({__name__=~\"otel_sdk_(processor_span_processed|exporter_span_exported)_total\",%s,error_type!=\"\"}[%s])) > 0" $series (include "service.time" (list . 300)))
-  "summary" "{{ $labels.pod }} loses traces: {{ $labels.error_type }}.") }}
-{{ include "service.ownAlerts" . }}
+  "expr" (printf "sum by (pod, error_type) (rate(%s[%s])) > 0" $lostSpans (include "service.duration" (list . 300)))
+  "summary" "{{ $labels.pod }} loses spans: {{ $labels.error_type }}.") }}
+{{ include "service.extraAlerts" . }}
 {{- end }}

@@ -6,7 +6,7 @@ metadata:
   name: {{ include "service.fullname" . | quote }}
   {{- include "service.metadata" (dict "root" . "labels" .Values.serviceMonitor.labels) | nindent 2 }}
 spec:
-  # The Service alone, not the headless one: each pod is scraped once.
+  # Selects the Service but not the headless one, so that each pod is scraped once.
   selector:
     matchLabels:
       {{- include "service.selectorLabels" . | nindent 6 }}

@@ -1,37 +1,42 @@
-{{/* Refuses values that the schema lets through and that cannot work together. */}}
+{{/* Fails for values that the schema accepts but that cannot work together. */}}
 {{- define "service.validate" -}}
 {{- $name := include "service.fullname" . }}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$" $name) }}
-{{- fail (printf "the objects would be named %q, which a Service cannot: give the release, or fullnameOverride, a name of at most 52 lower-case letters, digits and hyphens that begins with a letter." $name) }}
+{{- $rule := "at most 52 lower-case letters, digits and hyphens that begins with a letter" }}
+{{- fail (printf "the objects would be named %q, which is not a valid name for a Service: choose a release name or fullnameOverride of %s." $name $rule) }}
 {{- end }}
+{{- $onePod := "only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL" }}
 {{- if not .Values.database.existingSecret }}
 {{- if gt (int .Values.replicaCount) 1 }}
-{{- fail (printf "replicaCount is %d, but SQLite is a file that one pod owns: set database.existingSecret to use PostgreSQL, or replicaCount to 1." (int .Values.replicaCount)) }}
+{{- fail (printf "replicaCount is %d, but %s, or replicaCount to 1." (int .Values.replicaCount) $onePod) }}
 {{- end }}
 {{- if .Values.autoscaling.enabled }}
-{{- fail "autoscaling.enabled is true, but SQLite is a file that one pod owns: set database.existingSecret to use PostgreSQL, or autoscaling.enabled to false." }}
+{{- fail (printf "autoscaling.enabled is true, but %s, or autoscaling.enabled to false." $onePod) }}
 {{- end }}
 {{- end }}
 {{- $cpu := dig "requests" "cpu" (dig "limits" "cpu" "" .Values.resources) .Values.resources }}
 {{- if and .Values.autoscaling.enabled (not $cpu) }}
-{{- fail "autoscaling.enabled is true, but the use of CPU is measured against the request, and there is none: set resources.requests.cpu." }}
+{{- fail "autoscaling.enabled is true, but there is no CPU request to measure utilization against: set resources.requests.cpu." }}
 {{- end }}
-{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
-{{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- $min := int .Values.autoscaling.minReplicas }}
+{{- $max := int .Values.autoscaling.maxReplicas }}
+{{- if gt $min $max }}
+{{- fail (printf "autoscaling.minReplicas is %d, but autoscaling.maxReplicas is %d: raise autoscaling.maxReplicas, or lower autoscaling.minReplicas." $min $max) }}
 {{- end }}
 {{- /*
-A pod's readiness fails first at once or a period after it was told to stop, so the kubelet may take it for unready one
-period sooner than threshold × period. Until the drain ends it must not: traffic falls back on pods that drain where no
-other is left, and only on those that are still ready.
+A terminating pod must stay ready until its drain ends: if no other pod is left, Kubernetes sends traffic to terminating
+pods, but only to ready ones. The first readiness probe may fail immediately after termination begins, so the kubelet may
+mark the pod unready after (threshold − 1) × period.
 */}}
 {{- $drain := int .Values.config.drainDelaySeconds }}
 {{- $period := int .Values.readinessProbe.periodSeconds }}
-{{- $window := mul (sub .Values.readinessProbe.failureThreshold 1) $period | int }}
-{{- if lt $window $drain }}
+{{- $minReady := mul (sub .Values.readinessProbe.failureThreshold 1) $period | int }}
+{{- if lt $minReady $drain }}
 {{- $needed := add1 (divf $drain $period | ceil) }}
-{{- fail (printf "config.drainDelaySeconds is %d, but a pod that drains may be taken for unready after %d s: set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds." $drain $window $needed) }}
+{{- $advice := printf "set readinessProbe.failureThreshold to %d or more, or lower config.drainDelaySeconds" $needed }}
+{{- fail (printf "config.drainDelaySeconds is %d, but readiness probes may mark a draining pod unready after %d s: %s." $drain $minReady $advice) }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
-{{- fail "httpRoute.enabled is true, but httpRoute.parentRefs names no Gateway." }}
+{{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name a Gateway." }}
 {{- end }}
 {{- end }}

@@ -1,26 +1,21 @@
-{{/* What the library asks of each chart. */}}
+{{/* The templates that the library chart includes. Its file templates/_chart.tpl describes each of them. */}}
 
-{{/* Port of the pods. */}}
-{{- define "service.port" -}}
+{{- define "users.port" -}}
 5001
 {{- end }}
 
-{{/* Where the API begins. */}}
-{{- define "service.path" -}}
+{{- define "users.path" -}}
 /users
 {{- end }}
 
-{{/* How it and the other service find each other, for the notes. */}}
-{{- define "service.neighbour" -}}
-orders reaches it with users.service={{ include "service.fullname" . }}-headless.
+{{- define "users.relatedService" -}}
+orders finds it with users.service={{ include "service.fullname" . }}-headless.
 {{- end }}
 
-{{/* Settings beyond those that every service has. */}}
-{{- define "service.config" -}}
+{{- define "users.extraConfig" -}}
 {{- end }}
 
-{{/* Who may call, as NetworkPolicy peers. */}}
-{{- define "service.callers" -}}
+{{- define "users.ingressPeers" -}}
 - podSelector:
     matchLabels:
       app.kubernetes.io/name: orders
@@ -29,14 +24,11 @@ orders reaches it with users.service={{ include "service.fullname" . }}-headless
       {{- include "service.testSelectorLabels" . | nindent 6 }}
 {{- end }}
 
-{{/* Whom it calls, as NetworkPolicy egress rules. */}}
-{{- define "service.callees" -}}
+{{- define "users.egressRules" -}}
 {{- end }}
 
-{{/* Arguments of `users test` beyond its own address. */}}
-{{- define "service.testArguments" -}}
+{{- define "users.testArgs" -}}
 {{- end }}
 
-{{/* Alerts beyond those that every service has. */}}
-{{- define "service.ownAlerts" -}}
+{{- define "users.extraAlerts" -}}
 {{- end }}

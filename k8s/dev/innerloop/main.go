@@ -1,12 +1,14 @@
-// Command innerloop measures how long a saved Go file takes to be served by the
-// cluster while `tilt up` runs, and that a compile error leaves the old process
-// serving. It edits a file and puts it back, whatever happens.
+// Command innerloop measures the inner development loop while `tilt up` runs: the
+// time from saving a Go file to the first response of the new binary. It also
+// checks that the old process keeps serving after a compile error. It edits a
+// source file and restores it before it exits.
 //
 //	go run ./k8s/dev/innerloop
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -20,17 +22,17 @@ import (
 )
 
 const (
-	service = "users"
-	file    = "src/users/user.go"
-	text    = "There is no user"
-	url     = "http://localhost:5001/users/nobody" // whose answer holds the text
-	longest = 90 * time.Second                     // for one edit
-	pause   = 100 * time.Millisecond               // between two tries: more would slow the compiler
+	service      = "users"
+	file         = "src/users/user.go"
+	text         = "There is no user"                   // in the file, replaced by each edit
+	url          = "http://localhost:5001/users/nobody" // its response contains the text
+	editTimeout  = 90 * time.Second
+	pollInterval = 100 * time.Millisecond // shorter ones would slow down the compiler
 )
 
 func main() {
-	runs := flag.Int("runs", 5, "edits to measure")
-	limit := flag.Duration("limit", 5*time.Second, "longest median to accept")
+	runs := flag.Int("runs", 5, "number of edits to measure")
+	limit := flag.Duration("limit", 5*time.Second, "maximum accepted median")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := measure(ctx, *runs, *limit)
@@ -41,18 +43,18 @@ func main() {
 	}
 }
 
+// measure edits the file and returns an error if the median exceeds the limit or if
+// the service does not survive a compile error.
 func measure(ctx context.Context, runs int, limit time.Duration) (err error) {
 	if err := await(ctx, text+" nobody", 10*time.Second); err != nil {
-		return fmt.Errorf("is `tilt up` running? %w", err)
+		return fmt.Errorf("the service does not respond, is `tilt up` running? %w", err)
 	}
 	source, err := open(file)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if broken := source.restore(); err == nil {
-			err = broken
-		}
+		err = errors.Join(err, source.restore())
 	}()
 
 	fmt.Println("  total   noticed  compile  waited  synced   served    load average")
@@ -69,27 +71,28 @@ func measure(ctx context.Context, runs int, limit time.Duration) (err error) {
 	}
 	slices.Sort(totals)
 	median := totals[len(totals)/2]
-	fmt.Printf("median of %d: %.1f s, at most %v wanted\n", runs, median.Seconds(), limit)
+	fmt.Printf("median of %d: %.1f s, limit %v\n", runs, median.Seconds(), limit)
 	if median > limit {
-		return fmt.Errorf("the inner loop is too slow; other work on the machine, or is it Tilt?")
+		return errors.New("the inner loop is too slow: check the load of the machine, then Tilt")
 	}
 	return nil
 }
 
-// edit saves the file with another text and waits until that is answered.
+// edit saves the file with a changed text and waits for a response that contains
+// it. It prints the duration of each step and returns the total.
 func edit(ctx context.Context, source *source, changed string) (time.Duration, error) {
 	saved := time.Now()
 	if err := source.write(strings.Replace(source.original, text, changed, 1)); err != nil {
 		return 0, err
 	}
-	if err := await(ctx, changed, longest); err != nil {
+	if err := await(ctx, changed, editTimeout); err != nil {
 		return 0, err
 	}
 	served := time.Now()
 
-	// Tilt tells of an update a moment after it.
+	// Tilt reports an update shortly after its end.
 	var compiled, synced update
-	err := within(ctx, longest, func() error {
+	err := retry(ctx, editTimeout, func() error {
 		var err error
 		if compiled, err = updateSince(ctx, "compile-"+service, saved); err != nil {
 			return err
@@ -110,40 +113,40 @@ func edit(ctx context.Context, source *source, changed string) (time.Duration, e
 	return served.Sub(saved), nil
 }
 
-// compileError checks that the service goes on answering while its source is
-// broken, that Tilt says so, and that it ends with the error.
+// compileError checks that the old process keeps serving while the source does not
+// compile, that Tilt reports the error, and that both recover when the source does.
 func compileError(ctx context.Context, source *source) error {
 	if err := source.write(source.original + "\nthis is no Go\n"); err != nil {
 		return err
 	}
-	if err := within(ctx, longest, func() error { return hasStatus(ctx, "compile-"+service, "error") }); err != nil {
+	if err := retry(ctx, editTimeout, func() error { return hasStatus(ctx, "compile-"+service, "error") }); err != nil {
 		return err
 	}
 	for range 20 {
 		if err := await(ctx, text, 0); err != nil {
-			return fmt.Errorf("a compile error ended the old process: %w", err)
+			return fmt.Errorf("the old process does not respond after a compile error: %w", err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	fmt.Printf("compile error: compile-%s is red, the old process answers\n", service)
+	fmt.Printf("compile error: compile-%s is red, the old process responds\n", service)
 	if err := source.restore(); err != nil {
 		return err
 	}
-	if err := await(ctx, text+" nobody", longest); err != nil {
+	if err := await(ctx, text+" nobody", editTimeout); err != nil {
 		return err
 	}
-	if err := within(ctx, longest, func() error { return hasStatus(ctx, "compile-"+service, "ok") }); err != nil {
+	if err := retry(ctx, editTimeout, func() error { return hasStatus(ctx, "compile-"+service, "ok") }); err != nil {
 		return err
 	}
-	fmt.Printf("error removed: compile-%s is green, the original answers\n", service)
+	fmt.Printf("error removed: compile-%s is green, the original responds\n", service)
 	return nil
 }
 
-// await asks the service until its answer holds a text.
-func await(ctx context.Context, wanted string, patience time.Duration) error {
-	return within(ctx, patience, func() error {
-		// A connection through a port-forward outlives the process and then
-		// hangs, so each try has its own, and not for long.
+// await polls the service until a response contains a text.
+func await(ctx context.Context, want string, timeout time.Duration) error {
+	return retry(ctx, timeout, func() error {
+		// A connection through a port-forward stays open when the process ends and
+		// then hangs. So each request has a new connection and a short timeout.
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
@@ -157,30 +160,32 @@ func await(ctx context.Context, wanted string, patience time.Duration) error {
 		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
-		if err == nil && !strings.Contains(string(body), wanted) {
-			err = fmt.Errorf("%s does not answer %q but %s", url, wanted, body)
+		if err == nil && !strings.Contains(string(body), want) {
+			err = fmt.Errorf("the response of %s does not contain %q: %s", url, want, body)
 		}
 		return err
 	})
 }
 
-// within tries something until it succeeds, for a while.
-func within(ctx context.Context, patience time.Duration, try func() error) error {
-	deadline := time.Now().Add(patience)
+// retry calls f until it succeeds or the timeout has passed. It calls f at least
+// once.
+func retry(ctx context.Context, timeout time.Duration, f func() error) error {
+	deadline := time.Now().Add(timeout)
 	for {
-		err := try()
+		err := f()
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case time.Now().After(deadline):
-			return fmt.Errorf("after %v: %w", patience, err)
+			return fmt.Errorf("after %v: %w", timeout, err)
 		}
-		time.Sleep(pause)
+		time.Sleep(pollInterval)
 	}
 }
 
+// loadAverage returns the load average of the last minute.
 func loadAverage() string {
 	loads, _ := os.ReadFile("/proc/loadavg")
 	first, _, _ := strings.Cut(string(loads), " ")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// resource is what Tilt tells of one, as far as it matters here.
+// resource holds the fields of Tilt's UIResource that this program uses.
 type resource struct {
 	Status struct {
 		UpdateStatus string
@@ -17,12 +17,14 @@ type resource struct {
 	}
 }
 
-// update is one that has ended: a compilation, or what it led to.
+// update is a completed update of a resource: a compilation, or the live update of
+// the pods.
 type update struct {
 	Start  time.Time `json:"startTime"`
 	Finish time.Time `json:"finishTime"`
 }
 
+// get returns a resource of Tilt by name.
 func get(ctx context.Context, name string) (resource, error) {
 	var r resource
 	out, err := exec.CommandContext(ctx, "tilt", "get", "uiresource", name, "--output=json").Output()
@@ -32,25 +34,26 @@ func get(ctx context.Context, name string) (resource, error) {
 	return r, json.Unmarshal(out, &r)
 }
 
-// updateSince is the first update of a resource that began after a moment.
-func updateSince(ctx context.Context, name string, moment time.Time) (update, error) {
+// updateSince returns the first update of a resource that started after a time.
+func updateSince(ctx context.Context, name string, after time.Time) (update, error) {
 	r, err := get(ctx, name)
 	if err != nil {
 		return update{}, err
 	}
-	// The history's first is the latest.
+	// The history is in descending order of time.
 	for _, u := range slices.Backward(r.Status.BuildHistory) {
-		if u.Start.After(moment) {
+		if u.Start.After(after) {
 			return u, nil
 		}
 	}
-	return update{}, fmt.Errorf("tilt has not updated %s", name)
+	return update{}, fmt.Errorf("tilt has not updated %s yet", name)
 }
 
-func hasStatus(ctx context.Context, name, wanted string) error {
+// hasStatus returns an error unless a resource has an update status.
+func hasStatus(ctx context.Context, name, want string) error {
 	r, err := get(ctx, name)
-	if err == nil && r.Status.UpdateStatus != wanted {
-		err = fmt.Errorf("tilt says that %s is %s, not %s", name, r.Status.UpdateStatus, wanted)
+	if err == nil && r.Status.UpdateStatus != want {
+		err = fmt.Errorf("the update status of %s in tilt is %q, not %q", name, r.Status.UpdateStatus, want)
 	}
 	return err
 }

@@ -1,8 +1,9 @@
 {{/*
-`helm test` runs this pod, the release's own image. Its labels keep it out of Services and the PodDisruptionBudget, and
-its name is the one by which NetworkPolicies let the release's pods through. A failed one stays, to be read.
+`helm test` runs this pod. It has the release's own image, whose `test` command calls the API. Its component label keeps it
+out of Services and the PodDisruptionBudget; its name label is the one by which NetworkPolicies admit the service's pods. A
+failed pod is not deleted, so that it can be examined.
 */}}
-{{- define "service.test" -}}
+{{- define "service.testPod" -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -18,7 +19,7 @@ spec:
       args:
         - test
         - --url={{ include "service.url" . }}
-        {{- with include "service.testArguments" . }}
+        {{- with include "service.testArgs" . }}
         {{- . | nindent 8 }}
         {{- end }}
       resources:
@@ -28,8 +29,8 @@ spec:
 {{- end }}
 
 {{/*
-The pod is gone when a test has passed, and its log with it, so Helm prints that before; also of one that failed, which
-is what whoever ran the test asks for next. Versions of Helm that do not know the annotation leave it alone.
+Helm deletes the pod of a test that has passed. With the output-log-policy it prints the log before that, and the log of a
+failed test too. Versions of Helm that do not know this annotation ignore it.
 */}}
 {{- define "service.testHook" -}}
 helm.sh/hook: test

@@ -1,8 +1,8 @@
 {{/*
-DNS answers this name with the address of every ready pod, so that a client can balance between them by itself. Such a
-client calls pods directly, so the port is theirs.
+DNS resolves this name to the addresses of all ready pods, so that a client can do the load balancing. Such a client
+connects to the pods directly, so the port is the container's.
 */}}
-{{- define "service.headless" -}}
+{{- define "service.headlessService" -}}
 apiVersion: v1
 kind: Service
 metadata:

@@ -1,0 +1,159 @@
+package generate
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// annotationPrefix begins a comment line that holds a JSON schema, as a YAML
+// flow mapping.
+const annotationPrefix = "@schema "
+
+// documentedValue is a value with a comment, a row of the table in the README.
+type documentedValue struct {
+	Name        string // path with dots, such as "image.tag"
+	Default     string // as JSON in backticks
+	Description string
+}
+
+// schemaBuilder walks a values.yaml. It derives the JSON schema from the default
+// values and the comments, and collects the documented values.
+type schemaBuilder struct{ documented []documentedValue }
+
+// mapping returns the schema of a mapping at a path. documented says that a
+// mapping further out has a comment that describes it as a whole. Then the
+// members need no comment and are optional. Otherwise every member is required:
+// Helm removes the default of a value that the user sets to null, and the
+// templates rely on the defaults.
+func (b *schemaBuilder) mapping(node *yaml.Node, path []string, documented bool) (map[string]any, error) {
+	properties := map[string]any{}
+	for i := 0; i < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		schema, err := b.member(key, value, append(slices.Clone(path), key.Value), documented)
+		if err != nil {
+			return nil, err
+		}
+		properties[key.Value] = schema
+	}
+	schema := map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+	if !documented {
+		schema["required"] = slices.Sorted(maps.Keys(properties))
+	}
+	return schema, nil
+}
+
+// member returns the schema of one member of a mapping.
+func (b *schemaBuilder) member(key, value *yaml.Node, path []string, documented bool) (map[string]any, error) {
+	name := strings.Join(path, ".")
+	description, annotation, err := parseComment(key.HeadComment)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if description != "" {
+		text, err := formatDefault(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		b.documented = append(b.documented, documentedValue{name, text, description})
+		documented = true
+	}
+	schema, err := b.typeOf(value, path, documented, annotation)
+	if err != nil {
+		return nil, err
+	}
+	if description != "" {
+		schema["description"] = description
+	}
+	overlay(schema, annotation)
+	return schema, nil
+}
+
+// typeOf returns the schema that follows from a default value alone. It fails
+// where the annotation or the comment lacks what a default cannot tell.
+func (b *schemaBuilder) typeOf(value *yaml.Node, path []string, documented bool, annotation map[string]any) (map[string]any, error) {
+	name := strings.Join(path, ".")
+	switch {
+	case value.Kind == yaml.MappingNode && len(value.Content) == 0 && annotation == nil:
+		return nil, fmt.Errorf("%s: an empty mapping needs @schema for its members", name)
+	case value.Kind == yaml.MappingNode:
+		return b.mapping(value, path, documented)
+	case !documented:
+		return nil, fmt.Errorf("%s: a comment with the description is missing", name)
+	case value.Kind == yaml.SequenceNode && annotation["items"] == nil:
+		return nil, fmt.Errorf("%s: a list needs @schema with \"items\"", name)
+	case value.Kind == yaml.SequenceNode:
+		return map[string]any{"type": "array"}, nil
+	}
+	types := map[string]string{"!!str": "string", "!!int": "integer", "!!float": "number", "!!bool": "boolean"}
+	return map[string]any{"type": types[value.Tag]}, nil
+}
+
+// parseComment splits a comment into the description and the JSON schema of its
+// line "@schema {…}", which is nil if there is no such line.
+func parseComment(comment string) (description string, annotation map[string]any, err error) {
+	var lines []string
+	for line := range strings.Lines(comment) {
+		line = strings.TrimSpace(strings.TrimPrefix(line, "#"))
+		if schema, ok := strings.CutPrefix(line, annotationPrefix); ok {
+			if err := yaml.Unmarshal([]byte(schema), &annotation); err != nil {
+				return "", nil, fmt.Errorf("@schema: %w", err)
+			}
+			continue
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, " "), annotation, nil
+}
+
+// removeAnnotations returns the values without the lines that only this package
+// reads.
+func removeAnnotations(values string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(values) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "# "+annotationPrefix) {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// overlay merges an annotation into a derived schema. The annotation wins.
+func overlay(schema, annotation map[string]any) {
+	for key, member := range annotation {
+		derived, isMap := schema[key].(map[string]any)
+		if inner, ok := member.(map[string]any); ok && isMap {
+			overlay(derived, inner)
+			continue
+		}
+		schema[key] = member
+	}
+}
+
+// schemaDocument returns the schema of all values as a document. Helm itself
+// passes the value "global" to a chart, and again below the name of the library
+// chart, so the schema admits both.
+func schemaDocument(schema map[string]any) map[string]any {
+	document := maps.Clone(schema)
+	document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	document["$comment"] = notice("values.yaml")
+	properties := document["properties"].(map[string]any)
+	properties["global"] = map[string]any{"type": "object"}
+	service := properties["service"].(map[string]any)["properties"].(map[string]any)
+	service["global"] = map[string]any{"type": "object"}
+	return document
+}
+
+// formatDefault returns a default value as the table in the README shows it.
+func formatDefault(value *yaml.Node) (string, error) {
+	var decoded any
+	if err := value.Decode(&decoded); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(decoded)
+	return "`" + string(text) + "`", err
+}
