@@ -69,13 +69,17 @@ func removeWorktree(ctx context.Context, repository, path string) error {
 }
 
 // runIn runs a command in a folder and returns what it prints, without the
-// space around it. When ctx ends, the command gets SIGTERM.
+// space around it. When ctx ends, the command gets SIGTERM and the error is that
+// of ctx.
 func runIn(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.Output()
+	if err != nil && ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, exit.Stderr)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newRepository returns a git repository whose first commit has two services
-// that build and whose second commit, HEAD, has source instead of them.
-func newRepository(t *testing.T, source string) string {
+// newRepository returns a git repository of two commits. The services of the
+// first one build, those of the second one, HEAD, do not.
+func newRepository(t *testing.T) string {
 	t.Helper()
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	dir := t.TempDir()
@@ -33,7 +33,7 @@ func newRepository(t *testing.T, source string) string {
 	write("package main\n\nfunc main() {}\n")
 	git("add", ".")
 	git("commit", "--quiet", "--message=services")
-	write(source)
+	write("no Go")
 	git("commit", "--quiet", "--all", "--message=change")
 	return dir
 }
@@ -52,7 +52,7 @@ func requireNoWorktree(t *testing.T, repository, dir string) {
 
 func TestBuildRevision(t *testing.T) {
 	t.Run("builds the revision, not the working tree", func(t *testing.T) {
-		repository, dir := newRepository(t, "no Go"), t.TempDir()
+		repository, dir := newRepository(t), t.TempDir()
 		r, err := buildRevision(t.Context(), repository, "HEAD~1", dir)
 		require.NoError(t, err)
 		require.Equal(t, "HEAD~1", r.name)
@@ -61,13 +61,13 @@ func TestBuildRevision(t *testing.T) {
 		requireNoWorktree(t, repository, dir)
 	})
 	t.Run("removes the worktree after a compile error", func(t *testing.T) {
-		repository, dir := newRepository(t, "no Go"), t.TempDir()
+		repository, dir := newRepository(t), t.TempDir()
 		_, err := buildRevision(t.Context(), repository, "HEAD", dir)
 		require.ErrorContains(t, err, "go build")
 		requireNoWorktree(t, repository, dir)
 	})
 	t.Run("removes the worktree when it is interrupted", func(t *testing.T) {
-		repository, dir := newRepository(t, "package main\n\nfunc main() {}\n"), t.TempDir()
+		repository, dir := newRepository(t), t.TempDir()
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			defer cancel()
@@ -77,12 +77,12 @@ func TestBuildRevision(t *testing.T) {
 				}
 			}
 		}()
-		_, err := buildRevision(ctx, repository, "HEAD", dir)
+		_, err := buildRevision(ctx, repository, "HEAD~1", dir)
 		require.ErrorIs(t, err, context.Canceled)
 		requireNoWorktree(t, repository, dir)
 	})
 	t.Run("rejects an unknown revision", func(t *testing.T) {
-		repository, dir := newRepository(t, "no Go"), t.TempDir()
+		repository, dir := newRepository(t), t.TempDir()
 		_, err := buildRevision(t.Context(), repository, "--nothing", dir)
 		require.EqualError(t, err, `-against: "--nothing" is not a git revision`)
 		requireNoWorktree(t, repository, dir)
