@@ -78,18 +78,18 @@ func postLoad(s *services, d time.Duration) load {
 // callInLoop returns a round in which as many clients as a load has call a
 // function again and again, without HTTP.
 func (h *harness) callInLoop(call func(context.Context) error) func(context.Context) (result, error) {
-	client := func(ctx context.Context, _ time.Time, _ int) result {
-		r := newResult(http.StatusCreated)
-		for ctx.Err() == nil {
-			start, key := time.Now(), r.Want
-			if call(ctx) != nil {
-				key = noResponse
-			}
-			r.add(key, time.Since(start))
-		}
-		return r
-	}
 	return func(ctx context.Context) (result, error) {
+		client := func(round context.Context, _ time.Time, _ int) result {
+			r := newResult(http.StatusCreated)
+			for round.Err() == nil {
+				start, key := time.Now(), r.Want
+				if call(ctx) != nil { // the end of the round does not cancel a call
+					key = noResponse
+				}
+				r.add(key, time.Since(start))
+			}
+			return r
+		}
 		return runClients(ctx, connections, h.roundDuration, http.StatusCreated, client), ctx.Err()
 	}
 }

@@ -1,16 +1,16 @@
-// Command innerloop measures how long a saved Go file takes to be served by the
-// cluster while `tilt up` runs, and that a compile error leaves the old process
-// serving. It edits a file and puts it back, whatever happens.
+// Command innerloop measures the inner loop of "tilt up": the time from saving
+// a Go file until the service in the cluster responds with the change. It also
+// checks that the running process keeps serving while the source does not
+// compile. It edits a source file and restores it before it exits.
 //
 //	go run ./k8s/dev/innerloop
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	service = "users"
-	file    = "src/users/user.go"
-	text    = "There is no user"
-	url     = "http://localhost:5001/users/nobody" // whose answer holds the text
-	longest = 90 * time.Second                     // for one edit
-	pause   = 100 * time.Millisecond               // between two tries: more would slow the compiler
+	service      = "users"
+	sourcePath   = "src/users/user.go"
+	originalText = "There is no user" // in the source and in the response
+	url          = "http://localhost:5001/users/nobody"
+	editTimeout  = 90 * time.Second
+	pollInterval = 100 * time.Millisecond // shorter intervals slow the compiler down
 )
 
 func main() {
-	runs := flag.Int("runs", 5, "edits to measure")
-	limit := flag.Duration("limit", 5*time.Second, "longest median to accept")
+	edits := flag.Int("runs", 5, "number of edits to measure")
+	limit := flag.Duration("limit", 5*time.Second, "fail when the median is longer than this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := measure(ctx, *runs, *limit)
+	err := measure(ctx, *edits, *limit)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -41,62 +41,50 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, runs int, limit time.Duration) (err error) {
-	if err := await(ctx, text+" nobody", 10*time.Second); err != nil {
+// measure returns an error if the median of the edits is longer than limit.
+func measure(ctx context.Context, edits int, limit time.Duration) (err error) {
+	if err := awaitResponse(ctx, originalText+" nobody", 10*time.Second); err != nil {
 		return fmt.Errorf("is `tilt up` running? %w", err)
 	}
-	source, err := open(file)
+	source, err := openSource(sourcePath)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if broken := source.restore(); err == nil {
-			err = broken
-		}
-	}()
+	defer func() { err = errors.Join(err, source.restore()) }()
 
 	fmt.Println("  total   noticed  compile  waited  synced   served    load average")
 	var totals []time.Duration
-	for i := range runs {
-		total, err := edit(ctx, source, fmt.Sprintf("%s, says edit %d.%d,", text, os.Getpid(), i+1))
+	for i := range edits {
+		total, err := measureEdit(ctx, source, fmt.Sprintf("%s, says edit %d.%d,", originalText, os.Getpid(), i+1))
 		if err != nil {
 			return err
 		}
 		totals = append(totals, total)
 	}
-	if err := compileError(ctx, source); err != nil {
+	if err := checkCompileError(ctx, source); err != nil {
 		return err
 	}
 	slices.Sort(totals)
 	median := totals[len(totals)/2]
-	fmt.Printf("median of %d: %.1f s, at most %v wanted\n", runs, median.Seconds(), limit)
+	fmt.Printf("median of %d edits: %.1f s, limit %v\n", edits, median.Seconds(), limit)
 	if median > limit {
-		return fmt.Errorf("the inner loop is too slow; other work on the machine, or is it Tilt?")
+		return errors.New("the median is longer than the limit; the load average shows whether other programs were busy")
 	}
 	return nil
 }
 
-// edit saves the file with another text and waits until that is answered.
-func edit(ctx context.Context, source *source, changed string) (time.Duration, error) {
+// measureEdit saves the source with another text, waits until the service
+// responds with it, prints how long each step took, and returns the total.
+func measureEdit(ctx context.Context, source *source, newText string) (time.Duration, error) {
 	saved := time.Now()
-	if err := source.write(strings.Replace(source.original, text, changed, 1)); err != nil {
+	if err := source.write(strings.Replace(source.original, originalText, newText, 1)); err != nil {
 		return 0, err
 	}
-	if err := await(ctx, changed, longest); err != nil {
+	if err := awaitResponse(ctx, newText, editTimeout); err != nil {
 		return 0, err
 	}
 	served := time.Now()
-
-	// Tilt tells of an update a moment after it.
-	var compiled, synced update
-	err := within(ctx, longest, func() error {
-		var err error
-		if compiled, err = updateSince(ctx, "compile-"+service, saved); err != nil {
-			return err
-		}
-		synced, err = updateSince(ctx, service, compiled.Start)
-		return err
-	})
+	compiled, synced, err := awaitUpdates(ctx, saved)
 	if err != nil {
 		return 0, err
 	}
@@ -110,79 +98,55 @@ func edit(ctx context.Context, source *source, changed string) (time.Duration, e
 	return served.Sub(saved), nil
 }
 
-// compileError checks that the service goes on answering while its source is
-// broken, that Tilt says so, and that it ends with the error.
-func compileError(ctx context.Context, source *source) error {
+// awaitUpdates returns Tilt's first compilation since a time and the update of
+// the service that followed it. Tilt publishes an update shortly after it.
+func awaitUpdates(ctx context.Context, since time.Time) (compiled, synced update, err error) {
+	err = poll(ctx, editTimeout, func() error {
+		if compiled, err = updateSince(ctx, "compile-"+service, since); err != nil {
+			return err
+		}
+		synced, err = updateSince(ctx, service, compiled.Start)
+		return err
+	})
+	return compiled, synced, err
+}
+
+// checkCompileError checks that the running process keeps serving while its
+// source does not compile, and that Tilt shows the error until it is fixed.
+func checkCompileError(ctx context.Context, source *source) error {
 	if err := source.write(source.original + "\nthis is no Go\n"); err != nil {
 		return err
 	}
-	if err := within(ctx, longest, func() error { return hasStatus(ctx, "compile-"+service, "error") }); err != nil {
+	if err := awaitStatus(ctx, "error"); err != nil {
 		return err
 	}
 	for range 20 {
-		if err := await(ctx, text, 0); err != nil {
-			return fmt.Errorf("a compile error ended the old process: %w", err)
+		if err := awaitResponse(ctx, originalText, 0); err != nil {
+			return fmt.Errorf("the service does not respond after a compile error: %w", err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	fmt.Printf("compile error: compile-%s is red, the old process answers\n", service)
+	fmt.Printf("compile error: compile-%s has status error, the running process keeps serving\n", service)
 	if err := source.restore(); err != nil {
 		return err
 	}
-	if err := await(ctx, text+" nobody", longest); err != nil {
+	if err := awaitResponse(ctx, originalText+" nobody", editTimeout); err != nil {
 		return err
 	}
-	if err := within(ctx, longest, func() error { return hasStatus(ctx, "compile-"+service, "ok") }); err != nil {
+	if err := awaitStatus(ctx, "ok"); err != nil {
 		return err
 	}
-	fmt.Printf("error removed: compile-%s is green, the original answers\n", service)
+	fmt.Printf("compile error fixed: compile-%s has status ok, the original source is served\n", service)
 	return nil
 }
 
-// await asks the service until its answer holds a text.
-func await(ctx context.Context, wanted string, patience time.Duration) error {
-	return within(ctx, patience, func() error {
-		// A connection through a port-forward outlives the process and then
-		// hangs, so each try has its own, and not for long.
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			return err
-		}
-		request.Close = true
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err == nil && !strings.Contains(string(body), wanted) {
-			err = fmt.Errorf("%s does not answer %q but %s", url, wanted, body)
-		}
-		return err
-	})
-}
-
-// within tries something until it succeeds, for a while.
-func within(ctx context.Context, patience time.Duration, try func() error) error {
-	deadline := time.Now().Add(patience)
-	for {
-		err := try()
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case time.Now().After(deadline):
-			return fmt.Errorf("after %v: %w", patience, err)
-		}
-		time.Sleep(pause)
-	}
+// awaitStatus waits until Tilt reports a status for the compilation.
+func awaitStatus(ctx context.Context, status string) error {
+	return poll(ctx, editTimeout, func() error { return checkStatus(ctx, "compile-"+service, status) })
 }
 
 func loadAverage() string {
 	loads, _ := os.ReadFile("/proc/loadavg")
-	first, _, _ := strings.Cut(string(loads), " ")
-	return first
+	oneMinute, _, _ := strings.Cut(string(loads), " ")
+	return oneMinute
 }

@@ -9,22 +9,24 @@ import (
 	"time"
 )
 
-// resource is what Tilt tells of one, as far as it matters here.
-type resource struct {
+// uiResource has the fields that this program uses of Tilt's API object
+// UIResource.
+type uiResource struct {
 	Status struct {
 		UpdateStatus string
-		BuildHistory []update
+		BuildHistory []update // latest first
 	}
 }
 
-// update is one that has ended: a compilation, or what it led to.
+// update is a finished update of a resource: a compilation, or a sync of files
+// to the pod.
 type update struct {
 	Start  time.Time `json:"startTime"`
 	Finish time.Time `json:"finishTime"`
 }
 
-func get(ctx context.Context, name string) (resource, error) {
-	var r resource
+func getUIResource(ctx context.Context, name string) (uiResource, error) {
+	var r uiResource
 	out, err := exec.CommandContext(ctx, "tilt", "get", "uiresource", name, "--output=json").Output()
 	if err != nil {
 		return r, fmt.Errorf("tilt get uiresource %s: %w", name, err)
@@ -32,25 +34,25 @@ func get(ctx context.Context, name string) (resource, error) {
 	return r, json.Unmarshal(out, &r)
 }
 
-// updateSince is the first update of a resource that began after a moment.
-func updateSince(ctx context.Context, name string, moment time.Time) (update, error) {
-	r, err := get(ctx, name)
+// updateSince returns the first update of a resource that began after a time.
+func updateSince(ctx context.Context, name string, since time.Time) (update, error) {
+	r, err := getUIResource(ctx, name)
 	if err != nil {
 		return update{}, err
 	}
-	// The history's first is the latest.
 	for _, u := range slices.Backward(r.Status.BuildHistory) {
-		if u.Start.After(moment) {
+		if u.Start.After(since) {
 			return u, nil
 		}
 	}
 	return update{}, fmt.Errorf("tilt has not updated %s", name)
 }
 
-func hasStatus(ctx context.Context, name, wanted string) error {
-	r, err := get(ctx, name)
-	if err == nil && r.Status.UpdateStatus != wanted {
-		err = fmt.Errorf("tilt says that %s is %s, not %s", name, r.Status.UpdateStatus, wanted)
+// checkStatus returns an error unless a resource has the given update status.
+func checkStatus(ctx context.Context, name, status string) error {
+	r, err := getUIResource(ctx, name)
+	if err == nil && r.Status.UpdateStatus != status {
+		err = fmt.Errorf("tilt reports status %s for %s, not %s", r.Status.UpdateStatus, name, status)
 	}
 	return err
 }
