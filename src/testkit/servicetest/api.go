@@ -10,41 +10,42 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// API calls a service. With the transport of a contract, every exchange is
-// checked against the service's document.
+// API sends requests to a service. With the Transport of a
+// contracttest.Contract, it compares every request and response with the
+// OpenAPI document.
 type API struct {
 	URL       string
 	Transport http.RoundTripper
 }
 
-// Answer is what a service answered.
+// Answer is the response of a service.
 type Answer struct {
 	Status int
 	Header http.Header
 	Text   string
-	JSON   map[string]any // of a JSON answer; numbers are json.Number
+	JSON   map[string]any // of a JSON response; numbers are json.Number
 }
 
-// Get calls a path.
+// Get sends a GET request.
 func (a API) Get(t testing.TB, path string) Answer {
 	t.Helper()
 	return a.Call(t, http.MethodGet, path, "")
 }
 
-// Post sends a JSON body; headers are given as name, value, name, value.
+// Post sends a POST request with a JSON body. Headers are pairs of name and value.
 func (a API) Post(t testing.TB, path, body string, headers ...string) Answer {
 	t.Helper()
 	return a.Call(t, http.MethodPost, path, body, headers...)
 }
 
-// Patch sends a JSON body.
+// Patch sends a PATCH request with a JSON body.
 func (a API) Patch(t testing.TB, path, body string) Answer {
 	t.Helper()
 	return a.Call(t, http.MethodPatch, path, body)
 }
 
-// Call makes one request. A body that is not empty is declared as JSON unless a
-// header says otherwise.
+// Call sends a request. A non-empty body has the content type application/json
+// unless headers set another one.
 func (a API) Call(t testing.TB, method, path, body string, headers ...string) Answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, a.URL+path, strings.NewReader(body))
@@ -55,7 +56,7 @@ func (a API) Call(t testing.TB, method, path, body string, headers ...string) An
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	// Redirects are answers like any other.
+	// The test gets redirects as they are.
 	client := http.Client{Transport: a.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
@@ -73,14 +74,15 @@ func (a API) Call(t testing.TB, method, path, body string, headers ...string) An
 	return answer
 }
 
-// Require demands a status and returns the answer.
+// Require fails the test unless the response has the status. It returns the
+// response.
 func (a Answer) Require(t testing.TB, status int) Answer {
 	t.Helper()
 	require.Equal(t, status, a.Status, "%s", a.Text)
 	return a
 }
 
-// Fields are the names of the members that a problem calls bad.
+// Fields returns the field names in the errors of a problem response.
 func (a Answer) Fields() (names []string) {
 	errors, _ := a.JSON["errors"].([]any)
 	for _, e := range errors {
@@ -89,8 +91,8 @@ func (a Answer) Fields() (names []string) {
 	return names
 }
 
-// At is the value below members and indexes, such as At("users", 0, "id"), as
-// JSON text.
+// At returns the value at a path of member names and array indexes, such as
+// At("users", 0, "id"), as JSON text.
 func (a Answer) At(t testing.TB, path ...any) string {
 	t.Helper()
 	var value any = a.JSON
