@@ -6,39 +6,40 @@ import (
 	"fmt"
 )
 
-// versus compares the services of two builds.
-type versus struct {
-	what          string // is measured
+// comparison compares the services of the revision of -against with those of
+// the working tree.
+type comparison struct {
+	what          string // the request, in the table
 	before, after *services
-	revision      string // name of the build before
+	revision      string // of before
 }
 
-func (h *harness) versus(what string, before, after *services) versus {
-	return versus{what: what, before: before, after: after, revision: h.before.name}
+func (h *harness) comparison(what string, before, after *services) comparison {
+	return comparison{what: what, before: before, after: after, revision: h.before.name}
 }
 
-// compare alternates rounds of a load on both builds and returns the rows of
-// throughput, p99 and processor time.
-func (v versus) compare(ctx context.Context, h *harness, loadOf func(*services) load) ([]row, error) {
-	before, after, err := v.alternate(ctx, h, loadOf)
+// compare alternates rounds of a load on both builds. It returns the rows of
+// throughput, p99 and processor time. loadOf returns the load for one of them.
+func (c comparison) compare(ctx context.Context, h *harness, loadOf func(*services) load) ([]row, error) {
+	before, after, err := c.alternate(ctx, h, loadOf)
 	if err != nil {
 		return nil, err
 	}
 	rows := []row{
-		v.row("throughput", "/s", before, after, result.rate),
-		v.row("p99", " ms", before, after, result.p99),
+		c.row("throughput", "/s", before, after, result.rate),
+		c.row("p99", " ms", before, after, result.p99),
 	}
 	const cpu = "processor time of both services per request"
 	if medianOf(before, result.cpuPerRequest) == 0 {
-		return append(rows, note(v.what+": "+cpu, "unknown on this system")), nil
+		return append(rows, note(c.what+": "+cpu, "unknown on this system")), nil
 	}
-	return append(rows, v.row(cpu, " µs", before, after, result.cpuPerRequest)), nil
+	return append(rows, c.row(cpu, " µs", before, after, result.cpuPerRequest)), nil
 }
 
-// compareOneClient does the same with a single connection, so that no request
-// waits for another, and returns the row of p50.
-func (v versus) compareOneClient(ctx context.Context, h *harness, loadOf func(*services) load) (row, error) {
-	before, after, err := v.alternate(ctx, h, func(s *services) load {
+// compareOneClient does the same with a single client, so that no request waits
+// for another one. It returns the row of p50.
+func (c comparison) compareOneClient(ctx context.Context, h *harness, loadOf func(*services) load) (row, error) {
+	before, after, err := c.alternate(ctx, h, func(s *services) load {
 		l := loadOf(s)
 		l.Connections = 1
 		return l
@@ -46,22 +47,22 @@ func (v versus) compareOneClient(ctx context.Context, h *harness, loadOf func(*s
 	if err != nil {
 		return row{}, err
 	}
-	return v.row("p50 of one client alone", " ms", before, after, result.p50), nil
+	return c.row("p50 of one client alone", " ms", before, after, result.p50), nil
 }
 
-func (v versus) alternate(ctx context.Context, h *harness, loadOf func(*services) load) (before, after []result, err error) {
-	rounds, err := h.alternate(ctx, v.before.contender(loadOf(v.before)), v.after.contender(loadOf(v.after)))
+func (c comparison) alternate(ctx context.Context, h *harness, loadOf func(*services) load) (before, after []result, err error) {
+	rounds, err := h.alternate(ctx, c.before.contender(loadOf(c.before)), c.after.contender(loadOf(c.after)))
 	if err != nil {
 		return nil, nil, err
 	}
 	return rounds[0], rounds[1], nil
 }
 
-// row shows the median of both builds and the median of the rounds' ratios. It
-// has no bound, because a bound depends on what the change is for; but failed
-// requests count as a missed one.
-func (v versus) row(name, unit string, before, after []result, metric func(result) float64) row {
-	r := note(fmt.Sprintf("%s: %s ÷ %s", v.what, name, v.revision), "%.3f (before %s, after %s)",
+// row returns the row of a metric, with the medians of both builds and the
+// median of the rounds' ratios. It has no bound, because the acceptable ratio
+// depends on the change. Failed requests count as a missed bound.
+func (c comparison) row(name, unit string, before, after []result, metric func(result) float64) row {
+	r := note(fmt.Sprintf("%s: %s ÷ %s", c.what, name, c.revision), "%.3f (before %s, after %s)",
 		medianRatio(after, before, metric), withUnit(medianOf(before, metric), unit), withUnit(medianOf(after, metric), unit))
 	return r.withFailures(failures(before, after))
 }
@@ -73,13 +74,13 @@ func withUnit(value float64, unit string) string {
 	return fmt.Sprintf("%.2f%s", value, unit)
 }
 
-// compareBoth returns the rows of compare and of compareOneClient.
-func (v versus) compareBoth(ctx context.Context, h *harness, loadOf func(*services) load) ([]row, error) {
-	rows, err := v.compare(ctx, h, loadOf)
+// compareAll returns the rows of compare and of compareOneClient.
+func (c comparison) compareAll(ctx context.Context, h *harness, loadOf func(*services) load) ([]row, error) {
+	rows, err := c.compare(ctx, h, loadOf)
 	if err != nil {
 		return rows, err
 	}
-	alone, err := v.compareOneClient(ctx, h, loadOf)
+	alone, err := c.compareOneClient(ctx, h, loadOf)
 	if err != nil {
 		return rows, err
 	}
@@ -94,12 +95,12 @@ func detailsAgainst(ctx context.Context, h *harness) ([]row, error) {
 	}
 	defer stop()
 	loadOf := func(s *services) load { return detailsLoad(s, h.roundDuration) }
-	return h.versus("details call", all[0], all[1]).compareBoth(ctx, h, loadOf)
+	return h.comparison("details call", all[0], all[1]).compareAll(ctx, h, loadOf)
 }
 
-// startBoth starts both builds, each on new storage of the engine that fill has
-// filled. The caller must call stop.
-func (e engine) startBoth(ctx context.Context, h *harness, fill fillFunc) (all []*services, stop func(), err error) {
+// startBuilds starts both builds, each on new storage of the engine that fill
+// has filled. The caller must call stop.
+func (e engine) startBuilds(ctx context.Context, h *harness, fill fillFunc) (all []*services, stop func(), err error) {
 	stop = func() { stopAll(all) }
 	for _, r := range []revision{h.before, h.current} {
 		s, err := e.startFilled(ctx, h, r.deployment(h.collector), fill)
@@ -114,7 +115,7 @@ func (e engine) startBoth(ctx context.Context, h *harness, fill fillFunc) (all [
 
 // postAgainst compares POST /orders of two builds.
 func (e engine) postAgainst(ctx context.Context, h *harness) ([]row, error) {
-	all, stop, err := e.startBoth(ctx, h, fillForPost)
+	all, stop, err := e.startBuilds(ctx, h, fillForPost)
 	what := "POST /orders on " + e.name
 	if errors.Is(err, errNoPostgres) {
 		return []row{note(what, "%v", err)}, nil
@@ -123,12 +124,12 @@ func (e engine) postAgainst(ctx context.Context, h *harness) ([]row, error) {
 	}
 	defer stop()
 	loadOf := func(s *services) load { return postLoad(s, h.roundDuration) }
-	return h.versus(what, all[0], all[1]).compareBoth(ctx, h, loadOf)
+	return h.comparison(what, all[0], all[1]).compareAll(ctx, h, loadOf)
 }
 
 // listAgainst compares lists and statistics of a large store of two builds.
 func (e engine) listAgainst(ctx context.Context, h *harness) (rows []row, err error) {
-	all, stop, err := e.startBoth(ctx, h, fillForList(h.largeStore))
+	all, stop, err := e.startBuilds(ctx, h, fillForList(h.largeStore))
 	if errors.Is(err, errNoPostgres) {
 		return []row{note("lists on "+e.name, "%v", err)}, nil
 	} else if err != nil {
@@ -138,7 +139,7 @@ func (e engine) listAgainst(ctx context.Context, h *harness) (rows []row, err er
 	for _, q := range listQueries() {
 		loadOf := func(s *services) load { return q.load(s, h.largeStore, h.roundDuration/3) }
 		what := fmt.Sprintf("%s of %d orders on %s", q.name, h.largeStore, e.name)
-		more, err := h.versus(what, all[0], all[1]).compare(ctx, h, loadOf)
+		more, err := h.comparison(what, all[0], all[1]).compare(ctx, h, loadOf)
 		if err != nil {
 			return rows, err
 		}

@@ -17,10 +17,11 @@ func postgresEngine() engine {
 	return engine{"PostgreSQL", func(ctx context.Context, h *harness) (storage, error) { return h.newPostgres(ctx) }}
 }
 
-// fillFunc fills the storage of both services, whose schema exists.
+// fillFunc inserts rows into the storage of both services. The schema exists.
 type fillFunc func(ctx context.Context, users, orders storage) error
 
-// startFilled starts a deployment on new storage of the engine.
+// startFilled starts a deployment on new storage of the engine that fill has
+// filled.
 func (e engine) startFilled(ctx context.Context, h *harness, d deployment, fill fillFunc) (s *services, err error) {
 	if d.users, err = e.newStorage(ctx, h); err != nil {
 		return nil, err

@@ -51,16 +51,16 @@ func setCPU(rounds []result, spent time.Duration) {
 	}
 }
 
-// cpuMeter assigns the processor time of services to rounds. A round's time
-// ends where the next round of the same services begins, so that it includes
-// work that the round has left behind, such as exporting its traces.
+// cpuMeter measures the processor time that services use from the start of one
+// of their rounds to the start of the next. This includes background work after
+// a round, such as the export of its traces.
 type cpuMeter struct {
 	services *services
 	last     time.Duration
 }
 
 // lap returns the processor time since the last lap; 0 if there are no services
-// or the system does not tell.
+// or if the system has no Linux /proc.
 func (m *cpuMeter) lap() time.Duration {
 	if m.services == nil {
 		return 0

@@ -18,7 +18,7 @@ type API struct {
 	Transport http.RoundTripper
 }
 
-// Answer is the response of a service.
+// Answer is a response of a service, with its body.
 type Answer struct {
 	Status int
 	Header http.Header
