@@ -122,7 +122,7 @@ func TestAKeyIsOneTo255PrintableCharacters(t *testing.T) {
 func TestOfManyRequestsWithOneKeyAtOnceOneCreates(t *testing.T) {
 	onBoth(t, func(t *testing.T, p pair) {
 		const clients = 12
-		answers := make([]servicetest.Answer, clients)
+		answers := make([]servicetest.Response, clients)
 		var all sync.WaitGroup
 		for i := range clients {
 			all.Go(func() { answers[i] = p.Post(t, "/orders", laptop, "Idempotency-Key", "once") })
@@ -154,7 +154,7 @@ func TestARequestWhoseUserFailsGetsTheAnswerOfAnotherWithItsKey(t *testing.T) {
 		}
 		answerUser(w)
 	}))
-	failing := make(chan servicetest.Answer, 1)
+	failing := make(chan servicetest.Response, 1)
 	go func() {
 		failing <- api.Post(t, "/orders", laptop, "Idempotency-Key", "k", "Traceparent", "00-"+slow+"-b7ad6b7169203331-01")
 	}()

@@ -22,7 +22,7 @@ func six(t *testing.T, p pair) {
 	p.Patch(t, "/orders/5", `{"status": "shipped"}`).Require(t, 200)
 }
 
-func ids(t *testing.T, answer servicetest.Answer) (found []string) {
+func ids(t *testing.T, answer servicetest.Response) (found []string) {
 	t.Helper()
 	answer.Require(t, 200)
 	for i := range answer.JSON["orders"].([]any) {

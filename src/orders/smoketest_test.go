@@ -113,7 +113,7 @@ func TestABrokenReleaseFailsByTheNameOfTheCheckAndKeepsNothing(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-			printed, err := checkRelease(t, servicetest.Spoiled(t, ordersURL, test.spoil), usersURL)
+			printed, err := checkRelease(t, servicetest.WithFaultyResponses(t, ordersURL, test.spoil), usersURL)
 			require.EqualError(t, err, "the release does not work: "+test.failed, printed)
 			requireTidy(t, ordersURL, usersURL, printed)
 		})
@@ -126,13 +126,13 @@ func TestAReleaseWithoutUsersFailsByTheNameOfTheCheck(t *testing.T) {
 		"users is healthy":  spoil("GET /health", 503, ""),
 		"a user is created": spoil("POST /users", 503, ""),
 	} {
-		_, err := checkRelease(t, ordersURL, servicetest.Spoiled(t, usersURL, spoiled))
+		_, err := checkRelease(t, ordersURL, servicetest.WithFaultyResponses(t, usersURL, spoiled))
 		require.ErrorContains(t, err, failed)
 	}
 }
 
 func TestAnOrderThatCannotBePutAwayFailsTheRelease(t *testing.T) {
 	ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-	_, err := checkRelease(t, servicetest.Spoiled(t, ordersURL, spoil("PATCH /orders/{id}", 500, "")), usersURL)
+	_, err := checkRelease(t, servicetest.WithFaultyResponses(t, ordersURL, spoil("PATCH /orders/{id}", 500, "")), usersURL)
 	require.EqualError(t, err, "the release does not work: put away order 1")
 }

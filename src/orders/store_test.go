@@ -20,7 +20,7 @@ import (
 
 // onStores runs a test on the store alone, in an empty database of each kind.
 func onStores(t *testing.T, test func(t *testing.T, store *orders.Store, db *database.DB)) {
-	servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 		signals, _ := telemetrytest.New(t)
 		db, err := database.Open(t.Context(), database.Config{
 			Name: "orders", URL: config.DatabaseURL, DataDir: config.DataDir, Migrations: orders.Migrations(),

@@ -22,7 +22,7 @@ func TestAnUnknownUserIsNamed(t *testing.T) {
 }
 
 func TestTheDemosUsersAreSeededOnce(t *testing.T) {
-	servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 		config.SeedDemoData = true
 		first := servicetest.StartReady(t, run(config))
 		require.NoError(t, first.Stop())

@@ -20,7 +20,7 @@ func seven(t *testing.T, api servicetest.API) {
 	api.Patch(t, "/users/4", `{"active": false}`).Require(t, 200)
 }
 
-func ids(t *testing.T, answer servicetest.Answer) (found []string) {
+func ids(t *testing.T, answer servicetest.Response) (found []string) {
 	t.Helper()
 	answer.Require(t, 200)
 	for i := range answer.JSON["users"].([]any) {

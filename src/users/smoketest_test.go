@@ -23,7 +23,7 @@ func checkRelease(t *testing.T, url string) (printed string, err error) {
 }
 
 func TestAReleaseThatWorksPassesAndKeepsNoActiveUser(t *testing.T) {
-	servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 		url := servicetest.StartReady(t, run(config)).URL
 		for range 2 {
 			printed, err := checkRelease(t, url)
@@ -74,7 +74,7 @@ func TestABrokenReleaseFailsByTheNameOfTheCheckAndKeepsNoActiveUser(t *testing.T
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			url := servicetest.StartReady(t, run(servicetest.SQLite(t))).URL
-			printed, err := checkRelease(t, servicetest.Spoiled(t, url, test.spoil))
+			printed, err := checkRelease(t, servicetest.WithFaultyResponses(t, url, test.spoil))
 			require.EqualError(t, err, "the release does not work: "+test.failed, printed)
 			require.Equal(t, "0", servicetest.API{URL: url}.Get(t, "/users").At(t, "count"), printed)
 		})
@@ -83,8 +83,8 @@ func TestABrokenReleaseFailsByTheNameOfTheCheckAndKeepsNoActiveUser(t *testing.T
 
 func TestAUserThatCannotBePutAwayFailsTheRelease(t *testing.T) {
 	url := servicetest.StartReady(t, run(servicetest.SQLite(t))).URL
-	_, err := checkRelease(t, servicetest.Spoiled(t, url, answer("PATCH", "/users/", 500, "")))
+	_, err := checkRelease(t, servicetest.WithFaultyResponses(t, url, answer("PATCH", "/users/", 500, "")))
 	require.EqualError(t, err, "the release does not work: put away user 1")
-	_, err = checkRelease(t, servicetest.Spoiled(t, url, answer("PATCH", "/users/", 200, `{"active": true}`)))
+	_, err = checkRelease(t, servicetest.WithFaultyResponses(t, url, answer("PATCH", "/users/", 200, `{"active": true}`)))
 	require.EqualError(t, err, "the release does not work: put away user 2")
 }

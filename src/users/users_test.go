@@ -35,7 +35,7 @@ func contract(t *testing.T) *contracttest.Contract {
 // onBoth runs a test against the whole service on each kind of store, every
 // exchange checked against the contract.
 func onBoth(t *testing.T, test func(t *testing.T, api servicetest.API)) {
-	servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 		service := servicetest.StartReady(t, run(config))
 		test(t, servicetest.API{URL: service.URL, Transport: contract(t).Transport(nil)})
 	})

@@ -18,8 +18,8 @@ type API struct {
 	Transport http.RoundTripper
 }
 
-// Answer is a response of a service, with its body.
-type Answer struct {
+// Response is a response of a service, with its body.
+type Response struct {
 	Status int
 	Header http.Header
 	Text   string
@@ -27,26 +27,26 @@ type Answer struct {
 }
 
 // Get sends a GET request.
-func (a API) Get(t testing.TB, path string) Answer {
+func (a API) Get(t testing.TB, path string) Response {
 	t.Helper()
 	return a.Call(t, http.MethodGet, path, "")
 }
 
 // Post sends a POST request with a JSON body. Headers are pairs of name and value.
-func (a API) Post(t testing.TB, path, body string, headers ...string) Answer {
+func (a API) Post(t testing.TB, path, body string, headers ...string) Response {
 	t.Helper()
 	return a.Call(t, http.MethodPost, path, body, headers...)
 }
 
 // Patch sends a PATCH request with a JSON body.
-func (a API) Patch(t testing.TB, path, body string) Answer {
+func (a API) Patch(t testing.TB, path, body string) Response {
 	t.Helper()
 	return a.Call(t, http.MethodPatch, path, body)
 }
 
 // Call sends a request. A non-empty body has the content type application/json
 // unless headers set another one.
-func (a API) Call(t testing.TB, method, path, body string, headers ...string) Answer {
+func (a API) Call(t testing.TB, method, path, body string, headers ...string) Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, a.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -65,26 +65,26 @@ func (a API) Call(t testing.TB, method, path, body string, headers ...string) An
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	answer := Answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	result := Response{Status: response.StatusCode, Header: response.Header, Text: string(text)}
 	if strings.Contains(response.Header.Get("Content-Type"), "json") && len(text) > 0 {
-		decoder := json.NewDecoder(strings.NewReader(answer.Text))
+		decoder := json.NewDecoder(strings.NewReader(result.Text))
 		decoder.UseNumber()
-		require.NoError(t, decoder.Decode(&answer.JSON), "%s", text)
+		require.NoError(t, decoder.Decode(&result.JSON), "%s", text)
 	}
-	return answer
+	return result
 }
 
 // Require fails the test unless the response has the status. It returns the
 // response.
-func (a Answer) Require(t testing.TB, status int) Answer {
+func (r Response) Require(t testing.TB, status int) Response {
 	t.Helper()
-	require.Equal(t, status, a.Status, "%s", a.Text)
-	return a
+	require.Equal(t, status, r.Status, "%s", r.Text)
+	return r
 }
 
 // Fields returns the field names in the errors of a problem response.
-func (a Answer) Fields() (names []string) {
-	errors, _ := a.JSON["errors"].([]any)
+func (r Response) Fields() (names []string) {
+	errors, _ := r.JSON["errors"].([]any)
 	for _, e := range errors {
 		names = append(names, e.(map[string]any)["field"].(string))
 	}
@@ -93,19 +93,19 @@ func (a Answer) Fields() (names []string) {
 
 // At returns the value at a path of member names and array indexes, such as
 // At("users", 0, "id"), as JSON text.
-func (a Answer) At(t testing.TB, path ...any) string {
+func (r Response) At(t testing.TB, path ...any) string {
 	t.Helper()
-	var value any = a.JSON
+	var value any = r.JSON
 	for _, step := range path {
 		switch step := step.(type) {
 		case string:
 			members, ok := value.(map[string]any)
-			require.True(t, ok, "%v of %s", path, a.Text)
+			require.True(t, ok, "%v of %s", path, r.Text)
 			value, ok = members[step]
-			require.True(t, ok, "%v of %s", path, a.Text)
+			require.True(t, ok, "%v of %s", path, r.Text)
 		case int:
 			items, ok := value.([]any)
-			require.True(t, ok && step < len(items), "%v of %s", path, a.Text)
+			require.True(t, ok && step < len(items), "%v of %s", path, r.Text)
 			value = items[step]
 		}
 	}

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// Spoiled starts a proxy in front of a service and returns its URL. For each
+// WithFaultyResponses starts a proxy in front of a service and returns its URL. For each
 // request, it calls intercept, which returns true if it has written the
 // response; otherwise the proxy forwards the request to the service.
-func Spoiled(t testing.TB, url string, intercept func(http.ResponseWriter, *http.Request) bool) string {
+func WithFaultyResponses(t testing.TB, url string, intercept func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()
 	proxy := httputil.NewSingleHostReverseProxy(URL(t, url).URL)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -83,9 +83,9 @@ func (s *Service) await(t testing.TB, message string) (address string) {
 	return ""
 }
 
-// OnBoth runs a test on both database engines, each time with the settings of a
+// OnBothStores runs a test on both database engines, each time with the settings of a
 // service that has an empty store.
-func OnBoth(t *testing.T, test func(t *testing.T, config settings.Service)) {
+func OnBothStores(t *testing.T, test func(t *testing.T, config settings.Service)) {
 	t.Run("SQLite", func(t *testing.T) { test(t, SQLite(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Postgres(t)) })
 }
