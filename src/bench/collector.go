@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// collector accepts traces by OTLP over HTTP and throws them away.
+// collector accepts traces by OTLP over HTTP and discards them.
 type collector struct {
 	*httptest.Server
-	batches atomic.Int64
+	batches atomic.Int64 // received
 }
 
 func newCollector() *collector {
@@ -23,9 +23,12 @@ func newCollector() *collector {
 	return c
 }
 
-// env are the settings by which a service keeps one trace in a hundred and
-// exports it here.
+// env returns the environment variables that make a service sample 1 % of its
+// traces and export them to the collector. A nil collector has none.
 func (c *collector) env() []string {
+	if c == nil {
+		return nil
+	}
 	return []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + c.URL,
 		"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",

@@ -10,110 +10,114 @@ import (
 )
 
 const (
-	connections  = 32
+	connections  = 32 // that saturate the services
 	detailUsers  = 1_000
 	detailOrders = 10_000
 )
 
-// details compares the details call through both services, all telemetry on,
-// with the same handlers on bare net/http.
-func details(ctx context.Context, l *lab) ([]row, error) {
-	exported := l.collector.batches.Load()
-	pairs, stop, err := l.detailsPairs(ctx, l.detailsPrograms()...)
+// details compares the details call through both services, with all telemetry
+// on, with the baseline.
+func details(ctx context.Context, h *harness) ([]row, error) {
+	exportedBefore := h.collector.batches.Load()
+	all, stop, err := h.startDetails(ctx, h.detailsDeployments()...)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	var sides []side
-	for _, pair := range pairs {
-		sides = append(sides, pair.counted(on(detailsLoad(pair, l.round))))
+	var contenders []contender
+	for _, s := range all {
+		contenders = append(contenders, s.contender(detailsLoad(s, h.roundDuration)))
 	}
-	rounds, err := l.alternate(ctx, sides...)
+	rounds, err := h.alternate(ctx, contenders...)
 	if err != nil {
 		return nil, err
 	}
-	stop() // the last traces are exported by then
-	if l.collector.batches.Load() == exported {
-		return nil, errors.New("no trace was exported, so tracing was not measured")
+	stop() // services export their last traces before they exit
+	if h.collector.batches.Load() == exportedBefore {
+		return nil, errors.New("the services exported no traces, so the result does not include the cost of tracing")
 	}
-	return append(detailsRows(rounds[0], rounds[1], rounds[2]), costRow(pairs[0], pairs[1], pairs[2])), nil
+	return detailsRows(rounds[0], rounds[1], rounds[2]), nil
 }
 
-// detailsPrograms are the bare services, the real ones with all telemetry on,
-// and the real ones without an endpoint for traces.
-func (l *lab) detailsPrograms() []program {
-	bare := program{users: self("bare-users"), orders: self("bare-orders")}
-	complete, untraced := l.released(place{}, place{}), l.released(place{}, place{})
-	untraced.env = nil
-	if l.profiles == "" {
-		return []program{bare, complete, untraced}
+// detailsDeployments returns the baseline, the services with all telemetry on,
+// and the services without an endpoint for traces.
+func (h *harness) detailsDeployments() []deployment {
+	baseline := deployment{
+		revision: h.current, usersCommand: selfCommand("baseline-users"), ordersCommand: selfCommand("baseline-orders"),
 	}
-	complete.users, complete.orders = self("users"), self("orders")
-	bare.profiles = filepath.Join(l.profiles, "bare")
-	complete.profiles = filepath.Join(l.profiles, "complete")
-	return []program{bare, complete, untraced}
+	complete, untraced := h.current.deployment(h.collector), h.current.deployment(nil)
+	if h.profiles != "" {
+		complete.usersCommand, complete.ordersCommand = selfCommand("users"), selfCommand("orders")
+		baseline.profilePrefix = filepath.Join(h.profiles, "baseline")
+		complete.profilePrefix = filepath.Join(h.profiles, "complete")
+	}
+	return []deployment{baseline, complete, untraced}
 }
 
-// detailsPairs starts programs, each on data of its own: one process at a time
-// has a SQLite file open. They end by stop.
-func (l *lab) detailsPairs(ctx context.Context, programs ...program) (pairs []*pair, stop func(), err error) {
-	stop = func() {
-		for _, pair := range pairs {
-			pair.stop()
+// startDetails starts deployments, each on storage of its own, because only one
+// process at a time can open a SQLite file. The caller must call stop; it may
+// do so twice.
+func (h *harness) startDetails(ctx context.Context, deployments ...deployment) (all []*services, stop func(), err error) {
+	stop = func() { stopAll(all) }
+	for _, d := range deployments {
+		var s *services
+		d, err = h.withDetailsData(ctx, d)
+		if err == nil {
+			s, err = d.start(ctx)
 		}
-	}
-	for _, program := range programs {
-		pair, err := l.detailsPair(ctx, program)
 		if err != nil {
 			stop()
 			return nil, nil, err
 		}
-		pairs = append(pairs, pair)
+		all = append(all, s)
 	}
-	return pairs, stop, nil
+	return all, stop, nil
 }
 
-func (l *lab) detailsPair(ctx context.Context, program program) (*pair, error) {
-	data, err := l.detailsData(ctx)
+// withDetailsData returns the deployment on new SQLite storage that has users
+// and their orders.
+func (h *harness) withDetailsData(ctx context.Context, d deployment) (deployment, error) {
+	folder, err := h.newSQLite()
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	program.usersAt, program.ordersAt = data, data
-	return program.start(ctx)
+	d.users, d.orders = folder, folder
+	if err := d.createSchema(ctx); err != nil {
+		return d, err
+	}
+	return d, errors.Join(folder.fillUsers(ctx, detailUsers), folder.fillOrders(ctx, detailOrders, detailUsers))
 }
 
-// detailsData is a place with users and their orders.
-func (l *lab) detailsData(ctx context.Context) (place, error) {
-	p, err := l.sqlite(ctx)
-	if err != nil {
-		return p, err
-	}
-	return p, errors.Join(p.fillUsers(ctx, detailUsers), p.fillOrders(ctx, detailOrders, detailUsers))
-}
-
-func detailsLoad(p *pair, d time.Duration) load {
-	l := load{Address: p.orders.address, Want: http.StatusOK, Refuse: []byte(`"failed"`), Connections: connections, For: d}
-	for id := range detailOrders {
-		l.Requests = append(l.Requests, get(fmt.Sprintf("/orders/%d/details", 1+id*7919%detailOrders)))
+func detailsLoad(s *services, d time.Duration) load {
+	l := load{Address: s.orders.address, Want: http.StatusOK, Degraded: []byte(`"failed"`), Connections: connections, Duration: d}
+	for i := range detailOrders {
+		id := 1 + i*7919%detailOrders // 7919 is prime, so this visits every order
+		l.Requests = append(l.Requests, getRequest(fmt.Sprintf("/orders/%d/details", id)))
 	}
 	return l
 }
 
-// costRow tells the processor time of a call, which other programs on the
-// machine change less than they change its throughput.
-func costRow(bare, complete, untraced *pair) row {
-	return note("details call, processor time of both services", "bare %.0f µs; complete %.0f µs (bare is %.2f of it); without an endpoint for traces %.0f µs",
-		bare.cost(), complete.cost(), bare.cost()/complete.cost(), untraced.cost())
+func detailsRows(baseline, complete, untraced []result) []row {
+	const what = "details call: "
+	return []row{
+		atLeast(what+"throughput ÷ net/http baseline", medianRatio(complete, baseline, result.rate), 0.75, failures(complete, baseline)),
+		atMost(what+"p99 ÷ net/http baseline", medianRatio(complete, baseline, result.p99), 1.5, "", ""),
+		note(what+"without an endpoint for traces ÷ net/http baseline", "throughput %.2f, p99 %.2f%s",
+			medianRatio(untraced, baseline, result.rate), medianRatio(untraced, baseline, result.p99), inParentheses(failures(untraced))),
+		note(what+"absolute values", "baseline %.0f/s, p99 %.1f ms; complete %.0f/s, p99 %.1f ms",
+			medianOf(baseline, result.rate), medianOf(baseline, result.p99), medianOf(complete, result.rate), medianOf(complete, result.p99)),
+		cpuRow(what, baseline, complete, untraced),
+	}
 }
 
-func detailsRows(bare, complete, untraced []result) []row {
-	const what = "details call, "
-	return []row{
-		atLeast(what+"throughput ÷ bare net/http", ratio(complete, bare, result.rate), 0.75, failures(append(complete, bare...))),
-		atMost(what+"p99 ÷ bare net/http", ratio(complete, bare, result.p99), 1.5, "", ""),
-		note(what+"without an endpoint for traces", "throughput %.2f, p99 %.2f%s",
-			ratio(untraced, bare, result.rate), ratio(untraced, bare, result.p99), inBrackets(failures(untraced))),
-		note(what+"in figures", "bare %.0f/s, p99 %.1f ms; complete %.0f/s, p99 %.1f ms",
-			middle(bare, result.rate), middle(bare, result.p99), middle(complete, result.rate), middle(complete, result.p99)),
+// cpuRow shows the processor time of a call. Other programs on the machine
+// change it less than they change the throughput.
+func cpuRow(what string, baseline, complete, untraced []result) row {
+	what += "processor time of both services"
+	cost := func(rounds []result) float64 { return medianOf(rounds, result.cpuPerRequest) }
+	if cost(baseline) == 0 {
+		return note(what, "unknown on this system")
 	}
+	return note(what, "baseline %.0f µs; complete %.0f µs (baseline ÷ complete is %.2f); without an endpoint for traces %.0f µs",
+		cost(baseline), cost(complete), cost(baseline)/cost(complete), cost(untraced))
 }

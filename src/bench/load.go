@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -20,114 +16,127 @@ import (
 	"time"
 )
 
-// load is a number of keep-alive connections that ask a server for a while.
-//
-// It speaks just as much HTTP as the services do, by hand: it shares the cores
-// with what it measures, and whatever it costs counts on both sides of a
-// comparison and makes them look alike.
+// load describes the requests that clients send to a server for some time. It
+// is encoded as JSON for the process that generates it.
 type load struct {
 	Address     string
-	Requests    [][]byte // sent in turn, as they are
-	Want        int      // the status of a success
-	Refuse      []byte   // an answer that holds this is degraded
-	Connections int
-	// Rate is of all connections together, per second; 0 means each sends when
-	// it has its answer. A connection that is behind its schedule does the same,
-	// so the rate is kept as long as enough of them are free.
-	Rate float64
-	For  time.Duration
+	Requests    [][]byte // complete HTTP requests, sent in turn
+	Want        int      // status of a success
+	Degraded    []byte   // a success whose body contains this is degraded
+	Connections int      // number of clients, each with one keep-alive connection
+	// Rate is the number of requests per second of all clients together. If it
+	// is 0, each client sends its next request when it has the response. So does
+	// a client that is behind its schedule; the rate holds while enough clients
+	// are free.
+	Rate     float64
+	Duration time.Duration
 }
 
-// Outcomes that are no status.
+// Keys of result.Counts that are not an HTTP status.
 const (
-	noAnswer = 0
-	degraded = 1 // the status of a success, but not the whole answer
+	noResponse = 0
+	degraded   = 1 // the status of a success, but an incomplete response
 )
 
-// result is what came of a load.
+// result is what the clients measured in one round.
 type result struct {
-	Took      time.Duration
+	Elapsed   time.Duration
 	Want      int
-	Outcomes  map[int]int     // how many, by status
-	Latencies []time.Duration // of successes
+	Counts    map[int]int     // number of requests by status, noResponse or degraded
+	Latencies []time.Duration // of successes, sorted
+	CPU       time.Duration   // processor time of both services; 0 if unknown
 }
 
-// run puts the load on the server.
+// run runs the load.
 func (l load) run(ctx context.Context) result {
-	return together(ctx, l.Connections, l.For, l.Want, l.drive)
+	return runClients(ctx, l.Connections, l.Duration, l.Want, l.runClient)
 }
 
-// drive uses one connection.
-func (l load) drive(ctx context.Context, begin time.Time, nth int) result {
+// runClient sends the requests of one client. The number n of its first request
+// among those of all clients determines when a request is due.
+func (l load) runClient(ctx context.Context, begin time.Time, n int) result {
 	r := newResult(l.Want)
-	c := caller{address: l.Address, refuse: l.Refuse, until: begin.Add(l.For + patience)}
-	defer c.drop()
-	for i := rand.IntN(len(l.Requests)); l.await(ctx, begin, nth); i++ {
+	c := loadClient{address: l.Address, degraded: l.Degraded, deadline: begin.Add(l.Duration + gracePeriod)}
+	defer c.disconnect()
+	for i := rand.IntN(len(l.Requests)); l.awaitDue(ctx, begin, n); i++ {
 		start := time.Now()
-		r.add(c.call(l.Requests[i%len(l.Requests)]), time.Since(start))
-		nth += l.Connections
+		r.add(c.send(l.Requests[i%len(l.Requests)]), time.Since(start))
+		n += l.Connections
 	}
 	return r
 }
 
-// await blocks until the nth request of all is due, and reports whether there
-// is still time for it.
-func (l load) await(ctx context.Context, begin time.Time, nth int) bool {
+// awaitDue blocks until request n is due and reports whether the load still
+// runs then.
+func (l load) awaitDue(ctx context.Context, begin time.Time, n int) bool {
 	if l.Rate > 0 {
-		due := begin.Add(time.Duration(float64(nth) / l.Rate * float64(time.Second)))
-		time.Sleep(min(time.Until(due), time.Until(begin.Add(l.For))))
+		due := begin.Add(time.Duration(float64(n) / l.Rate * float64(time.Second)))
+		time.Sleep(min(time.Until(due), time.Until(begin.Add(l.Duration))))
 	}
 	return ctx.Err() == nil
 }
 
-// together runs n loops at once, for a while, and gathers what they brought.
-func together(ctx context.Context, n int, d time.Duration, want int, loop func(ctx context.Context, begin time.Time, nth int) result) result {
+// runClients runs a number of clients at the same time, until the duration has
+// passed, and returns their combined result. A client gets its index.
+func runClients(
+	ctx context.Context, number int, d time.Duration, want int, run func(ctx context.Context, begin time.Time, index int) result,
+) result {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	parts := make([]result, n)
-	var loops sync.WaitGroup
+	results := make([]result, number)
+	var clients sync.WaitGroup
 	begin := time.Now()
-	for nth := range parts {
-		loops.Go(func() { parts[nth] = loop(ctx, begin, nth) })
+	for index := range results {
+		clients.Go(func() { results[index] = run(ctx, begin, index) })
 	}
-	loops.Wait()
+	clients.Wait()
 	all := newResult(want)
-	all.Took = time.Since(begin)
-	for _, part := range parts {
-		for outcome, n := range part.Outcomes {
-			all.Outcomes[outcome] += n
+	all.Elapsed = time.Since(begin)
+	for _, r := range results {
+		for key, n := range r.Counts {
+			all.Counts[key] += n
 		}
-		all.Latencies = append(all.Latencies, part.Latencies...)
+		all.Latencies = append(all.Latencies, r.Latencies...)
 	}
 	slices.Sort(all.Latencies)
 	return all
 }
 
-func newResult(want int) result { return result{Want: want, Outcomes: map[int]int{}} }
+func newResult(want int) result { return result{Want: want, Counts: map[int]int{}} }
 
-func (r *result) add(outcome int, took time.Duration) {
-	r.Outcomes[outcome]++
-	if outcome == r.Want {
-		r.Latencies = append(r.Latencies, took)
+// add counts a request under a status, noResponse or degraded.
+func (r *result) add(key int, latency time.Duration) {
+	r.Counts[key]++
+	if key == r.Want {
+		r.Latencies = append(r.Latencies, latency)
 	}
 }
 
-// rate is the successes per second.
-func (r result) rate() float64 { return float64(r.Outcomes[r.Want]) / r.Took.Seconds() }
+// rate returns the successes per second.
+func (r result) rate() float64 { return float64(r.Counts[r.Want]) / r.Elapsed.Seconds() }
 
-// offered is the requests per second.
-func (r result) offered() float64 { return float64(r.sent()) / r.Took.Seconds() }
+// offered returns the requests per second.
+func (r result) offered() float64 { return float64(r.requests()) / r.Elapsed.Seconds() }
 
-func (r result) sent() (n int) {
-	for _, of := range r.Outcomes {
-		n += of
+// requests returns the number of requests.
+func (r result) requests() (n int) {
+	for _, count := range r.Counts {
+		n += count
 	}
 	return n
 }
 
-// p99 is in milliseconds.
+// p50 returns the median latency in milliseconds.
+func (r result) p50() float64 { return percentile(r.Latencies, 0.5) }
+
+// p99 returns the 99th percentile of the latencies in milliseconds.
 func (r result) p99() float64 { return percentile(r.Latencies, 0.99) }
 
+// cpuPerRequest returns the processor time of both services in microseconds.
+func (r result) cpuPerRequest() float64 { return float64(r.CPU.Microseconds()) / float64(r.requests()) }
+
+// percentile returns the p-quantile in milliseconds, 0 ≤ p ≤ 1; 0 if there are
+// no latencies.
 func percentile(sorted []time.Duration, p float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -135,137 +144,40 @@ func percentile(sorted []time.Duration, p float64) float64 {
 	return sorted[int(p*float64(len(sorted)-1))].Seconds() * 1000
 }
 
-// failures says what else than successes came of loads, outcomes in except
-// left out; empty if nothing did.
-func failures(results []result, except ...int) string {
-	others := map[int]int{}
-	for _, r := range results {
-		for outcome, n := range r.Outcomes {
-			if outcome != r.Want && !slices.Contains(except, outcome) {
-				others[outcome] += n
+// failures describes the requests of all rounds that were not successes; empty
+// if all were.
+func failures(contenders ...[]result) string { return failuresExcept(nil, contenders...) }
+
+// failuresExcept does the same and ignores responses with the given statuses.
+func failuresExcept(ignored []int, contenders ...[]result) string {
+	counts := map[int]int{}
+	for _, r := range slices.Concat(contenders...) {
+		for key, n := range r.Counts {
+			if key != r.Want && !slices.Contains(ignored, key) {
+				counts[key] += n
 			}
 		}
 	}
-	var words []string
-	for _, outcome := range slices.Sorted(maps.Keys(others)) {
-		words = append(words, fmt.Sprintf("%d × %s", others[outcome], outcomeName(outcome)))
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d × %s", counts[key], countName(key)))
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(parts, ", ")
 }
 
-func outcomeName(outcome int) string {
-	switch outcome {
-	case noAnswer:
-		return "no answer"
+func countName(key int) string {
+	switch key {
+	case noResponse:
+		return "no response"
 	case degraded:
 		return "degraded"
 	default:
-		return strconv.Itoa(outcome)
+		return strconv.Itoa(key)
 	}
 }
 
-// patience is how long past its end a load waits for the last answers.
-const patience = 5 * time.Second
-
-// caller is one connection.
-type caller struct {
-	address string
-	refuse  []byte
-	until   time.Time
-	conn    net.Conn
-	answers *bufio.Reader
-}
-
-// call sends a request and returns the outcome.
-func (c *caller) call(request []byte) int {
-	outcome, err := c.exchange(request)
-	if err != nil {
-		c.drop()
-		return noAnswer
-	}
-	return outcome
-}
-
-func (c *caller) exchange(request []byte) (int, error) {
-	if c.conn == nil {
-		if err := c.dial(); err != nil {
-			return 0, err
-		}
-	}
-	if _, err := c.conn.Write(request); err != nil {
-		return 0, err
-	}
-	status, size, err := readHead(c.answers)
-	if err != nil {
-		return 0, err
-	}
-	if len(c.refuse) > 0 && status < http.StatusMultipleChoices {
-		if body, err := c.answers.Peek(size); err != nil || bytes.Contains(body, c.refuse) {
-			status = degraded
-		}
-	}
-	_, err = c.answers.Discard(size)
-	return status, err
-}
-
-func (c *caller) dial() (err error) {
-	if c.conn, err = net.DialTimeout("tcp", c.address, patience); err != nil {
-		c.conn = nil
-		time.Sleep(time.Millisecond) // a server that is gone would be dialled without pause
-		return err
-	}
-	c.answers = bufio.NewReader(c.conn)
-	return c.conn.SetDeadline(c.until)
-}
-
-func (c *caller) drop() {
-	if c.conn != nil {
-		c.conn.Close()
-		c.conn = nil
-	}
-}
-
-var errForm = errors.New("an answer in a form that the services do not use")
-
-// readHead reads an answer up to its body, whose size the services always tell.
-func readHead(r *bufio.Reader) (status, size int, err error) {
-	line, err := r.ReadSlice('\n')
-	if err != nil || len(line) < len("HTTP/1.1 200") {
-		return 0, 0, errors.Join(err, errForm)
-	}
-	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return 0, 0, err
-	}
-	size = -1
-	for {
-		if line, err = r.ReadSlice('\n'); err != nil {
-			return 0, 0, err
-		}
-		if len(line) <= len("\r\n") {
-			break
-		}
-		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			size, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
-		}
-	}
-	if size < 0 {
-		return 0, 0, errForm
-	}
-	return status, size, nil
-}
-
-// get is the text of a GET request.
-func get(path string) []byte {
-	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", path)
-}
-
-// postJSON is the text of a POST request.
-func postJSON(path, body string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
-}
-
-// generate is the part that reads a load from its input, runs it and prints
-// the result: a generator in a process of its own.
+// generate is the subcommand that reads a load from standard input, runs it and
+// prints the result.
 func generate(ctx context.Context, _ func(string) string, stdout io.Writer) error {
 	var l load
 	if err := json.NewDecoder(os.Stdin).Decode(&l); err != nil {
@@ -274,13 +186,13 @@ func generate(ctx context.Context, _ func(string) string, stdout io.Writer) erro
 	return json.NewEncoder(stdout).Encode(l.run(ctx))
 }
 
-// runIn runs the load in a process of its own, on those processors.
-func (l load) runIn(ctx context.Context, on processors) (r result, err error) {
+// runInProcess runs the load in another process, on the given processors.
+func (l load) runInProcess(ctx context.Context, cpus cpuSet) (r result, err error) {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return r, err
 	}
-	generator := on.command(ctx, self("generate"))
+	generator := cpus.command(ctx, selfCommand("generate"))
 	generator.Stdin = bytes.NewReader(text)
 	out, err := generator.Output()
 	if err != nil {

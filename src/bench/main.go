@@ -1,132 +1,109 @@
-// Command bench measures the bounds that the services are held to and prints
-// them as one Markdown table. Both sides of every comparison run in the same
-// run, in turn, and what is reported is the median of their ratios: that holds
-// on any machine, also on one that is busy.
+// Command bench measures the services against the bounds that the project
+// promises and prints the results as a Markdown table.
 //
-// A missed bound is information: the exit code is 0 all the same, unless
-// -strict is given. A benchmark that could not run is an error.
+// Every comparison alternates rounds of its contenders in one run and reports
+// the median of the rounds' ratios, so the result depends little on the machine
+// and on other work that the machine does.
+//
+// With -against REV it compares the working tree with the git revision REV.
+//
+// The exit code is 0 when a bound is missed, unless -strict is given. It is 1
+// when a benchmark cannot run.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
-	"time"
 
 	"tandem/src/chassis/lifecycle"
-	"tandem/src/chassis/settings"
 )
 
 func main() { os.Exit(lifecycle.Main(run)) }
 
-// errMissed is returned where a bound is missed and -strict is given.
-var errMissed = errors.New("a bound is missed")
-
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) == 1 {
-		if part, ok := parts()[args[0]]; ok {
-			return profiled(getenv("PROFILE"), func() error { return part(ctx, getenv, stdout) })
+		if command, ok := subcommands()[args[0]]; ok {
+			return withProfiles(getenv("PROFILE"), func() error { return command(ctx, getenv, stdout) })
 		}
 	}
-	o, err := parse(args, stdout)
+	o, err := parseOptions(args, stdout)
 	if err != nil {
 		return err
 	}
 	return measure(ctx, o, stdout)
 }
 
-// part is what this program does when it starts itself.
-type part func(ctx context.Context, getenv func(string) string, stdout io.Writer) error
+// subcommand is what this program runs in a child process.
+type subcommand func(ctx context.Context, getenv func(string) string, stdout io.Writer) error
 
-func parts() map[string]part {
-	return map[string]part{
-		"bare-users":  bareUsers,
-		"bare-orders": bareOrders,
-		"users":       realUsers,
-		"orders":      realOrders,
-		"generate":    generate,
+// subcommands returns the subcommands by name. They are internal: only this
+// program starts them.
+func subcommands() map[string]subcommand {
+	return map[string]subcommand{
+		"baseline-users":  baselineUsers,
+		"baseline-orders": baselineOrders,
+		"users":           profiledUsers,
+		"orders":          profiledOrders,
+		"generate":        generate,
 	}
-}
-
-// options are the flags of the program.
-type options struct {
-	pace
-	only     *regexp.Regexp
-	strict   bool
-	profiles string
-}
-
-// pace is how long and how large everything is.
-type pace struct {
-	rounds   int
-	round    time.Duration // of one side
-	overload time.Duration
-	idle     time.Duration // before memory is read
-	many     int           // orders in a large store
-}
-
-func parse(args []string, stdout io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stdout)
-	short := flags.Bool("short", false, "a minute's smoke test: few, short rounds and small stores; its figures mean little")
-	only := flags.String("only", "", "run the benchmarks whose name this regular expression matches: details, telemetry, post-sqlite, post-postgres, list-sqlite, list-postgres, start, overload")
-	flags.BoolVar(&o.strict, "strict", false, "exit 1 where a bound is missed")
-	flags.StringVar(&o.profiles, "profile", "", "write CPU and allocation profiles of the services of the details call into this folder")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return o, settings.ErrHelp
-	} else if err != nil {
-		return o, err
-	}
-	o.pace = pace{rounds: 5, round: 3 * time.Second, overload: 8 * time.Second, idle: 5 * time.Second, many: 1_000_000}
-	if *short {
-		o.pace = pace{rounds: 3, round: 300 * time.Millisecond, overload: time.Second, idle: time.Second, many: 50_000}
-	}
-	o.only, err = regexp.Compile(*only)
-	return o, err
 }
 
 // benchmark is one group of rows of the table.
 type benchmark struct {
-	name string
-	run  func(context.Context, *lab) ([]row, error)
+	name    string
+	summary string
+	// run measures the working tree.
+	run func(context.Context, *harness) ([]row, error)
+	// against compares the working tree with another revision; nil if the
+	// benchmark cannot do that.
+	against func(context.Context, *harness) ([]row, error)
 }
 
 func benchmarks() []benchmark {
+	sqlite, postgres := sqliteEngine(), postgresEngine()
 	return []benchmark{
-		{"details", details},
-		{"telemetry", signals},
-		{"post-sqlite", func(ctx context.Context, l *lab) ([]row, error) { return post(ctx, l, "SQLite", l.sqlite) }},
-		{"post-postgres", func(ctx context.Context, l *lab) ([]row, error) { return post(ctx, l, "PostgreSQL", l.postgres) }},
-		{"list-sqlite", func(ctx context.Context, l *lab) ([]row, error) { return list(ctx, l, "SQLite", l.sqlite) }},
-		{"list-postgres", func(ctx context.Context, l *lab) ([]row, error) { return list(ctx, l, "PostgreSQL", l.postgres) }},
-		{"start", start},
-		{"overload", overload},
+		{"details", "GET /orders/{id}/details compared with the same handlers on plain net/http", details, detailsAgainst},
+		{"telemetry", "what traces, logs and scrapes cost the details call", telemetryCost, nil},
+		{"post-sqlite", "POST /orders on SQLite compared with the commit limit of SQLite", sqlite.post, sqlite.postAgainst},
+		{"post-postgres", "POST /orders on PostgreSQL compared with the commit limit of PostgreSQL", postgres.post, postgres.postAgainst},
+		{"list-sqlite", "lists and statistics of a large SQLite store compared with a small one", sqlite.list, sqlite.listAgainst},
+		{"list-postgres", "lists and statistics of a large PostgreSQL store compared with a small one", postgres.list, postgres.listAgainst},
+		{"start", "time from exec to ready, and memory when idle", start, nil},
+		{"overload", "goodput and health checks under four times the load of saturation", overload, nil},
 	}
 }
 
+// errMissed is returned when a bound is missed and -strict is given.
+var errMissed = errors.New("a bound is missed")
+
+// measure runs the selected benchmarks and prints their rows. A benchmark that
+// fails does not stop the following ones.
 func measure(ctx context.Context, o options, stdout io.Writer) (err error) {
-	l, err := newLab(ctx, o)
+	h, err := newHarness(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer h.close()
 	var t table
-	for _, b := range benchmarks() {
-		if ctx.Err() != nil || !o.only.MatchString(b.name) {
-			continue
+	for _, b := range o.selected {
+		if ctx.Err() != nil {
+			break
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s\n", b.name)
-		rows, failed := b.run(ctx, l)
-		if failed != nil {
-			err = errors.Join(err, fmt.Errorf("%s could not run: %w", b.name, failed))
+		run := b.run
+		if o.against != "" {
+			run = b.against
+		}
+		rows, runErr := run(ctx, h)
+		if runErr != nil {
+			err = errors.Join(err, fmt.Errorf("benchmark %s: %w", b.name, runErr))
 		}
 		t = append(t, rows...)
 	}
-	t.print(stdout, l.machine())
+	t.print(stdout, h.machine())
 	if err == nil && o.strict && t.missed() {
 		err = errMissed
 	}

@@ -11,148 +11,157 @@ import (
 )
 
 const (
-	overloadFactor = 4
-	// crowdConnections are sixteen times as many as saturate the services, and
-	// four times as many as orders serves at once.
-	crowdConnections = 16 * connections
-	// floodConnections are as many as offering a rate needs whose requests wait.
-	floodConnections = 2048
-	leastOffered     = 3.6 // of the peak, for the flood's bound to be judged
-	healthEvery      = 10 * time.Millisecond
-	mostHealth       = 100 // milliseconds
+	// closedLoopConnections are 16 times as many as saturate the services, and
+	// four times as many as the requests that orders serves at the same time.
+	closedLoopConnections = 16 * connections
+	openLoopFactor        = 4 // times the peak throughput
+	// openLoopConnections are enough to offer that rate while requests wait.
+	openLoopConnections = 2048
+	minOfferedFactor    = 3.6 // of the peak; with less, the open loop says nothing
+	healthInterval      = 10 * time.Millisecond
+	maxHealthMillis     = 100
 )
 
-// overload compares the goodput of the details call under more load than the
-// services can bear with its goodput at saturation, and asks for /health
-// meanwhile. A crowd are many clients that each wait for their answer; a flood
-// asks at four times the rate of saturation, whatever becomes of its requests.
+// overload compares the goodput of the details call under overload with its
+// goodput at saturation, and checks /health meanwhile. It uses two loads: a
+// closed loop of many clients, each of which waits for its response, and an
+// open loop that sends requests at four times the peak rate.
 //
-// Whoever makes the load on the same machine takes the processor from those who
-// should answer it. So services and generator have half of the processors each,
-// at saturation too, and the generator is a process of its own. Where
-// processors cannot be assigned, the table says so.
-func overload(ctx context.Context, l *lab) ([]row, error) {
-	data, err := l.detailsData(ctx)
+// On one machine the generator takes processor time from the services.
+// Therefore the generator is a process of its own, and generator and services
+// have half of the processors each, also at saturation. If taskset(1) is
+// missing, both use all processors and the table says so.
+func overload(ctx context.Context, h *harness) ([]row, error) {
+	d, err := h.withDetailsData(ctx, h.current.deployment(h.collector))
 	if err != nil {
 		return nil, err
 	}
-	services, generator := halves(ctx)
-	program := l.released(data, data)
-	program.on = services
-	pair, err := program.start(ctx)
+	var generatorCPUs cpuSet
+	d.cpus, generatorCPUs = splitCPUs(ctx)
+	s, err := d.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer pair.stop()
-	o := &overloads{lab: l, pair: pair, on: generator}
-	var crowd, flood vitals
-	rounds, err := l.alternate(ctx, o.saturate, o.probed(&crowd, o.crowd), o.probed(&flood, o.flood))
+	defer s.stop()
+	o := &overloader{harness: h, services: s, cpus: generatorCPUs}
+	var closedLoop, openLoop healthStats
+	rounds, err := h.alternate(ctx,
+		contender{run: o.saturate},
+		contender{run: o.withHealthChecks(&closedLoop, o.closedLoop)},
+		contender{run: o.withHealthChecks(&openLoop, o.openLoop)})
 	if err != nil {
 		return nil, err
 	}
-	rows := o.rows("a crowd of 16 × the connections", rounds[0], rounds[1], crowd, 0)
-	return append(rows, o.rows("a flood of 4 × the rate", rounds[0], rounds[2], flood, leastOffered)...), nil
+	rows := o.rows("a closed loop of 16 × the connections", rounds[0], rounds[1], closedLoop, 0)
+	return append(rows, o.rows("an open loop of 4 × the rate", rounds[0], rounds[2], openLoop, minOfferedFactor)...), nil
 }
 
-// overloads puts more load on a pair of services than they can bear.
-type overloads struct {
-	lab  *lab
-	pair *pair
-	on   processors // of the generator
-	peak float64    // goodput of the last saturation
+// overloader puts loads on services from a process of its own.
+type overloader struct {
+	harness  *harness
+	services *services
+	cpus     cpuSet  // of the generator
+	peak     float64 // goodput of the last round at saturation, per second
 }
 
-// vitals are how the services were meanwhile.
-type vitals struct {
-	health []time.Duration
-	unwell int // probes of health that failed
-}
-
-// saturate is the side with as much load as the services can bear.
-func (o *overloads) saturate(ctx context.Context) (result, error) {
-	r, err := detailsLoad(o.pair, o.lab.round).runIn(ctx, o.on)
+// saturate runs as much load as the services can serve.
+func (o *overloader) saturate(ctx context.Context) (result, error) {
+	r, err := detailsLoad(o.services, o.harness.roundDuration).runInProcess(ctx, o.cpus)
 	o.peak = r.rate()
 	return r, err
 }
 
-func (o *overloads) crowd(ctx context.Context) (result, error) {
-	heavy := detailsLoad(o.pair, o.lab.overload)
-	heavy.Connections = crowdConnections
-	return heavy.runIn(ctx, o.on)
+func (o *overloader) closedLoop(ctx context.Context) (result, error) {
+	l := detailsLoad(o.services, o.harness.overloadDuration)
+	l.Connections = closedLoopConnections
+	return l.runInProcess(ctx, o.cpus)
 }
 
-func (o *overloads) flood(ctx context.Context) (result, error) {
-	heavy := detailsLoad(o.pair, o.lab.overload)
-	heavy.Rate, heavy.Connections = overloadFactor*o.peak, floodConnections
-	return heavy.runIn(ctx, o.on)
+func (o *overloader) openLoop(ctx context.Context) (result, error) {
+	l := detailsLoad(o.services, o.harness.overloadDuration)
+	l.Rate, l.Connections = openLoopFactor*o.peak, openLoopConnections
+	return l.runInProcess(ctx, o.cpus)
 }
 
-// probed is a side during which orders is asked how it is.
-func (o *overloads) probed(v *vitals, side func(context.Context) (result, error)) func(context.Context) (result, error) {
+// healthStats are the results of the health checks during a load.
+type healthStats struct {
+	latencies []time.Duration // of successful checks
+	failed    int
+}
+
+// withHealthChecks returns a round during which the health of orders is checked.
+func (o *overloader) withHealthChecks(
+	stats *healthStats, run func(context.Context) (result, error),
+) func(context.Context) (result, error) {
 	return func(ctx context.Context) (result, error) {
-		probing, stop := context.WithCancel(ctx)
-		probed := make(chan struct{})
-		go func() { defer close(probed); o.probe(probing, v) }()
-		r, err := side(ctx)
+		checking, stop := context.WithCancel(ctx)
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); o.checkHealth(checking, stats) }()
+		r, err := run(ctx)
 		stop()
-		<-probed
+		<-stopped
 		return r, err
 	}
 }
 
-// probe asks orders how it is, again and again until the context ends.
-func (o *overloads) probe(ctx context.Context, v *vitals) {
-	ticker := time.NewTicker(healthEvery)
+// checkHealth checks the health of orders at an interval until ctx ends.
+func (o *overloader) checkHealth(ctx context.Context, stats *healthStats) {
+	ticker := time.NewTicker(healthInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		begin := time.Now()
-		err := healthy(ctx, "http://"+o.pair.orders.address+"/health")
+		err := checkHealth(ctx, "http://"+o.services.orders.address+"/health")
 		if err != nil && ctx.Err() == nil {
-			v.unwell++
+			stats.failed++
 		} else if err == nil {
-			v.health = append(v.health, time.Since(begin))
+			stats.latencies = append(stats.latencies, time.Since(begin))
 		}
 		<-ticker.C
 	}
 }
 
-func (o *overloads) rows(load string, peak, heavy []result, v vitals, least float64) []row {
-	slices.Sort(v.health)
-	what := "overload of the details call by " + load
-	if o.on == "" {
-		what += ", the generator on the same processors"
+func (o *overloader) rows(kind string, peak, overloaded []result, stats healthStats, minOffered float64) []row {
+	what := "details call overloaded by " + kind
+	if o.cpus == "" {
+		what += ", generator on the same processors"
 	}
-	unwell := ""
-	if v.unwell > 0 {
-		unwell = fmt.Sprintf("%d probes", v.unwell)
-	}
-	health := atMost(what+": slowest GET /health of orders", percentile(v.health, 1), mostHealth, " ms", unwell)
-	health.figure += fmt.Sprintf(" (p99 %.1f ms of %d)", percentile(v.health, 0.99), len(v.health))
-	refused := failures(heavy)
-	if refused == "" {
-		refused = "nothing"
-	}
-	failed := failures(slices.Concat(peak, heavy), http.StatusServiceUnavailable)
-	offered := ratio(heavy, peak, result.offered)
-	if offered < least {
-		// Every connection waits for its answer, so less was asked than meant.
+	failed := failuresExcept([]int{http.StatusServiceUnavailable}, peak, overloaded)
+	offered := medianRatio(overloaded, peak, result.offered)
+	if offered < minOffered {
+		// All connections wait for a response, so the rate was not reached.
 		failed = strings.TrimPrefix(fmt.Sprintf("%s, only %.1f × the peak was offered", failed, offered), ", ")
 	}
+	unsuccessful := failures(overloaded)
+	if unsuccessful == "" {
+		unsuccessful = "none"
+	}
 	return []row{
-		atLeast(what+": goodput ÷ peak", ratio(heavy, peak, result.rate), 0.8, failed),
-		health,
-		note(what+": in figures", "peak %.0f/s; offered %.1f × that, served %.0f/s with p99 %.0f ms, not served %s",
-			middle(peak, result.rate), offered, middle(heavy, result.rate), middle(heavy, result.p99), refused),
+		atLeast(what+": goodput ÷ peak", medianRatio(overloaded, peak, result.rate), 0.8, failed),
+		stats.row(what),
+		note(what+": absolute values", "peak %.0f/s; offered %.1f × the peak; goodput %.0f/s, p99 %.0f ms; unsuccessful requests: %s",
+			medianOf(peak, result.rate), offered, medianOf(overloaded, result.rate), medianOf(overloaded, result.p99), unsuccessful),
 	}
 }
 
-// halves shares the processors out between services and generator; both get
-// all of them where taskset is not there or there is only one.
-func halves(ctx context.Context) (services, generator processors) {
+func (s healthStats) row(what string) row {
+	slices.Sort(s.latencies)
+	failed := ""
+	if s.failed > 0 {
+		failed = fmt.Sprintf("%d health checks", s.failed)
+	}
+	r := atMost(what+": slowest GET /health of orders", percentile(s.latencies, 1), maxHealthMillis, " ms", failed)
+	r.value += fmt.Sprintf(" (p99 %.1f ms of %d)", percentile(s.latencies, 0.99), len(s.latencies))
+	return r
+}
+
+// splitCPUs returns half of the processors for the services and the other half
+// for the generator. Both are empty, which means all processors, if there is
+// only one or if taskset(1) is missing.
+func splitCPUs(ctx context.Context) (services, generator cpuSet) {
 	n := runtime.NumCPU()
-	services = processors(fmt.Sprintf("0-%d", (n-1)/2))
-	generator = processors(fmt.Sprintf("%d-%d", (n+1)/2, n-1))
-	for _, half := range []processors{services, generator} {
+	services = cpuSet(fmt.Sprintf("0-%d", (n-1)/2))
+	generator = cpuSet(fmt.Sprintf("%d-%d", (n+1)/2, n-1))
+	for _, half := range []cpuSet{services, generator} {
 		if n < 2 || half.command(ctx, []string{"true"}).Run() != nil {
 			return "", ""
 		}

@@ -11,133 +11,141 @@ import (
 	"tandem/src/orders"
 )
 
-// post compares POST /orders, through both services, with the store's own
-// single-row commit limit at the same concurrency.
+// post compares POST /orders, through both services, with the engine's commit
+// limit at the same concurrency.
 //
-// That limit is how many transactions a second the engine makes durable whose
-// whole content is one row of an order's size: as many callers, each with a
-// prepared INSERT into a table that has the columns of an order and a primary
-// key, and no index, trigger nor other table. What orders adds (three indexes,
-// the sums of the statistics) is its own choice and counts against it, and so
-// does a pool of fewer connections than there are callers. SQLite has one
-// writer at a time: there, one connection is the best that callers can do. The
-// transactions of both sides are equally durable.
+// The commit limit is the number of durable transactions per second when each
+// inserts one row of the size of an order. There are as many clients as in the
+// load. Each executes a prepared INSERT into a table that has the columns of an
+// order and a primary key, but no other index, trigger or table. What the
+// orders service adds (three indexes, the sums of the statistics, fewer
+// connections than clients) counts as its cost. SQLite has one writer at a
+// time, so one connection is the best that the clients can have there. The
+// transactions of both contenders are equally durable.
 //
-// A note tells how much of the difference is the store of orders, and how much
-// HTTP and the call to users: that store, called without them.
-func post(ctx context.Context, l *lab, kind string, where func(context.Context) (place, error)) ([]row, error) {
-	what := "POST /orders on " + kind
-	places, err := four(ctx, where)
+// A note shows the store of the orders service without HTTP and without the
+// call to users.
+func (e engine) post(ctx context.Context, h *harness) ([]row, error) {
+	what := "POST /orders on " + e.name
+	s, err := e.startFilled(ctx, h, h.current.deployment(h.collector), fillForPost)
 	if errors.Is(err, errNoPostgres) {
 		return []row{note(what, "%v", err)}, nil
 	} else if err != nil {
 		return nil, err
 	}
-	usersAt, ordersAt, limitAt, storeAt := places[0], places[1], places[2], places[3]
-	if err := usersAt.fillUsers(ctx, detailUsers); err != nil {
-		return nil, err
-	}
-	pair, err := l.released(usersAt, ordersAt).start(ctx)
+	defer s.stop()
+	insert, closePool, err := e.commitLimit(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	defer pair.stop()
-	limit, closeLimit, err := limitAt.commitLimit(ctx)
+	defer func() { _ = closePool() }()
+	create, closeStore, err := e.storeAlone(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = closeLimit() }()
-	db, err := storeAt.open(ctx, "orders", orders.Migrations())
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	rounds, err := l.alternate(ctx, l.callers(limit), on(postLoad(pair, l.round)), l.callers(create(orders.NewStore(db))))
+	defer func() { _ = closeStore() }()
+	rounds, err := h.alternate(ctx,
+		contender{run: h.callInLoop(insert)}, s.contender(postLoad(s, h.roundDuration)), contender{run: h.callInLoop(create)})
 	if err != nil {
 		return nil, err
 	}
 	return postRows(what, rounds[0], rounds[1], rounds[2]), nil
 }
 
-func four(ctx context.Context, where func(context.Context) (place, error)) (places [4]place, err error) {
-	for i := range places {
-		if places[i], err = where(ctx); err != nil {
-			return places, err
-		}
-	}
-	return places, nil
+// fillForPost inserts users and no orders.
+func fillForPost(ctx context.Context, users, _ storage) error {
+	return users.fillUsers(ctx, detailUsers)
 }
 
 func postRows(what string, limit, served, store []result) []row {
 	return []row{
-		atLeast(what+": throughput ÷ commit limit", ratio(served, limit, result.rate), 0.7, failures(append(served, limit...))),
-		note(what+": in figures", "limit %.0f/s; served %.0f/s, p99 %.1f ms; the store without HTTP %.2f of the limit%s",
-			middle(limit, result.rate), middle(served, result.rate), middle(served, result.p99),
-			ratio(store, limit, result.rate), inBrackets(failures(store))),
+		atLeast(what+": throughput ÷ commit limit", medianRatio(served, limit, result.rate), 0.7, failures(served, limit)),
+		note(what+": absolute values", "commit limit %.0f/s; service %.0f/s, p99 %.1f ms; its store without HTTP ÷ commit limit is %.2f%s",
+			medianOf(limit, result.rate), medianOf(served, result.rate), medianOf(served, result.p99),
+			medianRatio(store, limit, result.rate), inParentheses(failures(store))),
 	}
 }
 
-func postLoad(p *pair, d time.Duration) load {
-	l := load{Address: p.orders.address, Want: http.StatusCreated, Connections: connections, For: d}
-	for id := range detailUsers {
-		l.Requests = append(l.Requests, postJSON("/orders", fmt.Sprintf(`{"user_id": %d, "product": "Notebook", "quantity": 2, "price": 899.99}`, id+1)))
+func postLoad(s *services, d time.Duration) load {
+	l := load{Address: s.orders.address, Want: http.StatusCreated, Connections: connections, Duration: d}
+	for i := range detailUsers {
+		body := fmt.Sprintf(`{"user_id": %d, "product": "Notebook", "quantity": 2, "price": 899.99}`, i+1)
+		l.Requests = append(l.Requests, postRequest("/orders", body))
 	}
 	return l
 }
 
-// callers is the side on which as many callers as a load has connections do
-// the same, without HTTP.
-func (l *lab) callers(do func(context.Context) error) side {
+// callInLoop returns a round in which as many clients as a load has call a
+// function again and again, without HTTP.
+func (h *harness) callInLoop(call func(context.Context) error) func(context.Context) (result, error) {
 	return func(ctx context.Context) (result, error) {
-		loop := func(round context.Context, _ time.Time, _ int) result {
+		client := func(round context.Context, _ time.Time, _ int) result {
 			r := newResult(http.StatusCreated)
 			for round.Err() == nil {
-				start, outcome := time.Now(), r.Want
-				if do(ctx) != nil {
-					outcome = noAnswer
+				start, key := time.Now(), r.Want
+				if call(ctx) != nil { // the end of the round does not cancel a call
+					key = noResponse
 				}
-				r.add(outcome, time.Since(start))
+				r.add(key, time.Since(start))
 			}
 			return r
 		}
-		return together(ctx, connections, l.round, http.StatusCreated, loop), ctx.Err()
+		return runClients(ctx, connections, h.roundDuration, http.StatusCreated, client), ctx.Err()
 	}
 }
 
-// create stores an order as the handler does.
-func create(store *orders.Store) func(context.Context) error {
+// storeAlone returns a function that creates an order as the handler does, in
+// new storage.
+func (e engine) storeAlone(ctx context.Context, h *harness) (create func(context.Context) error, closeStore func() error, err error) {
+	storage, err := e.newStorage(ctx, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := storage.open(ctx, "orders", orders.Migrations())
+	if err != nil {
+		return nil, nil, err
+	}
+	store := orders.NewStore(db)
 	order := orders.NewOrder{UserID: 1, Product: "Notebook", Quantity: 2, Price: 899_99}
-	return func(ctx context.Context) error {
+	create = func(ctx context.Context) error {
 		_, err := store.Create(ctx, order)
 		return err
 	}
+	return create, db.Close, nil
 }
 
-// commitLimit makes a table and returns what inserts one row into it.
-func (p place) commitLimit(ctx context.Context) (insert func(context.Context) error, closeAll func() error, err error) {
-	pool, err := p.pool("limit")
+// commitLimit returns a function that inserts one row, in new storage.
+func (e engine) commitLimit(ctx context.Context, h *harness) (insert func(context.Context) error, closePool func() error, err error) {
+	storage, err := e.newStorage(ctx, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := storage.openPool("limit")
 	if err != nil {
 		return nil, nil, err
 	}
 	key, size := "INTEGER PRIMARY KEY", 1
-	if p.address != nil {
+	if storage.url != nil {
 		key, size = "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", connections
 	}
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
-	insert, err = limitTable(ctx, pool, key)
+	insert, err = createLimitTable(ctx, pool, key)
 	if err != nil {
 		return nil, nil, errors.Join(err, pool.Close())
 	}
 	return insert, pool.Close, nil
 }
 
-func limitTable(ctx context.Context, pool *sql.DB, key string) (func(context.Context) error, error) {
-	const columns = "user_id BIGINT NOT NULL, product TEXT NOT NULL, quantity BIGINT NOT NULL, price_cents BIGINT NOT NULL, status TEXT NOT NULL, created_at TIMESTAMP NOT NULL"
+// createLimitTable creates a table with the columns of an order and returns a
+// function that inserts one row.
+func createLimitTable(ctx context.Context, pool *sql.DB, key string) (func(context.Context) error, error) {
+	const columns = "user_id BIGINT NOT NULL, product TEXT NOT NULL, quantity BIGINT NOT NULL," +
+		" price_cents BIGINT NOT NULL, status TEXT NOT NULL, created_at TIMESTAMP NOT NULL"
 	if _, err := pool.ExecContext(ctx, "CREATE TABLE commit_limit (id "+key+", "+columns+")"); err != nil {
 		return nil, err
 	}
-	insert, err := pool.PrepareContext(ctx, //nolint:sqlclosecheck // it goes with the pool
+	insert, err := pool.PrepareContext(ctx, //nolint:sqlclosecheck // closed together with the pool
 		"INSERT INTO commit_limit (user_id, product, quantity, price_cents, status, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
 	if err != nil {
 		return nil, err

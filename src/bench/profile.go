@@ -12,8 +12,9 @@ import (
 	"tandem/src/users"
 )
 
-// realUsers is the users service in this program, to be profiled.
-func realUsers(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
+// profiledUsers runs the users service in this program, which can write
+// profiles; the released binaries cannot.
+func profiledUsers(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	var config users.Config
 	if err := settings.Parse(users.Program(), &config, nil, getenv, stdout); err != nil {
 		return err
@@ -21,8 +22,8 @@ func realUsers(ctx context.Context, getenv func(string) string, stdout io.Writer
 	return users.Run(ctx, config, getenv, stdout)
 }
 
-// realOrders is the orders service in this program, to be profiled.
-func realOrders(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
+// profiledOrders runs the orders service in this program.
+func profiledOrders(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	var config orders.Config
 	if err := settings.Parse(orders.Program(), &config, nil, getenv, stdout); err != nil {
 		return err
@@ -30,13 +31,14 @@ func realOrders(ctx context.Context, getenv func(string) string, stdout io.Write
 	return orders.Run(ctx, config, getenv, stdout)
 }
 
-// profiled runs f and writes, where a name is given, what it spent: CPU time to
-// NAME.cpu and allocations to NAME.allocs, for go tool pprof.
-func profiled(name string, f func() error) error {
-	if name == "" {
+// withProfiles runs f and writes a CPU profile to PREFIX.cpu and an allocation
+// profile to PREFIX.allocs, for "go tool pprof". With an empty prefix it only
+// runs f.
+func withProfiles(prefix string, f func() error) error {
+	if prefix == "" {
 		return f()
 	}
-	cpu, err := os.Create(name + ".cpu")
+	cpu, err := os.Create(prefix + ".cpu")
 	if err != nil {
 		return err
 	}
@@ -46,9 +48,9 @@ func profiled(name string, f func() error) error {
 	}
 	err = f()
 	pprof.StopCPUProfile()
-	allocs, err2 := os.Create(name + ".allocs")
-	if err2 != nil {
-		return errors.Join(err, err2)
+	allocs, createErr := os.Create(prefix + ".allocs")
+	if createErr != nil {
+		return errors.Join(err, createErr)
 	}
 	defer allocs.Close()
 	return errors.Join(err, pprof.Lookup("allocs").WriteTo(allocs, 0))

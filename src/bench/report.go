@@ -10,46 +10,57 @@ import (
 )
 
 // row is one line of the table.
-type row struct{ what, figure, bound, met string }
+type row struct{ what, value, bound, met string }
 
 type table []row
 
+// The values of row.met.
 const (
-	met    = "yes"
-	missed = "**no**"
+	met     = "yes"
+	missed  = "**no**"
+	noBound = "–"
 )
 
-// atLeast is the row of a figure that is bounded from below. Where requests
-// failed, the bound is not met, whatever the figure.
-func atLeast(what string, figure, bound float64, failures string) row {
-	return judged(row{what: what, figure: fmt.Sprintf("%.2f", figure), bound: fmt.Sprintf("≥ %.2f", bound)}, figure >= bound, failures)
+// atLeast returns the row of a value that must be at least bound. Failed
+// requests make the bound missed, whatever the value.
+func atLeast(what string, value, bound float64, failures string) row {
+	r := row{what, fmt.Sprintf("%.2f", value), fmt.Sprintf("≥ %.2f", bound), metIf(value >= bound)}
+	return r.withFailures(failures)
 }
 
-// atMost is the row of a figure that is bounded from above.
-func atMost(what string, figure, bound float64, unit, failures string) row {
-	r := row{what: what, figure: fmt.Sprintf("%.2f%s", figure, unit), bound: fmt.Sprintf("≤ %g%s", bound, unit)}
-	return judged(r, figure <= bound, failures)
+// atMost returns the row of a value that must be at most bound.
+func atMost(what string, value, bound float64, unit, failures string) row {
+	r := row{what, fmt.Sprintf("%.2f%s", value, unit), fmt.Sprintf("≤ %g%s", bound, unit), metIf(value <= bound)}
+	return r.withFailures(failures)
 }
 
-func judged(r row, holds bool, failures string) row {
-	r.met = met
-	if !holds || failures != "" {
-		r.met = missed
+// note returns a row without a bound.
+func note(what, format string, args ...any) row {
+	return row{what, fmt.Sprintf(format, args...), noBound, noBound}
+}
+
+func metIf(ok bool) string {
+	if ok {
+		return met
 	}
-	r.figure += inBrackets(failures)
+	return missed
+}
+
+// withFailures adds the description of failed requests, if there are any, and
+// marks the row as missed.
+func (r row) withFailures(failures string) row {
+	if failures != "" {
+		r.met = missed
+		r.value += inParentheses(failures)
+	}
 	return r
 }
 
-func inBrackets(failures string) string {
+func inParentheses(failures string) string {
 	if failures == "" {
 		return ""
 	}
 	return " (failed: " + failures + ")"
-}
-
-// note is a row that explains others.
-func note(what, format string, args ...any) row {
-	return row{what, fmt.Sprintf(format, args...), "–", "–"}
 }
 
 func (t table) missed() bool {
@@ -62,33 +73,24 @@ func (t table) missed() bool {
 }
 
 func (t table) print(w io.Writer, machine string) {
-	fmt.Fprintf(w, "\n%s\n\n| what | figure | bound | met? |\n|---|---|---|---|\n", machine)
+	fmt.Fprintf(w, "\n%s\n\n| what | value | bound | met? |\n|---|---|---|---|\n", machine)
 	for _, r := range t {
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.what, r.figure, r.bound, r.met)
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.what, r.value, r.bound, r.met)
 	}
 }
 
-// machine names what the figures were measured on.
-func (l *lab) machine() string {
-	postgres := "not used"
-	if l.postgresVersion != "" {
-		postgres = l.postgresVersion
+// machineDescription returns the processor, the platform and the Go version.
+func machineDescription() string {
+	cpu := readField("/proc/cpuinfo", "model name")
+	if cpu == "" {
+		cpu = "unknown CPU"
 	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s, PostgreSQL %s",
-		cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), postgres)
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
-// cpuModel is the processor's name where the system tells it as Linux does.
-func cpuModel() string {
-	if model := field("/proc/cpuinfo", "model name"); model != "" {
-		return model
-	}
-	return "unknown CPU"
-}
-
-// field is the value of the first line "name : value" in a file; empty where
-// there is none.
-func field(path, name string) string {
+// readField returns the value of the first line "name : value" of a file, as
+// Linux writes them in /proc; empty if there is no such line or file.
+func readField(path, name string) string {
 	file, err := os.Open(path)
 	if err != nil {
 		return ""

@@ -1,8 +1,9 @@
-// Command fuzz runs every fuzz target of the module for a while, one after the
-// other: "go test -fuzz" takes one at a time.
+// Command fuzz runs all fuzz tests of the module one after the other, because
+// "go test -fuzz" accepts only one fuzz test at a time.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,51 +13,64 @@ import (
 )
 
 func main() {
-	each := flag.Duration("time", 10*time.Second, "time for each target")
+	duration := flag.Duration("time", 10*time.Second, "duration of each fuzz test")
 	flag.Parse()
-	if err := run(*each); err != nil {
+	if err := run(*duration); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(each time.Duration) error {
-	packages, err := output("go", "list", "./src/...")
+// run returns an error if there is no fuzz test, or if one fails.
+func run(duration time.Duration) error {
+	packages, err := outputWords("go", "list", "./src/...")
 	if err != nil {
 		return err
 	}
-	targets := 0
+	count := 0
 	for _, pkg := range packages {
-		names, err := output("go", "test", "-run", "^$", "-list", "^Fuzz", pkg)
+		tests, err := fuzzTests(pkg)
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if !strings.HasPrefix(name, "Fuzz") {
-				continue
-			}
-			targets++
-			if err := fuzz(pkg, name, each); err != nil {
+		for _, test := range tests {
+			if err := fuzz(pkg, test, duration); err != nil {
 				return err
 			}
 		}
+		count += len(tests)
 	}
-	fmt.Printf("fuzzed %d targets for %s each: nothing found\n", targets, each)
+	if count == 0 {
+		return errors.New("no fuzz test found")
+	}
+	fmt.Printf("%d fuzz tests ran for %s each and found no failure\n", count, duration)
 	return nil
 }
 
-func fuzz(pkg, name string, each time.Duration) error {
-	fmt.Println(pkg, name)
-	command := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", each.String(), pkg)
+// fuzzTests returns the names of the fuzz tests of a package. "go test -list"
+// prints them, and a line that begins with "ok" or "?".
+func fuzzTests(pkg string) (tests []string, err error) {
+	words, err := outputWords("go", "test", "-run", "^$", "-list", "^Fuzz", pkg)
+	for _, word := range words {
+		if strings.HasPrefix(word, "Fuzz") {
+			tests = append(tests, word)
+		}
+	}
+	return tests, err
+}
+
+func fuzz(pkg, test string, duration time.Duration) error {
+	fmt.Println(pkg, test)
+	command := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+test+"$", "-fuzztime", duration.String(), pkg)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("%s in %s: %w", name, pkg, err)
+		return fmt.Errorf("%s in %s: %w", test, pkg, err)
 	}
 	return nil
 }
 
-// output is the words that a command prints.
-func output(name string, args ...string) ([]string, error) {
+// outputWords returns the words that a command prints to standard output.
+func outputWords(name string, args ...string) ([]string, error) {
 	command := exec.Command(name, args...)
 	command.Stderr = os.Stderr
 	out, err := command.Output()

@@ -110,7 +110,7 @@ func TestCreateOrder(t *testing.T) {
 
 	onBothStores(t, "creates one order for concurrent requests with one key", func(t *testing.T, s services) {
 		const clients = 12
-		responses := make([]servicetest.Answer, clients)
+		responses := make([]servicetest.Response, clients)
 		var requests sync.WaitGroup
 		for i := range clients {
 			requests.Go(func() { responses[i] = s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "once") })
@@ -141,7 +141,7 @@ func TestCreateOrder(t *testing.T) {
 			}
 			writeUser(w)
 		}))
-		replayed := make(chan servicetest.Answer, 1)
+		replayed := make(chan servicetest.Response, 1)
 		go func() {
 			replayed <- api.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k", "Traceparent", "00-"+traceID+"-b7ad6b7169203331-01")
 		}()

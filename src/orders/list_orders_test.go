@@ -127,7 +127,7 @@ func createSixOrders(t *testing.T, s services) {
 }
 
 // listedIDs returns the IDs of the orders in a response to GET /orders.
-func listedIDs(t *testing.T, response servicetest.Answer) (ids []string) {
+func listedIDs(t *testing.T, response servicetest.Response) (ids []string) {
 	t.Helper()
 	response.Require(t, 200)
 	for i := range response.JSON["orders"].([]any) {

@@ -120,7 +120,7 @@ func TestSmokeTest(t *testing.T) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-				printed, err := runSmokeTest(t, servicetest.Spoiled(t, ordersURL, test.intercept), usersURL)
+				printed, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, test.intercept), usersURL)
 				require.EqualError(t, err, "the release does not work: "+test.failed, printed)
 				requireCleanedUp(t, ordersURL, usersURL, printed)
 			})
@@ -133,14 +133,14 @@ func TestSmokeTest(t *testing.T) {
 			"users is healthy":  respond("GET /health", 503, ""),
 			"a user is created": respond("POST /users", 503, ""),
 		} {
-			_, err := runSmokeTest(t, ordersURL, servicetest.Spoiled(t, usersURL, intercept))
+			_, err := runSmokeTest(t, ordersURL, servicetest.WithFaultyResponses(t, usersURL, intercept))
 			require.ErrorContains(t, err, failed)
 		}
 	})
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-		_, err := runSmokeTest(t, servicetest.Spoiled(t, ordersURL, respond("PATCH /orders/{id}", 500, "")), usersURL)
+		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, respond("PATCH /orders/{id}", 500, "")), usersURL)
 		require.EqualError(t, err, "the release does not work: clean up order 1")
 	})
 }

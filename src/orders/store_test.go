@@ -29,7 +29,7 @@ func openDatabase(t testing.TB, config settings.Service) *database.DB {
 // with SQLite and once with PostgreSQL.
 func onBothDatabases(t *testing.T, name string, test func(t *testing.T, store *orders.Store, db *database.DB)) {
 	t.Run(name, func(t *testing.T) {
-		servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 			db := openDatabase(t, config)
 			test(t, orders.NewStore(db), db)
 		})

@@ -79,7 +79,7 @@ func createSevenUsers(t *testing.T, api servicetest.API) {
 }
 
 // listedIDs returns the IDs of the users in a response to GET /users.
-func listedIDs(t *testing.T, response servicetest.Answer) (ids []string) {
+func listedIDs(t *testing.T, response servicetest.Response) (ids []string) {
 	t.Helper()
 	response.Require(t, 200)
 	for i := range response.JSON["users"].([]any) {

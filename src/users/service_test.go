@@ -33,7 +33,7 @@ func loadContract(t *testing.T) *contracttest.Contract {
 // with PostgreSQL. It compares every request and response with openapi.yaml.
 func onBothStores(t *testing.T, name string, test func(t *testing.T, api servicetest.API)) {
 	t.Run(name, func(t *testing.T) {
-		servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 			service := servicetest.StartReady(t, runUsers(config))
 			test(t, servicetest.API{URL: service.URL, Transport: loadContract(t).Transport(nil)})
 		})

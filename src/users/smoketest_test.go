@@ -50,7 +50,7 @@ func changeDuplicate(_ http.ResponseWriter, r *http.Request) bool {
 
 func TestSmokeTest(t *testing.T) {
 	t.Run("passes and cleans up", func(t *testing.T) {
-		servicetest.OnBoth(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
 			url := servicetest.StartReady(t, runUsers(config)).URL
 			for range 2 {
 				printed, err := runSmokeTest(t, url)
@@ -80,7 +80,7 @@ func TestSmokeTest(t *testing.T) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				url := servicetest.StartReady(t, runUsers(servicetest.SQLite(t))).URL
-				printed, err := runSmokeTest(t, servicetest.Spoiled(t, url, test.intercept))
+				printed, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, url, test.intercept))
 				require.EqualError(t, err, "the release does not work: "+test.failed, printed)
 				require.Equal(t, "0", servicetest.API{URL: url}.Get(t, "/users").At(t, "count"), printed)
 			})
@@ -89,9 +89,9 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		url := servicetest.StartReady(t, runUsers(servicetest.SQLite(t))).URL
-		_, err := runSmokeTest(t, servicetest.Spoiled(t, url, respond("PATCH", "/users/", 500, "")))
+		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respond("PATCH", "/users/", 500, "")))
 		require.EqualError(t, err, "the release does not work: clean up user 1")
-		_, err = runSmokeTest(t, servicetest.Spoiled(t, url, respond("PATCH", "/users/", 200, `{"active": true}`)))
+		_, err = runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respond("PATCH", "/users/", 200, `{"active": true}`)))
 		require.EqualError(t, err, "the release does not work: clean up user 2")
 	})
 }

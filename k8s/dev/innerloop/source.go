@@ -6,45 +6,42 @@ import (
 	"strings"
 )
 
-// source is a file that is edited and restored.
+// source is a file that this program edits and restores.
 type source struct {
-	name     string
-	original string // content before the first edit
-	written  string // content after the last edit
+	path     string
+	original string
+	written  string // last
 	mode     os.FileMode
 }
 
-// open reads a file, which must contain the text to edit.
-func open(name string) (*source, error) {
-	content, err := os.ReadFile(name)
+func openSource(path string) (*source, error) {
+	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("run this in the root of the repository: %w", err)
+		return nil, fmt.Errorf("run this in the root folder of the repository: %w", err)
 	}
-	info, err := os.Stat(name)
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if !strings.Contains(string(content), text) {
-		return nil, fmt.Errorf("%s does not contain the text to edit: %q", name, text)
+	if !strings.Contains(string(content), originalText) {
+		return nil, fmt.Errorf("%s does not contain %q, which this program replaces", path, originalText)
 	}
-	return &source{name, string(content), string(content), info.Mode()}, nil
+	return &source{path, string(content), string(content), info.Mode()}, nil
 }
 
-// write saves the file. It returns an error if another program has changed it
-// since the last write.
+// write saves the file. It returns an error if somebody else has changed it.
 func (s *source) write(content string) error {
-	current, err := os.ReadFile(s.name)
+	current, err := os.ReadFile(s.path)
 	if err != nil {
 		return err
 	}
 	if string(current) != s.written {
-		return fmt.Errorf("another program has changed %s: look for the edits of this one with `git diff %s`", s.name, s.name)
+		return fmt.Errorf("another program has changed %s; `git diff %s` shows whether it still has an edit of this program", s.path, s.path)
 	}
 	s.written = content
-	return os.WriteFile(s.name, []byte(content), s.mode)
+	return os.WriteFile(s.path, []byte(content), s.mode)
 }
 
-// restore writes the original content unless the file has it.
 func (s *source) restore() error {
 	if s.written == s.original {
 		return nil

@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// resource holds the fields of Tilt's UIResource that this program uses.
-type resource struct {
+// uiResource has the fields that this program uses of Tilt's API object
+// UIResource.
+type uiResource struct {
 	Status struct {
 		UpdateStatus string
-		BuildHistory []update
+		BuildHistory []update // latest first
 	}
 }
 
-// update is a completed update of a resource: a compilation, or the live update of
-// the pods.
+// update is a finished update of a resource: a compilation, or a sync of files
+// to the pod.
 type update struct {
 	Start  time.Time `json:"startTime"`
 	Finish time.Time `json:"finishTime"`
 }
 
-// get returns a resource of Tilt by name.
-func get(ctx context.Context, name string) (resource, error) {
-	var r resource
+func getUIResource(ctx context.Context, name string) (uiResource, error) {
+	var r uiResource
 	out, err := exec.CommandContext(ctx, "tilt", "get", "uiresource", name, "--output=json").Output()
 	if err != nil {
 		return r, fmt.Errorf("tilt get uiresource %s: %w", name, err)
@@ -34,26 +34,25 @@ func get(ctx context.Context, name string) (resource, error) {
 	return r, json.Unmarshal(out, &r)
 }
 
-// updateSince returns the first update of a resource that started after a time.
-func updateSince(ctx context.Context, name string, after time.Time) (update, error) {
-	r, err := get(ctx, name)
+// updateSince returns the first update of a resource that began after a time.
+func updateSince(ctx context.Context, name string, since time.Time) (update, error) {
+	r, err := getUIResource(ctx, name)
 	if err != nil {
 		return update{}, err
 	}
-	// The history is in descending order of time.
 	for _, u := range slices.Backward(r.Status.BuildHistory) {
-		if u.Start.After(after) {
+		if u.Start.After(since) {
 			return u, nil
 		}
 	}
-	return update{}, fmt.Errorf("tilt has not updated %s yet", name)
+	return update{}, fmt.Errorf("tilt has not updated %s", name)
 }
 
-// hasStatus returns an error unless a resource has an update status.
-func hasStatus(ctx context.Context, name, want string) error {
-	r, err := get(ctx, name)
-	if err == nil && r.Status.UpdateStatus != want {
-		err = fmt.Errorf("the update status of %s in tilt is %q, not %q", name, r.Status.UpdateStatus, want)
+// checkStatus returns an error unless a resource has the given update status.
+func checkStatus(ctx context.Context, name, status string) error {
+	r, err := getUIResource(ctx, name)
+	if err == nil && r.Status.UpdateStatus != status {
+		err = fmt.Errorf("tilt reports status %s for %s, not %s", r.Status.UpdateStatus, name, status)
 	}
 	return err
 }

@@ -11,20 +11,20 @@ import (
 
 // Body is a request body at a boundary of its schema.
 type Body struct {
-	Name  string // what is special about it
+	Name  string // describes how it differs from the example
 	JSON  []byte
 	Valid bool // whether the schema accepts it
 }
 
-// Bodies derives request bodies from the JSON schema of an operation: the
-// example, and the example with one thing changed, so that each bound of each
-// member is met from both sides. A service agrees with its document if it
-// refuses exactly the invalid ones as malformed. Valid ones it may still refuse
-// for what a schema cannot say: an address that is taken, a user that is gone.
+// Bodies returns request bodies for an operation, derived from its JSON schema:
+// the example, and the example with one change. The changes cover both sides of
+// each bound of each member. A service conforms to its document if it rejects
+// exactly the invalid bodies as malformed. It may reject a valid body for a
+// reason that a schema cannot express, such as an e-mail address that is taken.
 //
-// Only the members in the schema's own properties are varied, and only one level
-// deep. It is an error if there is no such operation, if it takes no JSON
-// object, or if the examples in the document do not make a valid body.
+// Only members in the schema's own properties change, and only at the top level.
+// Bodies returns an error if there is no such operation, if its body is not a
+// JSON object, or if the examples in the document do not form a valid body.
 func Bodies(c *Contract, operationID string) ([]Body, error) {
 	schema, err := c.bodySchema(operationID)
 	if err != nil {
@@ -35,15 +35,15 @@ func Bodies(c *Contract, operationID string) ([]Body, error) {
 		example[name] = exampleOf(property.Value)
 	}
 	var bodies []Body
-	for _, v := range slices.Concat(wholes(example), membersOf(schema, example)) {
-		body, err := judge(schema, v)
+	for _, v := range slices.Concat(bodyVariants(example), allMemberVariants(schema, example)) {
+		body, err := newBody(schema, v)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", operationID, err)
 		}
 		bodies = append(bodies, body)
 	}
 	if !bodies[0].Valid {
-		return nil, fmt.Errorf("%s: the examples do not make a valid body: %s", operationID, bodies[0].JSON)
+		return nil, fmt.Errorf("%s: the examples do not form a valid body: %s", operationID, bodies[0].JSON)
 	}
 	return bodies, nil
 }
@@ -59,13 +59,13 @@ func (c *Contract) bodySchema(operationID string) (*openapi3.Schema, error) {
 				return media.Schema.Value, nil
 			}
 		}
-		return nil, fmt.Errorf("%s takes no JSON object", operationID)
+		return nil, fmt.Errorf("the body of %s is not a JSON object", operationID)
 	}
 	return nil, fmt.Errorf("there is no operation %q", operationID)
 }
 
-// judge writes a body and asks the schema about what was written.
-func judge(schema *openapi3.Schema, v variant) (Body, error) {
+// newBody encodes a variant and validates the encoded body.
+func newBody(schema *openapi3.Schema, v variant) (Body, error) {
 	text, err := json.Marshal(v.value)
 	if err != nil {
 		return Body{}, fmt.Errorf("%s: %w", v.name, err)
@@ -80,22 +80,23 @@ func judge(schema *openapi3.Schema, v variant) (Body, error) {
 
 type object map[string]any
 
-// with is the object with one member set.
+// with returns a copy of the object with one member set.
 func (o object) with(name string, value any) object {
 	c := maps.Clone(o)
 	c[name] = value
 	return c
 }
 
-// without is the object with one member removed.
+// without returns a copy of the object without one member.
 func (o object) without(name string) object {
 	c := maps.Clone(o)
 	delete(c, name)
 	return c
 }
 
-// wholes vary the body as a whole; the first is the example itself.
-func wholes(example object) []variant {
+// bodyVariants returns variants of the body as a whole. The first one is the
+// example itself.
+func bodyVariants(example object) []variant {
 	return []variant{
 		{"the example", example},
 		{"with an unknown member", example.with("unknown_member", "ignored")},
@@ -107,14 +108,14 @@ func wholes(example object) []variant {
 	}
 }
 
-// membersOf vary one member after the other.
-func membersOf(schema *openapi3.Schema, example object) []variant {
+// allMemberVariants returns variants of each member of the example.
+func allMemberVariants(schema *openapi3.Schema, example object) []variant {
 	var all []variant
 	for _, name := range slices.Sorted(maps.Keys(example)) {
 		all = append(all,
 			variant{"without " + name, example.without(name)},
 			variant{"only " + name, object{name: example[name]}})
-		for _, v := range variantsOf(schema.Properties[name].Value, example[name]) {
+		for _, v := range valueVariants(schema.Properties[name].Value, example[name]) {
 			all = append(all, variant{name + " " + v.name, example.with(name, v.value)})
 		}
 	}

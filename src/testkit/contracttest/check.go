@@ -19,21 +19,21 @@ import (
 
 const problemType = "application/problem+json"
 
-// check reports everything in which an exchange departs from the document.
+// check reports all differences between an exchange and the document.
 func (c *Contract) check(x exchange) {
 	c.t.Helper()
-	for _, err := range c.departures(x) {
-		c.t.Errorf("%s %s answered %d: %v", x.method, x.request.URL.RequestURI(), x.status, err)
+	for _, err := range c.violations(x) {
+		c.t.Errorf("%s %s got status %d: %v", x.method, x.request.URL.RequestURI(), x.status, err)
 	}
 }
 
-func (c *Contract) departures(x exchange) []error {
+func (c *Contract) violations(x exchange) []error {
 	route, params, err := c.router.FindRoute(x.request)
 	switch {
 	case errors.Is(err, routers.ErrPathNotFound):
-		return c.refusal(x, http.StatusNotFound, "path")
+		return c.checkUndocumented(x, http.StatusNotFound, "path")
 	case errors.Is(err, routers.ErrMethodNotAllowed):
-		return c.refusal(x, http.StatusMethodNotAllowed, "method")
+		return c.checkUndocumented(x, http.StatusMethodNotAllowed, "method")
 	case err != nil:
 		return []error{err}
 	}
@@ -49,10 +49,10 @@ func (c *Contract) departures(x exchange) []error {
 	return append(checkRequest(x, input), c.checkResponse(x, input)...)
 }
 
-// refusal checks the answer to what the document does not know.
-func (c *Contract) refusal(x exchange, status int, what string) []error {
+// checkUndocumented checks the response to an undocumented path or method.
+func (c *Contract) checkUndocumented(x exchange, status int, what string) []error {
 	if x.status != status {
-		return []error{fmt.Errorf("the %s is not documented and must be answered %d", what, status)}
+		return []error{fmt.Errorf("the %s is not documented, so the status must be %d", what, status)}
 	}
 	var errs []error
 	if status == http.StatusMethodNotAllowed && x.header.Get("Allow") == "" {
@@ -65,21 +65,21 @@ func (c *Contract) refusal(x exchange, status int, what string) []error {
 	return append(errs, compareBody(x, problem)...)
 }
 
-// checkRequest finds a wrong request that was not refused. A right one may be
-// refused all the same: no schema can say that a name is taken.
+// checkRequest reports an invalid request that was not rejected. The service may
+// reject a valid request, too: a schema cannot express that a name is taken.
 func checkRequest(x exchange, input *openapi3filter.RequestValidationInput) []error {
 	err := openapi3filter.ValidateRequest(context.Background(), input)
-	if err == nil && input.Route.Operation.RequestBody != nil && len(x.sent) > 0 {
-		_, err = decode(x.request.Header.Get("Content-Type"), x.sent) // ValidateRequest is lax, see compareBody
+	if err == nil && input.Route.Operation.RequestBody != nil && len(x.requestBody) > 0 {
+		_, err = decode(x.request.Header.Get("Content-Type"), x.requestBody) // stricter than ValidateRequest, see compareBody
 	}
 	if err == nil || x.status >= 400 && x.status < 500 {
 		return nil
 	}
-	return []error{fmt.Errorf("the request does not match the document, so it must be answered 4xx: %w", err)}
+	return []error{fmt.Errorf("the request does not match the document, so the status must be 4xx: %w", err)}
 }
 
 func (c *Contract) checkResponse(x exchange, input *openapi3filter.RequestValidationInput) []error {
-	status, response := documented(input.Route.Operation.Responses, x.status)
+	key, response := findResponse(input.Route.Operation.Responses, x.status)
 	if response == nil {
 		return []error{errors.New("the status is not documented")}
 	}
@@ -91,15 +91,15 @@ func (c *Contract) checkResponse(x exchange, input *openapi3filter.RequestValida
 		errs = append(errs, err)
 	}
 	errs = append(errs, compareBody(x, response.Content)...)
-	if len(errs) == 0 && x.method != http.MethodHead { // HEAD shows no body
-		c.remember(outcome{input.Route.Method + " " + input.Route.Path, status})
+	if len(errs) == 0 && x.method != http.MethodHead {
+		c.markSeen(documentedResponse{input.Route.Method + " " + input.Route.Path, key})
 	}
 	return errs
 }
 
-// documented finds the response for a status and the key it is documented
-// under: the number, its class, or the default.
-func documented(responses *openapi3.Responses, status int) (string, *openapi3.Response) {
+// findResponse returns the documented response for a status and its key: the
+// status, its class, or "default". The response is nil if there is none.
+func findResponse(responses *openapi3.Responses, status int) (key string, response *openapi3.Response) {
 	number := strconv.Itoa(status)
 	for _, key := range []string{number, number[:1] + "XX", "default"} {
 		if ref := responses.Value(key); ref != nil {
@@ -109,9 +109,9 @@ func documented(responses *openapi3.Responses, status int) (string, *openapi3.Re
 	return "", nil
 }
 
-// compareBody compares media type and body with what is documented. It does not
-// leave that to openapi3filter, whose decoders are global, stop at the end of
-// the first JSON value, and take YAML and metrics only once registered.
+// compareBody compares content type and body with the documented content. It
+// does not use openapi3filter for that: its decoders are global, ignore text
+// after the first JSON value, and do not support YAML and metrics by default.
 func compareBody(x exchange, content openapi3.Content) []error {
 	if len(content) == 0 {
 		if len(x.body) > 0 {
@@ -129,7 +129,7 @@ func compareBody(x exchange, content openapi3.Content) []error {
 	}
 	value, err := decode(contentType, x.body)
 	if err != nil {
-		return []error{fmt.Errorf("the body is not %s: %w", contentType, err)}
+		return []error{fmt.Errorf("the body is not valid %s: %w", contentType, err)}
 	}
 	return compareValue(x, media, value)
 }
@@ -143,15 +143,15 @@ func compareValue(x exchange, media *openapi3.MediaType, value any) []error {
 		}
 	}
 	problem, _ := value.(map[string]any)
-	named, isNumber := problem["status"].(json.Number)
-	if strings.HasPrefix(x.header.Get("Content-Type"), problemType) && isNumber && named.String() != strconv.Itoa(x.status) {
-		errs = append(errs, fmt.Errorf("the problem names the status %s", named))
+	status, isNumber := problem["status"].(json.Number)
+	if strings.HasPrefix(x.header.Get("Content-Type"), problemType) && isNumber && status.String() != strconv.Itoa(x.status) {
+		errs = append(errs, fmt.Errorf("the status in the problem is %s", status))
 	}
 	return errs
 }
 
-// decode reads a body as the value that a schema speaks of. What is neither
-// JSON nor YAML is one string.
+// decode decodes a JSON or YAML body into the value that a schema describes. It
+// returns any other body as a string.
 func decode(contentType string, body []byte) (any, error) {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -166,11 +166,11 @@ func decode(contentType string, body []byte) (any, error) {
 	return string(body), nil
 }
 
-// decodeJSON accepts one value without duplicate names and nothing behind it,
-// and keeps numbers as they are written.
+// decodeJSON decodes a single JSON value. It rejects duplicate names and
+// trailing text, and decodes numbers as json.Number.
 func decodeJSON(body []byte) (any, error) {
 	if !jsontext.Value(body).IsValid() {
-		return nil, errors.New("it is malformed, holds a name twice or has text behind it")
+		return nil, errors.New("it is malformed, has a duplicate name or has trailing text")
 	}
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(body))

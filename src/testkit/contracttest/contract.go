@@ -1,6 +1,6 @@
-// Package contracttest holds a service to its OpenAPI document: every exchange
-// that a test has with the service is compared with the document, and in the
-// end nothing may be documented that no exchange has shown.
+// Package contracttest tests a service against its OpenAPI document. It compares
+// every exchange, which is a request and its response, with the document, and
+// it reports documented responses that no exchange had.
 package contracttest
 
 import (
@@ -17,39 +17,41 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// Contract is an OpenAPI document together with what has been seen of it. It
-// may be used by many goroutines at once.
+// Contract is an OpenAPI document and the set of its responses that exchanges
+// had so far. It is safe for concurrent use.
 type Contract struct {
 	t      testing.TB
 	doc    *openapi3.T
 	router routers.Router
 
 	mu   sync.Mutex
-	seen map[outcome]bool
+	seen map[documentedResponse]bool
 }
 
-// outcome is one of the answers that an operation can give.
-type outcome struct{ operation, status string }
+// documentedResponse identifies a response in the document: the name of its
+// operation and its key, such as "200", "4XX" or "default".
+type documentedResponse struct{ operation, key string }
 
-// operation is a documented operation, named like a net/http pattern.
+// operation is a documented operation. Its name is its method and its path
+// template, such as "GET /users/{id}".
 type operation struct {
 	name string
 	*openapi3.Operation
 }
 
-// Load parses and validates an OpenAPI document, its examples included. A
-// document that is not valid ends the test. Whatever an exchange violates later
-// is reported to this same t, so the contract must not outlive its test.
+// Load parses and validates an OpenAPI document and its examples. It stops the
+// test if the document is invalid. The contract also reports to t whatever an
+// exchange violates later, so the contract must not outlive the test.
 func Load(t testing.TB, yaml []byte) *Contract {
 	t.Helper()
-	doc, router, err := read(yaml)
+	doc, router, err := parse(yaml)
 	if err != nil {
-		t.Fatalf("the OpenAPI document is not valid: %v", err)
+		t.Fatalf("the OpenAPI document is invalid: %v", err)
 	}
-	return &Contract{t: t, doc: doc, router: router, seen: map[outcome]bool{}}
+	return &Contract{t: t, doc: doc, router: router, seen: map[documentedResponse]bool{}}
 }
 
-func read(yaml []byte) (*openapi3.T, routers.Router, error) {
+func parse(yaml []byte) (*openapi3.T, routers.Router, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(yaml)
 	if err != nil {
 		return nil, nil, err
@@ -57,12 +59,12 @@ func read(yaml []byte) (*openapi3.T, routers.Router, error) {
 	if err := doc.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
 		return nil, nil, err
 	}
-	doc.Servers = nil // a test's server has an address of its own
+	doc.Servers = nil // otherwise the router accepts only URLs of these servers
 	router, err := gorillamux.NewRouter(doc)
 	return doc, router, err
 }
 
-// operations are all operations of the document, ordered by name.
+// operations returns all operations of the document, sorted by name.
 func (c *Contract) operations() []operation {
 	var all []operation
 	for path, item := range c.doc.Paths.Map() {
@@ -74,9 +76,10 @@ func (c *Contract) operations() []operation {
 	return all
 }
 
-// schemaOptions make every comparison with a schema find all that is wrong, and
-// check e-mail addresses, which kin-openapi does not do by itself. They are
-// passed along each time because its registry of formats is global.
+// schemaOptions returns options with which a comparison with a schema reports
+// all errors and validates e-mail addresses. By default, kin-openapi does not
+// validate them. Its registry of formats is global, so the validator is an
+// option of each comparison instead.
 func schemaOptions(more ...openapi3.SchemaValidationOption) []openapi3.SchemaValidationOption {
 	return append(more,
 		openapi3.MultiErrors(),
@@ -85,15 +88,15 @@ func schemaOptions(more ...openapi3.SchemaValidationOption) []openapi3.SchemaVal
 	)
 }
 
-// checkEmail accepts a bare address (RFC 5322, addr-spec): no display name, no
-// angle brackets, no space around it.
+// checkEmail returns an error unless value is an addr-spec (RFC 5322, section
+// 3.4.1), without display name, angle brackets and surrounding space.
 func checkEmail(value string) error {
 	address, err := mail.ParseAddress(value)
 	if err != nil {
 		return err
 	}
 	if address.Address != value {
-		return fmt.Errorf("is more than the address %s", address.Address)
+		return fmt.Errorf("it contains more than the address %s", address.Address)
 	}
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"tandem/src/testkit/contracttest"
 )
 
-// recorder stands in for the test that a contract reports to, so that failing
-// can be tested.
+// recorder is a testing.TB that records failures, so that tests can check what a
+// contract reports.
 type recorder struct {
 	testing.TB
 	mu       sync.Mutex
@@ -30,8 +30,8 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// load loads a document for a recorder. It waits for the end of a goroutine of
-// its own, which is what Fatalf ends.
+// load loads a document with a recorder. It does so in another goroutine, because
+// Fatalf ends its goroutine. The contract is nil after Fatalf.
 func load(t *testing.T, yaml string) (*contracttest.Contract, *recorder) {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -45,7 +45,7 @@ func load(t *testing.T, yaml string) (*contracttest.Contract, *recorder) {
 	return contract, r
 }
 
-// notes is the document that the tests here compare with.
+// notes is the OpenAPI document of the tests in this package.
 const notes = `
 openapi: 3.0.3
 info: {title: Notes, version: 1.0.0}
@@ -62,7 +62,7 @@ paths:
           description: all
           content: {application/json: {schema: {type: array, items: {$ref: '#/components/schemas/Note'}}}}
         '503':
-          description: later
+          description: unavailable
           headers: {Retry-After: {required: true, schema: {type: integer, minimum: 1}}}
           content: {application/problem+json: {schema: {$ref: '#/components/schemas/Problem'}}}
     post:
@@ -75,20 +75,20 @@ paths:
           description: created
           content: {application/json: {schema: {$ref: '#/components/schemas/Note'}}}
         '400':
-          description: refused
+          description: rejected
           content: {application/problem+json: {schema: {$ref: '#/components/schemas/Problem'}}}
   /notes/{id}:
     delete:
       operationId: deleteNote
       parameters: [{name: id, in: path, required: true, schema: {type: integer, format: int64}}]
       responses:
-        '204': {description: gone}
+        '204': {description: deleted}
   /document:
     get:
       operationId: getDocument
       responses:
         '200':
-          description: this
+          description: the document
           content: {application/yaml: {schema: {type: object, required: [openapi]}}}
   /metrics:
     get:

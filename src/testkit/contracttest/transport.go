@@ -8,21 +8,21 @@ import (
 	"testing/iotest"
 )
 
-// Transport returns a RoundTripper that hands every request to next
-// (http.DefaultTransport if nil) and compares request and answer with the
-// document. What does not match is reported with t.Errorf of the test that
-// loaded the contract; the exchange itself goes on unchanged.
+// Transport returns a RoundTripper that passes every request to next
+// (http.DefaultTransport if nil) and compares request and response with the
+// document. It reports differences with t.Errorf of the test that loaded the
+// contract, and does not change request or response.
 //
-//   - The answer must have a status that is documented for the operation, and
-//     the content type, schema and required headers documented for the status;
-//     a problem document must name the status it comes with.
-//   - A request that does not match the document must be answered 4xx.
-//   - A path that is not documented must be answered 404, a method that is not
+//   - A response must have a status that is documented for the operation, and
+//     the content type, schema and required headers of that status. The status
+//     in a problem document must be the status of the response.
+//   - A request that does not match the document must get a 4xx response.
+//   - A path that is not documented must get 404, and a method that is not
 //     documented 405 with Allow, both with a body of the schema Problem.
 //
-// A HEAD request is compared with the GET operation, without a body. Bodies are
-// read to their end first, so endless ones do not work. An error of next, or an
-// answer cut off in the middle, is passed on and compared with nothing.
+// A HEAD request is compared with the GET operation, without the body. Bodies
+// are read completely before they are passed on, so endless ones do not work.
+// An error of next and a truncated response are passed on without comparison.
 func (c *Contract) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -37,39 +37,38 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// exchange is a request and its answer. HEAD is kept as GET, because that is
-// the operation it belongs to.
+// exchange is a request and its response.
 type exchange struct {
-	method  string // as it was sent
-	request *http.Request
-	sent    []byte
-	status  int
-	header  http.Header
-	body    []byte
+	method      string        // that was sent
+	request     *http.Request // with GET for HEAD, because HEAD has no operation of its own
+	requestBody []byte
+	status      int
+	header      http.Header // of the response
+	body        []byte      // of the response
 }
 
 func (c *Contract) roundTrip(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 	c.t.Helper()
-	sent, err := drain(req.Body)
+	requestBody, err := readAndClose(req.Body)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := next.RoundTrip(withBody(req, sent))
+	resp, err := next.RoundTrip(withBody(req, requestBody))
 	if err != nil {
 		return nil, err
 	}
-	got, err := drain(resp.Body)
+	body, err := readAndClose(resp.Body)
 	if err != nil {
-		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(got), iotest.ErrReader(err)))
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(err)))
 		return resp, nil
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(got))
-	c.check(exchange{req.Method, asOperation(withBody(req, sent)), sent, resp.StatusCode, resp.Header, got})
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	c.check(exchange{req.Method, headToGet(withBody(req, requestBody)), requestBody, resp.StatusCode, resp.Header, body})
 	return resp, nil
 }
 
-// drain reads a body to its end and closes it. There may be none.
-func drain(body io.ReadCloser) ([]byte, error) {
+// readAndClose reads a body completely and closes it. The body may be nil.
+func readAndClose(body io.ReadCloser) ([]byte, error) {
 	if body == nil {
 		return nil, nil
 	}
@@ -77,20 +76,20 @@ func drain(body io.ReadCloser) ([]byte, error) {
 	return data, errors.Join(err, body.Close())
 }
 
-// withBody is the same request with a body that can be read again. How its
-// length was announced stays as it was.
+// withBody returns a copy of the request with a body that has not been read yet.
+// Content-Length and Transfer-Encoding stay the same.
 func withBody(req *http.Request, body []byte) *http.Request {
-	again := req.Clone(req.Context())
+	clone := req.Clone(req.Context())
 	if req.Body == nil || req.Body == http.NoBody {
-		return again
+		return clone
 	}
-	again.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	again.Body = io.NopCloser(bytes.NewReader(body))
-	return again
+	clone.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	clone.Body = io.NopCloser(bytes.NewReader(body))
+	return clone
 }
 
-// asOperation turns HEAD into the GET it stands for.
-func asOperation(req *http.Request) *http.Request {
+// headToGet changes the method of a HEAD request to GET.
+func headToGet(req *http.Request) *http.Request {
 	if req.Method == http.MethodHead {
 		req.Method = http.MethodGet
 	}

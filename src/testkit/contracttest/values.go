@@ -10,14 +10,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// variant is a value and what is special about it. Whether it is valid is left
-// to the schema, so a variant may be anything worth asking about.
+// variant is a value to test and a name for it. The schema decides whether the
+// value is valid.
 type variant struct {
 	name  string
 	value any
 }
 
-// exampleOf is the schema's own example, or else a small value of its type.
+// exampleOf returns the schema's example, or a small value of its type.
 func exampleOf(schema *openapi3.Schema) any {
 	switch {
 	case schema.Example != nil:
@@ -27,9 +27,9 @@ func exampleOf(schema *openapi3.Schema) any {
 	case len(schema.Enum) > 0:
 		return schema.Enum[0]
 	case schema.Type.Is("string"):
-		return textOf(schema, max(int(schema.MinLength), 3))
+		return stringOfLength(schema, max(int(schema.MinLength), 3))
 	case schema.Type.Is("integer"), schema.Type.Is("number"):
-		return stepped(lowest(schema), 1, 0)
+		return addSteps(minimum(schema), 1, 0)
 	case schema.Type.Is("boolean"):
 		return true
 	case schema.Type.Is("array"):
@@ -38,24 +38,26 @@ func exampleOf(schema *openapi3.Schema) any {
 	return object{}
 }
 
-// variantsOf are the values at the schema's bounds, and one of each other type.
-func variantsOf(schema *openapi3.Schema, example any) []variant {
+// valueVariants returns values at the bounds of the schema, and a value of each
+// other JSON type.
+func valueVariants(schema *openapi3.Schema, example any) []variant {
 	all := otherTypes(schema, example)
 	switch {
 	case len(schema.Enum) > 0:
-		all = append(all, members(schema)...)
+		all = append(all, enumVariants(schema)...)
 	case schema.Type.Is("string"):
-		all = append(all, texts(schema)...)
+		all = append(all, stringVariants(schema)...)
 	case schema.Type.Is("integer"), schema.Type.Is("number"):
-		all = append(all, numbers(schema)...)
+		all = append(all, numberVariants(schema)...)
 	case schema.Type.Is("boolean"):
 		all = append(all, variant{"true", true}, variant{"false", false})
 	}
 	return all
 }
 
-// otherTypes hold null and the value as every type that the schema is not of;
-// the string is the right value in quotes, which a lax parser takes for it.
+// otherTypes returns null and values of the types that the schema does not have.
+// The string is the example in quotes, which a lenient parser accepts as the
+// example.
 func otherTypes(schema *openapi3.Schema, example any) []variant {
 	all := []variant{{"null", nil}, {"an object", object{"value": example}}, {"an array", []any{example}}}
 	if !schema.Type.Is("string") {
@@ -70,8 +72,8 @@ func otherTypes(schema *openapi3.Schema, example any) []variant {
 	return all
 }
 
-// members are those of an enumeration, and values that it does not have.
-func members(schema *openapi3.Schema) []variant {
+// enumVariants returns the values of an enumeration and values outside it.
+func enumVariants(schema *openapi3.Schema) []variant {
 	var all []variant
 	for _, value := range schema.Enum {
 		all = append(all, variant{fmt.Sprintf("%v", value), value})
@@ -82,9 +84,9 @@ func members(schema *openapi3.Schema) []variant {
 		variant{"empty", ""})
 }
 
-// texts are strings around the bounds of length, and such as a pattern or a
-// format is there to refuse.
-func texts(schema *openapi3.Schema) []variant {
+// stringVariants returns strings at the bounds of length, and strings that a
+// pattern or a format usually rejects.
+func stringVariants(schema *openapi3.Schema) []variant {
 	lengths := []int{0}
 	if n := int(schema.MinLength); n > 0 {
 		lengths = []int{n - 1, n, n + 1}
@@ -95,7 +97,7 @@ func texts(schema *openapi3.Schema) []variant {
 	}
 	var all []variant
 	for _, n := range lengths {
-		all = append(all, variant{fmt.Sprintf("of %d characters", n), textOf(schema, n)})
+		all = append(all, variant{fmt.Sprintf("of %d characters", n), stringOfLength(schema, n)})
 	}
 	if schema.Pattern != "" {
 		all = append(all, variant{"only spaces", "   "}, variant{"with U+0000", "a\x00b"})
@@ -103,25 +105,26 @@ func texts(schema *openapi3.Schema) []variant {
 	if schema.Format != "" {
 		return append(all, variant{"not of the format " + schema.Format, "nonsense"})
 	}
-	if schema.MaxLength != nil { // a count of bytes or of UTF-16 units differs here
+	if schema.MaxLength != nil { // fails if the service counts bytes or UTF-16 code units
 		n := int(*schema.MaxLength)
 		all = append(all, variant{fmt.Sprintf("of %d characters of four bytes", n), strings.Repeat("😀", n)})
 	}
 	return all
 }
 
-// textOf is a string of n characters, of the schema's format if that is email.
-func textOf(schema *openapi3.Schema, n int) string {
+// stringOfLength returns a string of n characters. It is an e-mail address if the
+// schema has that format.
+func stringOfLength(schema *openapi3.Schema, n int) string {
 	if schema.Format == "email" {
-		return emailOf(n)
+		return emailOfLength(n)
 	}
 	return strings.Repeat("x", n)
 }
 
-// emailOf is an address of n characters that stays within the bounds of its
-// parts (RFC 5321, section 4.5.3.1), so that nothing but its length can be
-// wrong. No address is shorter than three characters.
-func emailOf(n int) string {
+// emailOfLength returns an e-mail address of n characters, n ≥ 3. Its parts are
+// within the limits of RFC 5321, section 4.5.3.1, so only its total length can
+// be invalid.
+func emailOfLength(n int) string {
 	const domain = "@example.com"
 	const local, label = 64, 50
 	if n <= len(domain) {
@@ -129,16 +132,16 @@ func emailOf(n int) string {
 	}
 	user := min(n-len(domain), local)
 	labels := n - len(domain) - user
-	if labels%label == 1 { // would begin with a dot
+	if labels%label == 1 { // otherwise the rest would begin with a dot
 		user, labels = user-1, labels+1
 	}
 	dotted := strings.Repeat(strings.Repeat("d", label-1)+".", labels/label+1)
 	return strings.Repeat("a", user) + "@" + dotted[len(dotted)-labels:] + domain[1:]
 }
 
-// numbers lie one step below, at and above each bound; a step is what the
-// number has to be a multiple of.
-func numbers(schema *openapi3.Schema) []variant {
+// numberVariants returns numbers one step below, at and one step above each
+// bound. A step is the schema's multipleOf.
+func numberVariants(schema *openapi3.Schema) []variant {
 	step := 1.0
 	if schema.MultipleOf != nil {
 		step = *schema.MultipleOf
@@ -146,37 +149,39 @@ func numbers(schema *openapi3.Schema) []variant {
 	var all []variant
 	for _, bound := range []*float64{schema.Min, schema.Max} {
 		for n := int64(-1); bound != nil && n <= 1; n++ {
-			number := stepped(*bound, step, n)
+			number := addSteps(*bound, step, n)
 			all = append(all, variant{number.String(), number})
 		}
 	}
 	if schema.MultipleOf != nil {
-		all = append(all, variant{"between two multiples", stepped(lowest(schema), step/10, 11)})
+		all = append(all, variant{"between two multiples", addSteps(minimum(schema), step/10, 11)})
 	}
 	if schema.Type.Is("integer") {
 		all = append(all,
-			variant{"a fraction", stepped(lowest(schema), 0.5, 1)},
+			variant{"a fraction", addSteps(minimum(schema), 0.5, 1)},
 			variant{"beyond 64 bits", json.Number("18446744073709551616")})
 	}
 	return all
 }
 
-func lowest(schema *openapi3.Schema) float64 {
+// minimum returns the minimum of the schema, or 0.
+func minimum(schema *openapi3.Schema) float64 {
 	if schema.Min != nil {
 		return *schema.Min
 	}
 	return 0
 }
 
-// stepped is from + n × step without the noise of binary fractions.
-func stepped(from, step float64, n int64) json.Number {
-	way := new(big.Rat).Mul(exact(step), big.NewRat(n, 1))
-	digits := new(big.Rat).Add(exact(from), way).FloatString(12)
+// addSteps returns start + n × step, without the rounding errors of float64.
+func addSteps(start, step float64, n int64) json.Number {
+	distance := new(big.Rat).Mul(toRat(step), big.NewRat(n, 1))
+	digits := new(big.Rat).Add(toRat(start), distance).FloatString(12)
 	return json.Number(strings.TrimSuffix(strings.TrimRight(digits, "0"), "."))
 }
 
-// exact is the number that was written, not its binary neighbour.
-func exact(f float64) *big.Rat {
+// toRat returns the shortest decimal number that rounds to f, which is the number
+// in the document.
+func toRat(f float64) *big.Rat {
 	r, _ := new(big.Rat).SetString(strconv.FormatFloat(f, 'f', -1, 64))
 	return r
 }

@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// serverAccount gives the folder to an account that PostgreSQL runs as, because
-// it refuses to run as root.
+// serverAccount returns process attributes that run PostgreSQL as another user
+// if this process runs as root, because PostgreSQL refuses to run as root. It
+// makes that user the owner of dir.
 func serverAccount(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

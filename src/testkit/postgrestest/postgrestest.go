@@ -1,9 +1,10 @@
-// Package postgrestest gives tests empty databases on a real PostgreSQL server.
+// Package postgrestest provides tests with empty databases on a real PostgreSQL
+// server.
 //
-// The server is the one that TEST_DATABASE_URL names (as a role that may create
-// databases), else one that is started from the programs of the machine, once
-// for each test binary. Where neither can be had the test is skipped, and says
-// so; with CI=true it fails.
+// If TEST_DATABASE_URL is set, it names the server and a role that may create
+// databases. Otherwise each test binary starts a server of its own from the
+// installed programs. Without a server the test is skipped; with CI=true it
+// fails.
 package postgrestest
 
 import (
@@ -25,20 +26,20 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
 )
 
-// errNone is why there is no server to test on.
-var errNone = errors.New("PostgreSQL is not available: install it (Debian: apt-get install postgresql), or name a server in TEST_DATABASE_URL")
+// errUnavailable is returned when there is no server to test on.
+var errUnavailable = errors.New("PostgreSQL is not available: install it (Debian: apt-get install postgresql), or name a server in TEST_DATABASE_URL")
 
-// Every test of one binary shares a server, because starting one takes seconds.
+// All tests of a test binary share one server, because a start takes seconds.
 var (
-	server = sync.OnceValues(start)
+	server = sync.OnceValues(findServer)
 	serial atomic.Int64
 )
 
-// URL returns the address of an empty database that is dropped when the test ends.
+// URL returns the URL of a new, empty database. It is dropped when the test ends.
 func URL(t testing.TB) string {
 	t.Helper()
 	address, err := server()
-	if errors.Is(err, errNone) && os.Getenv("CI") != "true" {
+	if errors.Is(err, errUnavailable) && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -54,9 +55,9 @@ func URL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { drop(t, address.String(), name) })
-	own := *address
-	own.Path = "/" + name
-	return own.String()
+	created := *address
+	created.Path = "/" + name
+	return created.String()
 }
 
 func drop(t testing.TB, address, name string) {
@@ -66,11 +67,12 @@ func drop(t testing.TB, address, name string) {
 		err = errors.Join(err, admin.Close())
 	}
 	if err != nil {
-		t.Errorf("drop the test's database: %v", err)
+		t.Errorf("drop the database of the test: %v", err)
 	}
 }
 
-func start() (*url.URL, error) {
+// findServer returns the URL of a server, and starts one if necessary.
+func findServer() (*url.URL, error) {
 	if given := os.Getenv("TEST_DATABASE_URL"); given != "" {
 		return url.Parse(given)
 	}
@@ -85,29 +87,33 @@ func start() (*url.URL, error) {
 	return Start(bin, dir, "-c", "fsync=off")
 }
 
-// Programs returns the folder of PostgreSQL's server programs.
+// Programs returns the folder that has the programs of the PostgreSQL server.
 func Programs() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		return filepath.Dir(path), nil
 	}
-	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/initdb", "/opt/homebrew/opt/postgresql*/bin/initdb", "/usr/local/opt/postgresql*/bin/initdb"} {
+	for _, pattern := range []string{
+		"/usr/lib/postgresql/*/bin/initdb", "/opt/homebrew/opt/postgresql*/bin/initdb", "/usr/local/opt/postgresql*/bin/initdb",
+	} {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
 			return filepath.Dir(found[len(found)-1]), nil
 		}
 	}
-	return "", errNone
+	return "", errUnavailable
 }
 
-// Start makes a database cluster in an empty folder and serves it on loopback
-// until this process ends, however it ends; then the folder is removed. Options
-// are passed to the server.
+// Start creates a database cluster in dir, which must be empty, and starts a
+// server for it on the loopback interface with the given options. bin is the
+// result of Programs. When this process ends, even by SIGKILL, the server stops
+// and dir is removed.
 func Start(bin, dir string, options ...string) (*url.URL, error) {
 	account, err := serverAccount(dir)
 	if err != nil {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", data)
+	initdb := exec.Command(filepath.Join(bin, "initdb"),
+		"--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", data)
 	initdb.SysProcAttr, initdb.Dir = account, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
@@ -118,16 +124,17 @@ func Start(bin, dir string, options ...string) (*url.URL, error) {
 	}
 	options = append([]string{filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"}, options...)
-	if err := serve(dir, account, options); err != nil {
+	if err := startServer(dir, account, options); err != nil {
 		return nil, err
 	}
 	address := &url.URL{Scheme: "postgres", User: url.User("postgres"), Host: net.JoinHostPort("127.0.0.1", port), Path: "/postgres"}
-	return address, await(address.String())
+	return address, awaitReady(address.String())
 }
 
-// serve runs the server below a shell that reads from this process, so that it
-// learns of its end even by SIGKILL.
-func serve(dir string, account *syscall.SysProcAttr, command []string) error {
+// startServer starts the server as the child of a shell. The shell reads from a
+// pipe of this process; the pipe closes when this process ends, and then the
+// shell stops the server.
+func startServer(dir string, account *syscall.SysProcAttr, command []string) error {
 	script := `"$@" >server.log 2>&1 & server=$!; cat; kill -QUIT $server; wait $server; cd /; rm -rf "` + dir + `"`
 	shell := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, command...)...)
 	shell.SysProcAttr, shell.Dir = account, dir
@@ -137,11 +144,12 @@ func serve(dir string, account *syscall.SysProcAttr, command []string) error {
 	if err := shell.Start(); err != nil {
 		return err
 	}
-	go func() { _ = shell.Wait() }() // keeps the pipe open, and reachable
+	go func() { _ = shell.Wait() }() // keeps a reference to the pipe, so it stays open
 	return nil
 }
 
-func await(address string) error {
+// awaitReady waits until the server accepts connections, for at most 30 s.
+func awaitReady(address string) error {
 	pool, err := sql.Open("pgx", address)
 	if err != nil {
 		return err
@@ -155,8 +163,8 @@ func await(address string) error {
 	return err
 }
 
-// FreePort returns a TCP port of loopback that nobody listens on at the moment,
-// for a program that must be told its port.
+// FreePort returns a free TCP port of the loopback interface, for a program that
+// cannot choose one itself.
 func FreePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

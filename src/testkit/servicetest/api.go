@@ -10,42 +10,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// API calls a service. With the transport of a contract, every exchange is
-// checked against the service's document.
+// API sends requests to a service. With the Transport of a
+// contracttest.Contract, it compares every request and response with the
+// OpenAPI document.
 type API struct {
 	URL       string
 	Transport http.RoundTripper
 }
 
-// Answer is what a service answered.
-type Answer struct {
+// Response is a response of a service, with its body.
+type Response struct {
 	Status int
 	Header http.Header
 	Text   string
-	JSON   map[string]any // of a JSON answer; numbers are json.Number
+	JSON   map[string]any // of a JSON response; numbers are json.Number
 }
 
-// Get calls a path.
-func (a API) Get(t testing.TB, path string) Answer {
+// Get sends a GET request.
+func (a API) Get(t testing.TB, path string) Response {
 	t.Helper()
 	return a.Call(t, http.MethodGet, path, "")
 }
 
-// Post sends a JSON body; headers are given as name, value, name, value.
-func (a API) Post(t testing.TB, path, body string, headers ...string) Answer {
+// Post sends a POST request with a JSON body. Headers are pairs of name and value.
+func (a API) Post(t testing.TB, path, body string, headers ...string) Response {
 	t.Helper()
 	return a.Call(t, http.MethodPost, path, body, headers...)
 }
 
-// Patch sends a JSON body.
-func (a API) Patch(t testing.TB, path, body string) Answer {
+// Patch sends a PATCH request with a JSON body.
+func (a API) Patch(t testing.TB, path, body string) Response {
 	t.Helper()
 	return a.Call(t, http.MethodPatch, path, body)
 }
 
-// Call makes one request. A body that is not empty is declared as JSON unless a
-// header says otherwise.
-func (a API) Call(t testing.TB, method, path, body string, headers ...string) Answer {
+// Call sends a request. A non-empty body has the content type application/json
+// unless headers set another one.
+func (a API) Call(t testing.TB, method, path, body string, headers ...string) Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, a.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -55,7 +56,7 @@ func (a API) Call(t testing.TB, method, path, body string, headers ...string) An
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
-	// Redirects are answers like any other.
+	// The test gets redirects as they are.
 	client := http.Client{Transport: a.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
@@ -64,46 +65,47 @@ func (a API) Call(t testing.TB, method, path, body string, headers ...string) An
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	answer := Answer{Status: response.StatusCode, Header: response.Header, Text: string(text)}
+	result := Response{Status: response.StatusCode, Header: response.Header, Text: string(text)}
 	if strings.Contains(response.Header.Get("Content-Type"), "json") && len(text) > 0 {
-		decoder := json.NewDecoder(strings.NewReader(answer.Text))
+		decoder := json.NewDecoder(strings.NewReader(result.Text))
 		decoder.UseNumber()
-		require.NoError(t, decoder.Decode(&answer.JSON), "%s", text)
+		require.NoError(t, decoder.Decode(&result.JSON), "%s", text)
 	}
-	return answer
+	return result
 }
 
-// Require demands a status and returns the answer.
-func (a Answer) Require(t testing.TB, status int) Answer {
+// Require fails the test unless the response has the status. It returns the
+// response.
+func (r Response) Require(t testing.TB, status int) Response {
 	t.Helper()
-	require.Equal(t, status, a.Status, "%s", a.Text)
-	return a
+	require.Equal(t, status, r.Status, "%s", r.Text)
+	return r
 }
 
-// Fields are the names of the members that a problem calls bad.
-func (a Answer) Fields() (names []string) {
-	errors, _ := a.JSON["errors"].([]any)
+// Fields returns the field names in the errors of a problem response.
+func (r Response) Fields() (names []string) {
+	errors, _ := r.JSON["errors"].([]any)
 	for _, e := range errors {
 		names = append(names, e.(map[string]any)["field"].(string))
 	}
 	return names
 }
 
-// At is the value below members and indexes, such as At("users", 0, "id"), as
-// JSON text.
-func (a Answer) At(t testing.TB, path ...any) string {
+// At returns the value at a path of member names and array indexes, such as
+// At("users", 0, "id"), as JSON text.
+func (r Response) At(t testing.TB, path ...any) string {
 	t.Helper()
-	var value any = a.JSON
+	var value any = r.JSON
 	for _, step := range path {
 		switch step := step.(type) {
 		case string:
 			members, ok := value.(map[string]any)
-			require.True(t, ok, "%v of %s", path, a.Text)
+			require.True(t, ok, "%v of %s", path, r.Text)
 			value, ok = members[step]
-			require.True(t, ok, "%v of %s", path, a.Text)
+			require.True(t, ok, "%v of %s", path, r.Text)
 		case int:
 			items, ok := value.([]any)
-			require.True(t, ok && step < len(items), "%v of %s", path, a.Text)
+			require.True(t, ok && step < len(items), "%v of %s", path, r.Text)
 			value = items[step]
 		}
 	}

@@ -1,4 +1,5 @@
-// Package servicetest runs a whole service inside a test and calls it over HTTP.
+// Package servicetest runs a complete service inside a test and sends requests
+// to it over HTTP.
 package servicetest
 
 import (
@@ -16,10 +17,10 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// patience bounds every wait for something that should happen soon.
-const patience = 30 * time.Second
+// timeout limits how long a test waits for a service to start or to stop.
+const timeout = 30 * time.Second
 
-// Service is a service that runs.
+// Service is a running service.
 type Service struct {
 	URL  string // base URL
 	Log  *telemetrytest.Log
@@ -27,8 +28,8 @@ type Service struct {
 	done chan error
 }
 
-// Start runs a service, which must listen on port 0, until Stop or the end of
-// the test. It returns when the service listens.
+// Start runs a service until Stop or the end of the test. The service must
+// listen on port 0. Start returns when the service listens.
 func Start(t testing.TB, run func(ctx context.Context, stdout io.Writer) error) *Service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -38,16 +39,16 @@ func Start(t testing.TB, run func(ctx context.Context, stdout io.Writer) error) 
 		cancel()
 		select {
 		case err := <-s.done:
-			_ = err // the test has asked for it by Stop, or does not care
-		case <-time.After(patience):
-			t.Error("the service did not end")
+			_ = err // a test that needs the error calls Stop
+		case <-time.After(timeout):
+			t.Error("the service did not stop")
 		}
 	})
 	s.URL = "http://" + s.await(t, "listening")
 	return s
 }
 
-// StartReady is Start, and waits until the service is ready.
+// StartReady is like Start, but returns when the service is ready.
 func StartReady(t testing.TB, run func(ctx context.Context, stdout io.Writer) error) *Service {
 	t.Helper()
 	s := Start(t, run)
@@ -55,7 +56,7 @@ func StartReady(t testing.TB, run func(ctx context.Context, stdout io.Writer) er
 	return s
 }
 
-// Stop asks the service to end and returns its error.
+// Stop stops the service and returns its error. It may be called more than once.
 func (s *Service) Stop() error {
 	s.stop()
 	err := <-s.done
@@ -63,10 +64,10 @@ func (s *Service) Stop() error {
 	return err
 }
 
-// await returns the address of the log line with that message, once it is there.
+// await waits for a log line with the given message and returns its address.
 func (s *Service) await(t testing.TB, message string) (address string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if lines := s.Log.Lines(t, message); len(lines) > 0 {
 			listening, _ := lines[0]["address"].(string)
 			_, port, _ := net.SplitHostPort(listening)
@@ -75,48 +76,49 @@ func (s *Service) await(t testing.TB, message string) (address string) {
 		if len(s.done) > 0 {
 			err := <-s.done
 			s.done <- err
-			require.NoError(t, err, "the service ended: %s", s.Log)
+			require.NoError(t, err, "the service stopped: %s", s.Log)
 		}
 	}
-	require.Fail(t, "the service did not get so far", "%s: %s", message, s.Log)
+	require.Fail(t, "the service has not logged a message", "%s: %s", message, s.Log)
 	return ""
 }
 
-// OnBoth runs a test with the settings of a service on an empty store of each
-// kind.
-func OnBoth(t *testing.T, test func(t *testing.T, config settings.Service)) {
+// OnBothStores runs a test on both database engines, each time with the settings of a
+// service that has an empty store.
+func OnBothStores(t *testing.T, test func(t *testing.T, config settings.Service)) {
 	t.Run("SQLite", func(t *testing.T) { test(t, SQLite(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Postgres(t)) })
 }
 
-// SQLite are the settings of a service on an empty embedded store.
+// SQLite returns the settings of a service on an empty SQLite store.
 func SQLite(t testing.TB) settings.Service {
 	return settings.Service{Common: settings.Common{
 		DataDir: t.TempDir(), ShutdownTimeout: 5 * time.Second, MaxInFlight: 128, LogLevel: "debug",
 	}}
 }
 
-// Postgres are the settings of a service on an empty PostgreSQL database.
+// Postgres returns the settings of a service on an empty PostgreSQL database.
 func Postgres(t testing.TB) settings.Service {
 	config := SQLite(t)
 	config.DatabaseURL = URL(t, postgrestest.URL(t))
 	return config
 }
 
-// Unreachable are the settings of a service whose database does not answer.
+// Unreachable returns the settings of a service whose database refuses
+// connections.
 func Unreachable(t testing.TB) settings.Service {
 	config := SQLite(t)
 	config.DatabaseURL = URL(t, "postgres://nobody@127.0.0.1:1/none")
 	return config
 }
 
-// URL is a text as the URL of a setting.
+// URL parses the URL of a setting.
 func URL(t testing.TB, text string) settings.URL {
 	t.Helper()
-	u, err := url.Parse(text)
+	parsed, err := url.Parse(text)
 	require.NoError(t, err)
-	return settings.URL{URL: u}
+	return settings.URL{URL: parsed}
 }
 
-// NoEnv is an empty environment.
+// NoEnv returns no environment variables; it stands in for os.Getenv.
 func NoEnv(string) string { return "" }

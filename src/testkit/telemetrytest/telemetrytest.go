@@ -1,4 +1,5 @@
-// Package telemetrytest gives tests a service's signals to look at.
+// Package telemetrytest provides tests with telemetry whose logs and spans they
+// can read.
 package telemetrytest
 
 import (
@@ -15,26 +16,27 @@ import (
 	"tandem/src/chassis/telemetry"
 )
 
-// Log keeps what a service logs.
+// Log collects the log of a service. It is safe for concurrent use.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
+// Write appends log lines.
 func (l *Log) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(b)
 }
 
-// String is all that has been logged.
+// String returns everything that has been logged.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// Lines are the members of each line with that message.
+// Lines returns the members of each line that has the given message.
 func (l *Log) Lines(t testing.TB, message string) []map[string]any {
 	t.Helper()
 	var lines []map[string]any
@@ -51,18 +53,18 @@ func (l *Log) Lines(t testing.TB, message string) []map[string]any {
 	return lines
 }
 
-// New returns signals that export nothing, with the log at debug level.
+// New returns telemetry that exports nothing, and its log at level debug.
 func New(t testing.TB) (*telemetry.Telemetry, *Log) {
 	t.Helper()
 	log := new(Log)
-	signals, err := telemetry.New(t.Context(), build.For("test-service"), "debug", func(string) string { return "" }, log)
+	instance, err := telemetry.New(t.Context(), build.For("test-service"), "debug", func(string) string { return "" }, log)
 	require.NoError(t, err)
-	return signals, log
+	return instance, log
 }
 
-// Spans makes signals record every span, and returns where they go.
-func Spans(signals *telemetry.Telemetry) *tracetest.SpanRecorder {
-	spans := tracetest.NewSpanRecorder()
-	signals.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
-	return spans
+// Spans makes telemetry record every span, and returns the recorder.
+func Spans(instance *telemetry.Telemetry) *tracetest.SpanRecorder {
+	recorder := tracetest.NewSpanRecorder()
+	instance.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
+	return recorder
 }

@@ -1,5 +1,5 @@
-// Command available says whether tests can run on PostgreSQL. With CI=true it
-// fails where they cannot.
+// Command available prints whether tests can run on PostgreSQL. With CI=true it
+// exits with code 1 if they cannot.
 package main
 
 import (
