@@ -19,12 +19,14 @@ func verifyAutoscaling(t *testing.T, r *resilience) {
 }
 
 // fastScaling is the behavior of an autoscaler that acts within seconds.
-const fastScaling = `{"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": {"stabilizationWindowSeconds": 5, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
+const fastScaling = `{"scaleUp": {"stabilizationWindowSeconds": 0},
+	"scaleDown": {"stabilizationWindowSeconds": 5, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
 
 // autoscale requires that an autoscaler adds pods under load and removes them after
 // it, and that every request is successful meanwhile.
 func (r *resilience) autoscale() (string, error) {
-	err := r.upgrade("orders", "orders", "--set=autoscaling.enabled=true", "--set=autoscaling.minReplicas=3", "--set=autoscaling.maxReplicas=5",
+	err := r.upgrade("orders", "orders",
+		"--set=autoscaling.enabled=true", "--set=autoscaling.minReplicas=3", "--set=autoscaling.maxReplicas=5",
 		"--set=autoscaling.targetCPUUtilizationPercentage=15", "--set-json=autoscaling.behavior="+fastScaling)
 	if err != nil {
 		return "", err
@@ -41,7 +43,8 @@ func (r *resilience) autoscale() (string, error) {
 			func() error { return r.waitForPodCount("orders", 3) }) // the others have drained and are deleted
 	}, rate(10), "-requests=10")
 	unsuccessful := up.unsuccessful() + down.unsuccessful()
-	return fmt.Sprintf("more than 3 pods, and all ready, after %.0f s of load (%v), 3 again %.0f s after it (%v)", up.Seconds, up, down.Seconds, down),
+	return fmt.Sprintf("more than 3 pods, and all ready, after %.0f s of load (%v), 3 again %.0f s after it (%v)",
+			up.Seconds, up, down.Seconds, down),
 		errors.Join(upErr, downErr, r.restoreInstallation("orders"),
 			require(unsuccessful == 0, "%d requests were not successful", unsuccessful))
 }

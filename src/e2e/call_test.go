@@ -101,7 +101,8 @@ func (s service) call(method, path, body string, status int) (map[string]any, er
 // createUser creates a user in a release of users and returns the user's path.
 func (n namespace) createUser(release string) (path string, err error) {
 	err = n.through(release, func(s service) error {
-		user, err := s.call("POST", "/users", fmt.Sprintf(`{"name": "Ada", "email": "%s-%d@example.com"}`, release, time.Now().UnixNano()), 201)
+		body := fmt.Sprintf(`{"name": "Ada", "email": "%s-%d@example.com"}`, release, time.Now().UnixNano())
+		user, err := s.call("POST", "/users", body, 201)
 		path = fmt.Sprint("/users/", user["id"])
 		return err
 	})

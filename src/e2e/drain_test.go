@@ -45,6 +45,9 @@ func (r *resilience) drain() (measured string, blocked int, err error) {
 // disruption budget blocks.
 var blockedEviction = regexp.MustCompile(`pods/"users-.*would violate the pod's disruption budget`)
 
+// noSpread are topology spread constraints that allow all pods on one worker.
+const noSpread = `[{"maxSkew": 9, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}]`
+
 // withoutDisruptionBudget is the control with all pods of users on one worker and
 // without a disruption budget.
 func (r *resilience) withoutDisruptionBudget() control {
@@ -60,8 +63,8 @@ func (r *resilience) withoutDisruptionBudget() control {
 				func() error { return err },
 				func() error { return kubectl(append([]string{"cordon"}, others...)...).err },
 				func() error {
-					return r.upgradeAndReplace("users", "--set=podDisruptionBudget.enabled=false", "--set-json=podAnnotations="+`{"crowded": "yes"}`,
-						"--set-json=topologySpreadConstraints="+`[{"maxSkew": 9, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}]`)
+					return r.upgradeAndReplace("users", "--set=podDisruptionBudget.enabled=false",
+						"--set-json=podAnnotations="+`{"on-one-worker": "true"}`, "--set-json=topologySpreadConstraints="+noSpread)
 				},
 				func() error { return kubectl(append([]string{"uncordon"}, others...)...).err })
 		},

@@ -119,7 +119,8 @@ func (n namespace) countLostOrders(ids []int64) (int, error) {
 	for _, id := range ids {
 		texts = append(texts, strconv.FormatInt(id, 10))
 	}
-	found, err := n.psql("orders", "SELECT count(*) FROM unnest('{"+strings.Join(texts, ",")+"}'::bigint[]) AS sent WHERE NOT EXISTS (SELECT FROM orders WHERE id = sent)")
+	found, err := n.psql("orders", "SELECT count(*) FROM unnest('{"+strings.Join(texts, ",")+
+		"}'::bigint[]) AS sent WHERE NOT EXISTS (SELECT FROM orders WHERE id = sent)")
 	if err != nil {
 		return 0, err
 	}
@@ -232,7 +233,8 @@ func (r *resilience) postgresOutage(outage func() error) (string, error) {
 	recovery := durationUntil(ended, max(report.LastFailed, report.LastDegraded))
 	after, restartsErr := r.totalRestarts()
 	lost, lostErr := r.countLostOrders(report.Created)
-	return fmt.Sprintf("well again after %.1f s; %d of %d acknowledged orders lost, %d restarts", recovery.Seconds(), lost, len(report.Created), after-before),
+	return fmt.Sprintf("well again after %.1f s; %d of %d acknowledged orders lost, %d restarts",
+			recovery.Seconds(), lost, len(report.Created), after-before),
 		errors.Join(err, restartsErr, lostErr,
 			require(report.unsuccessful() > 0, "every request was successful, so PostgreSQL was probably not interrupted"),
 			require(recovery <= 15*time.Second, "requests failed for %v after the outage", recovery),

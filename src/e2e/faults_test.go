@@ -55,8 +55,9 @@ func verifyFaults(t *testing.T, r *resilience) {
 		withoutBudget := r.without("retry budget", "budget,breaker")
 		withoutBudget.run = func() (string, error) { return r.retryAmplification(1.3) }
 		r.verify(t, scenario{
-			name:         "every users pod answers 500, and orders has no breaker",
-			requirement:  "calls that reach users ÷ requests at orders ≤ 1.3: 1.2 by the budget, and ten free retries in ten seconds for each orders pod",
+			name: "every users pod answers 500, and orders has no breaker",
+			requirement: "calls that reach users ÷ requests at orders ≤ 1.3: 1.2 by the budget, " +
+				"and ten free retries in ten seconds for each orders pod",
 			injectFaults: true,
 			run:          func() (string, error) { return r.retryAmplificationWithoutBreaker(1.3) },
 			controls:     []control{withoutBudget},
@@ -131,7 +132,8 @@ func (r *resilience) retryAmplification(limit float64) (string, error) {
 	factor := float64(calls) / float64(report.Sent)
 	return fmt.Sprintf("%d calls for %d requests: %.2f", calls, report.Sent, factor),
 		errors.Join(err, r.waitUntilHealthy(),
-			require(report.unsuccessful() == report.Sent, "%d of %d requests were successful", report.Sent-report.unsuccessful(), report.Sent),
+			require(report.unsuccessful() == report.Sent,
+				"%d of %d requests were successful", report.Sent-report.unsuccessful(), report.Sent),
 			require(factor <= limit, "there were %.2f calls per request", factor))
 }
 

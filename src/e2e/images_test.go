@@ -43,7 +43,9 @@ func TestImages(t *testing.T) {
 			}
 			i := image{name: "tandem/" + service + ":" + version}
 			must(t, i.name+" exists", i.inspect)
-			check(t, i.name+" has a numeric user other than root and starts only the service", func() error { return i.checkUserAndEntrypoint(service) })
+			check(t, i.name+" has a numeric user other than root and starts only the service", func() error {
+				return i.checkUserAndEntrypoint(service)
+			})
 			check(t, i.name+" has labels with its title, version, commit and date", i.checkLabels)
 			check(t, i.name+" is small", i.checkSize)
 			check(t, i.name+" has no shell", i.expectNoShell)

@@ -60,7 +60,7 @@ func setUp(kubeconfig string) error {
 func useCluster(kubeconfig string) error {
 	context := os.Getenv("KUBE_CONTEXT")
 	if context == "" {
-		return errors.New("KUBE_CONTEXT is not set: set it to the context of the cluster to test on, such as kind-tandem, or run `make e2e`")
+		return errors.New("KUBE_CONTEXT is not set: run `make e2e`, or name the context of the test cluster, such as kind-tandem")
 	}
 	config := kubectl("config", "view", "--raw", "--minify", "--context="+context)
 	if config.err != nil {

@@ -94,7 +94,7 @@ func verifyCounts(t *testing.T, o *observed, kind string, requests map[string][]
 				return errors.Join(err, expectEqual(sent, after.minus(before)))
 			})
 		})
-		check(t, "Prometheus has the sum of the counts of the pods of "+release+" "+kind+", in classic and in native histograms", func() error {
+		check(t, "Prometheus has the counts of the pods of "+release+" "+kind+", in classic and in native histograms", func() error {
 			return eventually(20*time.Second, func() error { return o.expectPrometheusCounts(release, port) })
 		})
 	}
@@ -186,7 +186,8 @@ func (s service) send(r testRequest, number int) error {
 }
 
 // requestCount matches the lines of a pod's metrics that count requests.
-var requestCount = regexp.MustCompile(`^http_server_request_duration_seconds_count\{http_request_method="([^"]*)",http_response_status_code="([^"]*)",http_route="([^"]*)"\} (\d+)`)
+var requestCount = regexp.MustCompile(`^http_server_request_duration_seconds_count\{` +
+	`http_request_method="([^"]*)",http_response_status_code="([^"]*)",http_route="([^"]*)"\} (\d+)`)
 
 // isForTests reports whether only the test requests a route: probes and scrapers
 // request the others.

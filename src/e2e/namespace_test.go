@@ -70,7 +70,8 @@ func (n namespace) install(release, chart string, flags ...string) error {
 // upgrade changes values of a release, keeps its other values, and waits until its
 // pods are ready.
 func (n namespace) upgrade(release, chart string, flags ...string) error {
-	return n.helm(append([]string{"upgrade", release, "charts/" + chart, "--reset-then-reuse-values", "--wait", "--timeout=3m"}, flags...)...).err
+	args := []string{"upgrade", release, "charts/" + chart, "--reset-then-reuse-values", "--wait", "--timeout=3m"}
+	return n.helm(append(args, flags...)...).err
 }
 
 // upgradeAndReplace upgrades a release that has the name of its chart, and waits

@@ -15,8 +15,9 @@ import (
 func verifyNodes(t *testing.T, r *resilience) {
 	must(t, "the control plane has the default node monitor grace period", func() error { return setNodeMonitorGracePeriod("") })
 	r.verify(t, scenario{
-		name:         "a worker stopped hard, while users takes 0.15 s to answer",
-		requirement:  "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
+		name: "a worker stopped hard, while users takes 0.15 s to answer",
+		requirement: "orders is without users for ≤ 15 s; " +
+			"what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
 		injectFaults: true,
 		run:          func() (string, error) { return r.loseWorker(90 * time.Second) },
 		// With kept connections, net/http hides a dead address: a call takes whichever
@@ -28,8 +29,9 @@ func verifyNodes(t *testing.T, r *resilience) {
 	})
 	if controlsEnabled() {
 		r.verify(t, scenario{
-			name:         "a worker stopped hard, with `--node-monitor-grace-period=20s`, while users takes 0.15 s to answer",
-			requirement:  "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 45 s in all",
+			name: "a worker stopped hard, with `--node-monitor-grace-period=20s`, while users takes 0.15 s to answer",
+			requirement: "orders is without users for ≤ 15 s; " +
+				"what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 45 s in all",
 			injectFaults: true,
 			run:          r.loseWorkerWithShortGracePeriod,
 		})

@@ -23,7 +23,8 @@ func TestPostgreSQL(t *testing.T) {
 				return n.readmeHelm("helm upgrade --install", "--set=config.seedDemoData=true", "--wait", "--timeout=3m")
 			},
 			func() error {
-				return n.install("orders", "orders", "--set=replicaCount=2", "--set=config.seedDemoData=true", "--set=database.existingSecret=orders-database")
+				return n.install("orders", "orders",
+					"--set=replicaCount=2", "--set=config.seedDemoData=true", "--set=database.existingSecret=orders-database")
 			})
 	})
 	check(t, "the two pods of each release are on different nodes", func() error {
@@ -77,7 +78,8 @@ func checkLoadBalancing(t *testing.T, n namespace) {
 		})
 		return err
 	})
-	logDetail("%d calls: %d DNS queries, %.3f per call; requests served by each pod of users: %v", calls, queries, float64(queries)/calls, served)
+	logDetail("%d calls: %d DNS queries, %.3f per call; requests served by each pod of users: %v",
+		calls, queries, float64(queries)/calls, served)
 	check(t, "orders sends less than one DNS query per ten calls", func() error {
 		if queries*10 >= calls {
 			return fmt.Errorf("orders sent %d DNS queries", queries)

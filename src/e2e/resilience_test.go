@@ -76,9 +76,9 @@ func resilienceValues(release string) []string {
 // restoreInstallation resets the values and the number of pods of a release to
 // those that it was installed with.
 func (n namespace) restoreInstallation(release string) error {
-	flags := append([]string{"upgrade", release, "charts/" + release, "--reset-values", "--wait", "--timeout=3m"}, resilienceValues(release)...)
+	upgrade := []string{"upgrade", release, "charts/" + release, "--reset-values", "--wait", "--timeout=3m"}
 	return inOrder(
-		func() error { return n.helm(flags...).err },
+		func() error { return n.helm(append(upgrade, resilienceValues(release)...)...).err },
 		func() error { return n.scale(release, 3) })
 }
 
@@ -167,7 +167,10 @@ func isOnlyUnmet(err error) bool {
 func (r *resilience) verify(t *testing.T, s scenario) {
 	t.Helper()
 	must(t, "users runs the image for the next scenario", func() error { return r.selectImage(s) })
-	result := results.Result{Scenario: s.name, Demand: s.requirement, Requests: r.requests, Machine: describeMachine(), Date: time.Now().UTC().Format(time.RFC3339)}
+	result := results.Result{
+		Scenario: s.name, Demand: s.requirement, Requests: r.requests,
+		Machine: describeMachine(), Date: time.Now().UTC().Format(time.RFC3339),
+	}
 	result.Met = check(t, s.name+": "+s.requirement, func() (err error) {
 		result.Measured, err = s.run()
 		logDetail("%s", result.Measured)
@@ -194,8 +197,7 @@ func (r *resilience) recordResult(t *testing.T, result *results.Result) {
 		return
 	}
 	check(t, "write the result", func() error {
-		file := filepath.Join(root, name)
-		return errors.Join(results.Add(file, *result), results.Show(file, filepath.Join(root, "README.md")))
+		return results.Add(filepath.Join(root, name), *result)
 	})
 }
 
@@ -240,7 +242,9 @@ func (r *resilience) reset() error {
 		r.restorePostgresTraffic,
 		func() error { return r.setCommitDelay("0") },
 		func() error {
-			return concurrently(func() error { return r.restoreInstallation("users") }, func() error { return r.restoreInstallation("orders") })
+			return concurrently(
+				func() error { return r.restoreInstallation("users") },
+				func() error { return r.restoreInstallation("orders") })
 		},
 		r.waitUntilHealthy)
 }
@@ -326,7 +330,8 @@ func (r *resilience) withPlainClient(description, alsoDisabled string, run func(
 			if err != nil {
 				return err
 			}
-			return r.upgradeAndReplace("orders", append(values, "--set=users.url=http://users."+string(r.namespace)+".svc.cluster.local.:5001")...)
+			clusterIP := "http://users." + string(r.namespace) + ".svc.cluster.local.:5001"
+			return r.upgradeAndReplace("orders", append(values, "--set=users.url="+clusterIP)...)
 		},
 		run: run,
 	}

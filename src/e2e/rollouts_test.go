@@ -95,7 +95,8 @@ const nextSchemaVersion = "90000"
 // revertNextMigration reverts the migration of the next version, so that the next
 // upgrade migrates again.
 func (n namespace) revertNextMigration() error {
-	_, err := n.psql("orders", "ALTER TABLE orders DROP COLUMN IF EXISTS note; DELETE FROM goose_db_version WHERE version_id = "+nextSchemaVersion)
+	_, err := n.psql("orders", "ALTER TABLE orders DROP COLUMN IF EXISTS note; "+
+		"DELETE FROM goose_db_version WHERE version_id = "+nextSchemaVersion)
 	return err
 }
 

@@ -19,7 +19,10 @@ func verifyScaling(t *testing.T, r *resilience) {
 			measured, report, err := r.scaleUnderLoad()
 			return measured, errors.Join(err, report.expectNoneUnsuccessful())
 		},
-		controls: []control{r.withPlainClient("", "", func() (string, error) { measured, _, err := r.scaleUnderLoad(); return measured, err })},
+		controls: []control{r.withPlainClient("", "", func() (string, error) {
+			measured, _, err := r.scaleUnderLoad()
+			return measured, err
+		})},
 	})
 }
 

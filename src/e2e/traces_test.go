@@ -249,7 +249,8 @@ func (o *observed) expectTracesOfExemplars() error {
 		}
 	}
 	now := time.Now()
-	path := fmt.Sprintf("/api/v1/query_exemplars?query=http_server_request_duration_seconds_bucket&start=%d&end=%d", now.Add(-10*time.Minute).Unix(), now.Unix())
+	path := fmt.Sprintf("/api/v1/query_exemplars?query=http_server_request_duration_seconds_bucket&start=%d&end=%d",
+		now.Add(-10*time.Minute).Unix(), now.Unix())
 	if err := o.prometheus.getJSON(path, &response); err != nil {
 		return err
 	}
