@@ -37,7 +37,7 @@ func (o *observed) fireAndResolve(alerts []string) error {
 	stopWatching := o.watchAlerts()
 	err := inOrder(
 		func() error { return o.setFault("users", "status=503&delay=150ms") },
-		func() error { return o.setFault("orders", "status=503&share=0.5") },
+		func() error { return o.setFault("orders", failHalf) },
 		func() error {
 			return eventually(time.Minute, func() error { return o.expectAlertStates(alerts, "firing") })
 		})

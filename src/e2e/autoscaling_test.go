@@ -23,7 +23,7 @@ const fastScaling = `{"scaleUp": {"stabilizationWindowSeconds": 0},
 	"scaleDown": {"stabilizationWindowSeconds": 5, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 5}]}}`
 
 // autoscale requires that an autoscaler adds pods under load and removes them after
-// it, and that every request is successful meanwhile.
+// it, and that every request is successful.
 func (r *resilience) autoscale() (string, error) {
 	err := r.upgrade("orders", "orders",
 		"--set=autoscaling.enabled=true", "--set=autoscaling.minReplicas=3", "--set=autoscaling.maxReplicas=5",

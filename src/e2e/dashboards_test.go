@@ -25,9 +25,12 @@ func verifyPanels(t *testing.T, o *observed) {
 	})
 }
 
-// verifyMetricNames looks up every metric that a dashboard or a rule selects. Some
-// series, such as those of failed calls to users, exist only after a fault.
-func verifyMetricNames(t *testing.T, o *observed) {
+// verifyQueries looks up every series that a dashboard or a rule selects. First it
+// makes calls to users fail: their series exist only after that.
+func verifyQueries(t *testing.T, o *observed) {
+	must(t, "some calls to users fail", func() error {
+		return o.withFault("users", failHalf, func() error { _, err := o.sendTraced(40); return err })
+	})
 	var expressions map[string]string
 	must(t, "read the dashboards and the rules of both releases", func() (err error) {
 		expressions, err = o.expressions()

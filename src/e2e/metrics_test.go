@@ -26,7 +26,7 @@ type testRequest struct {
 	method, path, body string // %d in path and body becomes a number that no other request has
 	route, status      string
 	mediaType          string        // application/json if empty
-	fault              string        // that every pod has meanwhile; empty: none
+	fault              string        // of every pod during the request; empty: none
 	timeout            time.Duration // after which the client closes the connection; 0: none
 }
 

@@ -21,12 +21,13 @@ const timeScale = "0.01"
 // faults, on loopback only.
 const faultPort = "5099"
 
-// TestObservability compares the metrics, traces, logs and alerts of the pair with
-// the requests that the test sent. It installs two pods of each service on
+// TestObservability compares the metrics, traces, logs and alerts of both services
+// with the requests that the test sent. It installs two pods of each service on
 // PostgreSQL, and the development stack.
 //
-// The production images run first. The parts that inject faults run the images with
-// the test hooks. After them, users and orders get the production image again.
+// Each group can run alone: `make e2e E2E_RUN=TestObservability/alerts`. The first
+// groups run the production images, and those that inject faults the images with the
+// test hooks. The last two give users, and then orders, the production image again.
 func TestObservability(t *testing.T) {
 	n := newNamespace(t, "observed")
 	must(t, "install PostgreSQL", func() error { return run("k8s/postgres/install.sh", string(n)).err })
@@ -46,16 +47,28 @@ func TestObservability(t *testing.T) {
 	})
 	defer o.prometheus.stop()
 	defer o.jaeger.stop()
-	verifyMetrics(t, o)
-	verifyTraces(t, o)
-	verifyPanels(t, o)
-	must(t, "users and orders run the images with the test hooks", o.enableFaults)
-	verifyMetricsOfFaults(t, o)
-	verifyRetryTraces(t, o)
-	verifyMetricNames(t, o)
-	verifyAlerts(t, o)
-	verifyTracesWithoutPropagation(t, o)
-	verifyTelemetryOfDeletedPods(t, o)
+	for _, group := range []struct {
+		name         string
+		injectFaults bool
+		verify       func(*testing.T, *observed)
+	}{
+		{"metrics", false, verifyMetrics},
+		{"traces", false, verifyTraces},
+		{"panels", false, verifyPanels},
+		{"metrics of faults", true, verifyMetricsOfFaults},
+		{"traces of retries", true, verifyTracesOfRetries},
+		{"queries", true, verifyQueries},
+		{"alerts", true, verifyAlerts},
+		{"traces without propagation", false, verifyTracesWithoutPropagation},
+		{"deleted pods", false, verifyTelemetryOfDeletedPods},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			if group.injectFaults {
+				must(t, "users and orders run the images with the test hooks", o.enableFaults)
+			}
+			group.verify(t, o)
+		})
+	}
 }
 
 func (n namespace) installWithTelemetry(release string) error {
@@ -63,17 +76,21 @@ func (n namespace) installWithTelemetry(release string) error {
 		"--set=database.existingSecret="+release+"-database", "--set=prometheusRule.timeScale="+timeScale)
 }
 
-// observed is a namespace with the pair and the development stack.
+// observed is a namespace with both services and the development stack.
 type observed struct {
 	namespace
 	prometheus, jaeger service
 }
 
-// enableFaults gives both services the image with the test hooks and opens its fault
-// port.
+// enableFaults gives both services the image with the test hooks, with its fault port
+// open, unless they have it.
 func (o *observed) enableFaults() error {
 	enable := func(release string) func() error {
 		return func() error {
+			enabled, err := o.usesTestHooks(release)
+			if err != nil || enabled {
+				return err
+			}
 			values, err := testHooksValues(release, faultPortVariable, faultPort)
 			if err != nil {
 				return err

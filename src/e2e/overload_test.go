@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// verifyOverload sends four times the new orders that the pair can store.
+// verifyOverload sends new orders at four times the rate that orders can store.
 func verifyOverload(t *testing.T, r *resilience) {
 	r.verify(t, scenario{
 		name:        "4 × the orders that saturate it, each commit taking 0.1 s, connections kept",

@@ -16,7 +16,7 @@ import (
 )
 
 // TestResilience runs scenarios such as rollouts and outages on three pods of each
-// service on PostgreSQL, sends load to orders meanwhile, and counts every request
+// service on PostgreSQL. During each it sends load to orders and counts every request
 // by its result. Each group can run alone: `make e2e E2E_RUN=TestResilience/nodes`.
 //
 // The groups that inject faults are the last, because they need another image of
@@ -232,8 +232,8 @@ func (r *resilience) enableFaults() error {
 		r.waitUntilHealthy)
 }
 
-// reset reverts everything that a scenario may have changed, and waits until the
-// pair is healthy. Faults end with the pods of the image with the test hooks.
+// reset reverts everything that a scenario may have changed, and waits until both
+// services are healthy. It ends faults because users gets the production image.
 func (r *resilience) reset() error {
 	return inOrder(
 		startWorkers,

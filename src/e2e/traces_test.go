@@ -50,12 +50,16 @@ func verifyTraces(t *testing.T, o *observed) {
 	check(t, "each exemplar names an existing trace", o.expectTracesOfExemplars)
 }
 
-// verifyRetryTraces lets half of the requests to users fail, so that orders retries.
-func verifyRetryTraces(t *testing.T, o *observed) {
+// verifyTracesOfRetries makes half of the requests to users fail, so that orders
+// retries.
+func verifyTracesOfRetries(t *testing.T, o *observed) {
 	check(t, "the span of a retry is a sibling of the span of the first attempt", func() error {
-		return o.withFault("users", "status=503&share=0.5", o.expectTraceWithRetry)
+		return o.withFault("users", failHalf, o.expectTraceWithRetry)
 	})
 }
+
+// failHalf is a fault that makes half of the requests fail.
+const failHalf = "status=503&share=0.5"
 
 // sendTraced requests the details of order 1, with eight concurrent clients.
 func (o *observed) sendTraced(requests int) ([]tracedCall, error) {

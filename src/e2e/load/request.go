@@ -53,7 +53,7 @@ func (g *generator) send(i int) {
 func (g *generator) get(path string, newConnection bool) result {
 	got, r := g.do(http.MethodGet, path, "", nil, newConnection)
 	if r.err == nil && !r.refused && got.status != http.StatusOK {
-		r.err = fmt.Errorf("GET answered %d", got.status)
+		r.err = fmt.Errorf("GET returned status %d", got.status)
 	}
 	r.degraded = g.path == "" && r.err == nil && !bytes.Contains(got.body, []byte(`"communication_status":"success"`))
 	return r
@@ -87,7 +87,7 @@ func (g *generator) post(product string, header http.Header, newConnection bool)
 		r.id, r.err = orderID(got.body)
 		r.replayed = got.header.Get("Idempotency-Replayed") != ""
 	default:
-		r.err = fmt.Errorf("POST answered %d", got.status)
+		r.err = fmt.Errorf("POST returned status %d", got.status)
 	}
 	return r
 }
