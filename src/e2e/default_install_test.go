@@ -21,7 +21,7 @@ const livenessTimeout = 40 * time.Second
 func TestDefaultInstall(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, "default")
-	must(t, "install users and orders by the README's commands, with default values, and wait until they are ready", func() error {
+	must(t, "install users and orders by the documented commands, with default values, and wait until they are ready", func() error {
 		return n.readmeHelm("helm install", "--wait", "--timeout=3m")
 	})
 	check(t, "the pods have no service account token, a numeric user and a read-only root file system", n.checkPodSecurity)
@@ -38,7 +38,7 @@ func TestDefaultInstall(t *testing.T) {
 		}
 		return budgets.err
 	})
-	check(t, "the README's Helm tests pass", func() error { return n.readmeHelm("helm test") })
+	check(t, "the documented Helm tests pass", func() error { return n.readmeHelm("helm test") })
 	check(t, "the Helm tests pass again and leave no pod behind", func() error {
 		return inOrder(func() error { return n.runHelmTests("users", "orders") }, n.expectNoTestPods)
 	})

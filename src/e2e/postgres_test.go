@@ -17,7 +17,7 @@ func TestPostgreSQL(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, "postgres")
 	must(t, "install PostgreSQL", func() error { return run("k8s/postgres/install.sh", string(n)).err })
-	must(t, "install users by the README's command for PostgreSQL, and orders, with two ready pods each", func() error {
+	must(t, "install users by the documented command for PostgreSQL, and orders, with two ready pods each", func() error {
 		return inOrder(
 			func() error {
 				return n.readmeHelm("helm upgrade --install", "--set=config.seedDemoData=true", "--wait", "--timeout=3m")
@@ -34,7 +34,7 @@ func TestPostgreSQL(t *testing.T) {
 	check(t, "the PodDisruptionBudget of each release allows one disruption", func() error {
 		return errors.Join(n.expectOneDisruptionAllowed("users"), n.expectOneDisruptionAllowed("orders"))
 	})
-	check(t, "the README's curl commands succeed through forwarded ports", n.readmeCurl)
+	check(t, "the documented curl commands succeed through forwarded ports", n.readmeCurl)
 	check(t, "the Helm tests pass", func() error { return n.runHelmTests("users", "orders") })
 	t.Run("load balancing", func(t *testing.T) { checkLoadBalancing(t, n) })
 	t.Run("another namespace", func(t *testing.T) { checkOtherNamespace(t, n) })
