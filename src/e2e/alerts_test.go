@@ -9,74 +9,77 @@ import (
 	"time"
 )
 
-// alertsFire lets every call to users be slow and fail for a while.
-func alertsFire(t *testing.T, o *observed) {
+// verifyAlerts makes requests slow or fail for a while, and watches the alerts.
+func verifyAlerts(t *testing.T, o *observed) {
 	alerts := []string{
 		`TandemAvailabilityBudgetBurnsFast of users`,
 		`TandemLatencyBudgetBurnsFast of users`,
 		`TandemAvailabilityBudgetBurnsFast of orders`,
 		`TandemCircuitBreakerOpen of orders`,
 	}
-	check(t, "no alert fires before the fault", func() error {
-		return eventually(time.Minute, func() error { return o.allAre(alerts, "silent") })
+	check(t, "no alert is active before the fault", func() error {
+		return eventually(time.Minute, func() error { return o.expectAlertStates(alerts, "inactive") })
 	})
-	must(t, "each alert is pending, fires and is resolved as users fails and recovers", func() error {
+	must(t, "each alert becomes pending, fires during the fault and is inactive after it", func() error {
 		return o.through("users", func(users service) error {
 			return o.through("orders", func(orders service) error {
-				stopUsers := users.load("/users/1", 20*time.Millisecond)
-				defer stopUsers()
-				stopOrders := orders.load("/orders/1/details", 20*time.Millisecond)
-				defer stopOrders()
-				return o.pass(alerts)
+				defer users.repeatRequests("/users/1", 20*time.Millisecond)()
+				defer orders.repeatRequests("/orders/1/details", 20*time.Millisecond)()
+				return o.fireAndResolve(alerts)
 			})
 		})
 	})
 }
 
-// pass switches faults on until each alert fires, and off again.
-func (o *observed) pass(alerts []string) error {
-	seen := o.watch()
+// fireAndResolve injects faults until each alert fires, and waits until all are
+// inactive again.
+func (o *observed) fireAndResolve(alerts []string) error {
+	stopWatching := o.watchAlerts()
 	err := inOrder(
-		func() error { return o.fault("users", "status=503&delay=150ms") },
-		func() error { return o.fault("orders", "status=503&share=0.5") },
-		func() error { return eventually(time.Minute, func() error { return o.allAre(alerts, "firing") }) })
-	err = errors.Join(err, o.fault("users", ""), o.fault("orders", ""))
+		func() error { return o.setFault("users", "status=503&delay=150ms") },
+		func() error { return o.setFault("orders", failHalf) },
+		func() error {
+			return eventually(time.Minute, func() error { return o.expectAlertStates(alerts, "firing") })
+		})
+	err = errors.Join(err, o.setFault("users", ""), o.setFault("orders", ""))
 	if err == nil {
-		err = eventually(2*time.Minute, func() error { return o.allAre(alerts, "silent") })
+		err = eventually(2*time.Minute, func() error { return o.expectAlertStates(alerts, "inactive") })
 	}
-	was := seen()
+	seen := stopWatching()
 	for _, alert := range alerts {
-		if err == nil && !was[alert+" pending"] {
+		if err == nil && !seen[alert+" pending"] {
 			err = fmt.Errorf("%s was not pending before it fired", alert)
 		}
 	}
 	return err
 }
 
-// watch notes in which state each alert is seen, until it is asked for them.
-func (o *observed) watch() (seen func() map[string]bool) {
-	done, noted := make(chan struct{}), make(chan map[string]bool)
+// watchAlerts records the states of all alerts until stop is called, which returns
+// them.
+func (o *observed) watchAlerts() (stop func() map[string]bool) {
+	done, result := make(chan struct{}), make(chan map[string]bool)
 	go func() {
-		was := map[string]bool{}
+		seen := map[string]bool{}
 		for {
 			select {
 			case <-done:
-				noted <- was
+				result <- seen
 				return
 			case <-time.After(200 * time.Millisecond):
-				states, _ := o.states()
+				states, _ := o.alertStates()
 				for alert, state := range states {
-					was[alert+" "+state] = true
+					seen[alert+" "+state] = true
 				}
 			}
 		}
 	}()
-	return func() map[string]bool { close(done); return <-noted }
+	return func() map[string]bool { close(done); return <-result }
 }
 
-// states are what the alerts of both releases are: pending or firing.
-func (o *observed) states() (map[string]string, error) {
-	var answer struct {
+// alertStates returns the states, pending or firing, of the active alerts of both
+// releases.
+func (o *observed) alertStates() (map[string]string, error) {
+	var response struct {
 		Data struct {
 			Alerts []struct {
 				Labels map[string]string
@@ -84,20 +87,22 @@ func (o *observed) states() (map[string]string, error) {
 			}
 		}
 	}
-	err := o.prometheus.members("/api/v1/alerts", &answer)
+	err := o.prometheus.getJSON("/api/v1/alerts", &response)
 	states := map[string]string{}
-	for _, alert := range answer.Data.Alerts {
+	for _, alert := range response.Data.Alerts {
 		states[alert.Labels["alertname"]+" of "+alert.Labels["service"]] = alert.State
 	}
 	return states, err
 }
 
-func (o *observed) allAre(alerts []string, state string) error {
-	states, err := o.states()
+// expectAlertStates returns an error unless all alerts have a state: inactive,
+// pending or firing.
+func (o *observed) expectAlertStates(alerts []string, state string) error {
+	states, err := o.alertStates()
 	for _, alert := range alerts {
 		got := states[alert]
 		if got == "" {
-			got = "silent"
+			got = "inactive"
 		}
 		if err == nil && got != state {
 			err = fmt.Errorf("%s is %s", alert, got)

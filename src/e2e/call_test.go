@@ -15,13 +15,14 @@ import (
 	"time"
 )
 
-// service is one that is reached through a port that kubectl forwards.
+// service is a server that a test reaches through a forwarded port.
 type service struct {
 	url  string
-	stop func()
+	stop func() // stops port forwarding
 }
 
-// forward opens a way to a port of a pod or a service; it must be stopped.
+// forward forwards a local port to a port of a pod or a service. The caller must
+// call stop.
 func (n namespace) forward(to, port string) (service, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	command := exec.CommandContext(ctx, "kubectl", "--namespace="+string(n), "port-forward", to, ":"+port)
@@ -46,13 +47,13 @@ func (n namespace) forward(to, port string) (service, error) {
 	return service{"http://" + found[1], stop}, nil
 }
 
-// through forwards a service's port while something is done with it.
+// through forwards a service's port while do runs.
 func (n namespace) through(name string, do func(service) error) error {
 	port := n.kubectl("get", "service", name, "--output=jsonpath={.spec.ports[0].port}")
 	if port.err != nil {
 		return port.err
 	}
-	s, err := n.forward("service/"+name, port.text)
+	s, err := n.forward("service/"+name, port.stdout)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func (n namespace) through(name string, do func(service) error) error {
 	return do(s)
 }
 
-// throughPod forwards a pod's port while something is done with it.
+// throughPod forwards a pod's port while do runs.
 func (n namespace) throughPod(p pod, port string, do func(service) error) error {
 	s, err := n.forward("pod/"+p.Metadata.Name, port)
 	if err != nil {
@@ -70,7 +71,8 @@ func (n namespace) throughPod(p pod, port string, do func(service) error) error 
 	return do(s)
 }
 
-// call demands a status, and gives the answer's members.
+// call sends a request and returns the members of the JSON response. A status
+// other than the expected one is an error.
 func (s service) call(method, path, body string, status int) (map[string]any, error) {
 	request, err := http.NewRequest(method, s.url+path, bytes.NewReader([]byte(body)))
 	if err != nil {
@@ -90,25 +92,27 @@ func (s service) call(method, path, body string, status int) (map[string]any, er
 		return nil, err
 	}
 	if response.StatusCode != status {
-		return nil, fmt.Errorf("%s %s answered %d instead of %d: %s", method, path, response.StatusCode, status, text)
+		return nil, fmt.Errorf("%s %s returned status %d instead of %d: %s", method, path, response.StatusCode, status, text)
 	}
 	var members map[string]any
 	return members, json.Unmarshal(text, &members)
 }
 
-// createUser gives the path of a new user.
-func (n namespace) createUser(name string) (path string, err error) {
-	err = n.through(name, func(s service) error {
-		user, err := s.call("POST", "/users", fmt.Sprintf(`{"name": "Ada", "email": "%s-%d@example.com"}`, name, time.Now().UnixNano()), 201)
+// createUser creates a user in a release of users and returns the user's path.
+func (n namespace) createUser(release string) (path string, err error) {
+	err = n.through(release, func(s service) error {
+		body := fmt.Sprintf(`{"name": "Ada", "email": "%s-%d@example.com"}`, release, time.Now().UnixNano())
+		user, err := s.call("POST", "/users", body, 201)
 		path = fmt.Sprint("/users/", user["id"])
 		return err
 	})
 	return path, err
 }
 
-// get demands a status of a path.
-func (n namespace) get(name, path string, status int) error {
-	return n.through(name, func(s service) error {
+// expectStatus sends a GET to a release and returns an error unless the response
+// has the status.
+func (n namespace) expectStatus(release, path string, status int) error {
+	return n.through(release, func(s service) error {
 		_, err := s.call("GET", path, "", status)
 		return err
 	})

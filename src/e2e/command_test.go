@@ -14,23 +14,24 @@ import (
 	"time"
 )
 
-// root is the repository's folder, in which every command runs.
+// root is the repository's folder. Every command runs in it.
 const root = "../.."
 
-// longest is how long a command may take.
-const longest = 4 * time.Minute
+// commandTimeout is how long a command may take.
+const commandTimeout = 4 * time.Minute
 
-// result is what became of a command.
-type result struct {
-	text string // what it printed to stdout
-	err  error  // with what it printed
+// commandResult is the output of a command.
+type commandResult struct {
+	stdout string
+	err    error // contains stdout and stderr
 }
 
-func run(words ...string) result { return runOn("", words...) }
+// run runs a command without standard input.
+func run(words ...string) commandResult { return runWithInput("", words...) }
 
-// runOn runs a command with a standard input.
-func runOn(stdin string, words ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
+// runWithInput runs a command with a text as its standard input.
+func runWithInput(stdin string, words ...string) commandResult {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Dir = root
@@ -41,39 +42,44 @@ func runOn(stdin string, words ...string) result {
 	if err != nil {
 		err = fmt.Errorf("%s: %w\n%s%s", strings.Join(words, " "), err, stdout.String(), stderr.String())
 	}
-	return result{stdout.String(), err}
+	return commandResult{stdout.String(), err}
 }
 
-func kubectl(args ...string) result { return run(append([]string{"kubectl"}, args...)...) }
+func kubectl(args ...string) commandResult { return run(append([]string{"kubectl"}, args...)...) }
 
-// into decodes JSON that a command has printed.
-func (r result) into(value any) error {
+// decode decodes the JSON that a command printed.
+func (r commandResult) decode(value any) error {
 	if r.err != nil {
 		return r.err
 	}
-	return json.Unmarshal([]byte(r.text), value)
+	return json.Unmarshal([]byte(r.stdout), value)
 }
 
-// timed does something and prints a line that says whether it came about and
-// how long it took.
-func timed(who, what string, do func() error) error {
-	began := time.Now()
-	err := do()
+// logStep runs a step and prints one line with its result and its duration.
+func logStep(test, description string, step func() error) error {
+	started := time.Now()
+	err := step()
 	verdict := "ok  "
 	if err != nil {
 		verdict = "FAIL"
 	}
-	fmt.Printf("%s %6.1fs  %s: %s\n", verdict, time.Since(began).Seconds(), who, what)
+	fmt.Printf("%s %6.1fs  %s: %s\n", verdict, time.Since(started).Seconds(), test, description)
 	if err != nil {
-		return fmt.Errorf("%s: %s: %w", who, what, err)
+		return fmt.Errorf("%s: %s: %w", test, description, err)
 	}
 	return nil
 }
 
-// check is one assertion, and the line that tells of it.
-func check(t *testing.T, what string, assertion func() error) bool {
+// logDetail prints a line below that of a step.
+func logDetail(format string, args ...any) {
+	fmt.Printf("              "+format+"\n", args...)
+}
+
+// check runs an assertion and prints its result. It reports whether the assertion
+// holds; if not, the test fails but continues.
+func check(t *testing.T, description string, assertion func() error) bool {
 	t.Helper()
-	if err := timed(t.Name(), what, assertion); err != nil {
+	if err := logStep(t.Name(), description, assertion); err != nil {
 		fmt.Println(err)
 		t.Fail()
 		return false
@@ -81,26 +87,28 @@ func check(t *testing.T, what string, assertion func() error) bool {
 	return true
 }
 
-// must is check, and ends the test where nothing after it would make sense.
-func must(t *testing.T, what string, assertion func() error) {
+// must is check for a step that the rest of the test needs: it ends the test if
+// the assertion fails.
+func must(t *testing.T, description string, assertion func() error) {
 	t.Helper()
-	if !check(t, what, assertion) {
+	if !check(t, description, assertion) {
 		t.FailNow()
 	}
 }
 
-// eventually tries until the assertion holds, or the time is over.
-func eventually(patience time.Duration, assertion func() error) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
+// eventually repeats an assertion until it holds or the timeout has passed, and
+// returns its last error.
+func eventually(timeout time.Duration, assertion func() error) error {
+	for deadline := time.Now().Add(timeout); ; time.Sleep(300 * time.Millisecond) {
 		if err := assertion(); err == nil || time.Now().After(deadline) {
 			return err
 		}
 	}
 }
 
-// throughout demands that the assertion holds for all of a time, and at least
-// once.
-func throughout(duration time.Duration, assertion func() error) error {
+// consistently repeats an assertion, at least once, and returns an error as soon
+// as it does not hold within the duration.
+func consistently(duration time.Duration, assertion func() error) error {
 	for deadline := time.Now().Add(duration); ; time.Sleep(time.Second) {
 		if err := assertion(); err != nil || time.Now().After(deadline) {
 			return err
@@ -108,7 +116,7 @@ func throughout(duration time.Duration, assertion func() error) error {
 	}
 }
 
-// inOrder does one after the other until one fails.
+// inOrder runs steps one after the other and stops at the first error.
 func inOrder(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -118,8 +126,8 @@ func inOrder(steps ...func() error) error {
 	return nil
 }
 
-// atOnce does all at the same time.
-func atOnce(steps ...func() error) error {
+// concurrently runs steps at the same time, waits for all and joins their errors.
+func concurrently(steps ...func() error) error {
 	errs := make(chan error, len(steps))
 	for _, step := range steps {
 		go func() { errs <- step() }()
@@ -131,13 +139,14 @@ func atOnce(steps ...func() error) error {
 	return failed
 }
 
-// fails demands that a command fails and that its output says so by a text.
-func fails(r result, text string) error {
+// expectFailure returns an error unless a command failed with an output that
+// contains a text.
+func expectFailure(r commandResult, text string) error {
 	switch {
 	case r.err == nil:
-		return fmt.Errorf("it passed: %s", r.text)
+		return fmt.Errorf("the command succeeded: %s", r.stdout)
 	case !strings.Contains(r.err.Error(), text):
-		return fmt.Errorf("it does not say %q: %w", text, r.err)
+		return fmt.Errorf("the output does not contain %q: %w", text, r.err)
 	default:
 		return nil
 	}

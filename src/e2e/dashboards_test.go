@@ -12,40 +12,52 @@ import (
 	"time"
 )
 
-// dashboardsAreAlive looks up every metric that a dashboard or a rule names.
-func dashboardsAreAlive(t *testing.T, o *observed) {
+// verifyPanels evaluates the expressions of every panel under load.
+func verifyPanels(t *testing.T, o *observed) {
+	check(t, "each panel of the dashboards shows data under load", func() error {
+		return o.through("orders", func(s service) error {
+			defer s.repeatRequests("/orders/1/details", 10*time.Millisecond)()
+			return eventually(30*time.Second, func() error {
+				expressions, err := o.expressions()
+				return errors.Join(err, o.expectPanelData(expressions))
+			})
+		})
+	})
+}
+
+// verifyQueries looks up every series that a dashboard or a rule selects. First it
+// makes calls to users fail: their series exist only after that.
+func verifyQueries(t *testing.T, o *observed) {
+	must(t, "some calls to users fail", func() error {
+		return o.withFault("users", failHalf, func() error { _, err := o.sendTraced(40); return err })
+	})
 	var expressions map[string]string
-	must(t, "the dashboards and the rules of both releases are there", func() (err error) {
+	must(t, "read the dashboards and the rules of both releases", func() (err error) {
 		expressions, err = o.expressions()
 		return err
 	})
-	check(t, fmt.Sprintf("each metric of the %d expressions in them is measured", len(expressions)), func() error {
+	check(t, fmt.Sprintf("each selector of the %d expressions in dashboards and rules selects a series", len(expressions)), func() error {
 		return eventually(20*time.Second, func() error {
-			for expression, from := range expressions {
-				if err := o.isMeasured(expression); err != nil {
-					return fmt.Errorf("%s: %s: %w", from, expression, err)
+			for expression, source := range expressions {
+				if err := o.expectSeries(expression); err != nil {
+					return fmt.Errorf("%s: %s: %w", source, expression, err)
 				}
 			}
 			return nil
 		})
 	})
-	check(t, "each panel of the dashboards shows something under load", func() error {
-		return o.through("orders", func(s service) error {
-			defer s.load("/orders/1/details", 10*time.Millisecond)()
-			return eventually(30*time.Second, func() error { return o.panelsShow(expressions) })
-		})
-	})
-	check(t, "a metric that nobody measures would be noticed", func() error {
-		return fails(result{err: o.isMeasured(`sum(rate(http_server_requests_seconds{job="users"}[1m]))`)}, "is empty")
+	check(t, "the check finds a metric that does not exist", func() error {
+		return expectFailure(commandResult{err: o.expectSeries(`sum(rate(http_server_requests_seconds{job="users"}[1m]))`)}, "is empty")
 	})
 }
 
-// expressions are those of all dashboards and rules, and where each comes from.
+// expressions returns the expressions of all dashboards and rules, and the panel or
+// rule that each comes from.
 func (o *observed) expressions() (map[string]string, error) {
 	all := map[string]string{}
 	for _, release := range []string{"users", "orders"} {
 		var dashboards struct{ Data map[string]string }
-		if err := o.kubectl("get", "configmap", release+"-dashboards", "--output=json").into(&dashboards); err != nil {
+		if err := o.kubectl("get", "configmap", release+"-dashboards", "--output=json").decode(&dashboards); err != nil {
 			return nil, err
 		}
 		for name, text := range dashboards.Data {
@@ -68,21 +80,22 @@ func (o *observed) expressions() (map[string]string, error) {
 	return all, o.addRules(all)
 }
 
-func (o *observed) addRules(to map[string]string) error {
-	var answer struct {
+// addRules adds the expressions of the rules that Prometheus has loaded.
+func (o *observed) addRules(expressions map[string]string) error {
+	var response struct {
 		Data struct {
 			Groups []struct {
 				Rules []struct{ Name, Query, Health, LastError string }
 			}
 		}
 	}
-	err := o.prometheus.members("/api/v1/rules", &answer)
-	if err == nil && len(answer.Data.Groups) != 4 {
-		err = fmt.Errorf("Prometheus has %d groups of rules, not two for each release", len(answer.Data.Groups))
+	err := o.prometheus.getJSON("/api/v1/rules", &response)
+	if err == nil && len(response.Data.Groups) != 4 {
+		err = fmt.Errorf("Prometheus has %d groups of rules instead of two for each release", len(response.Data.Groups))
 	}
-	for _, group := range answer.Data.Groups {
+	for _, group := range response.Data.Groups {
 		for _, rule := range group.Rules {
-			to[rule.Query] = rule.Name
+			expressions[rule.Query] = rule.Name
 			if rule.LastError != "" {
 				err = errors.Join(err, errors.New(rule.Name+": "+rule.LastError))
 			}
@@ -91,10 +104,11 @@ func (o *observed) addRules(to map[string]string) error {
 	return err
 }
 
-// isMeasured demands that every selector of an expression finds series.
-func (o *observed) isMeasured(expression string) error {
+// expectSeries returns an error if a selector of an expression selects no series of
+// the last ten minutes.
+func (o *observed) expectSeries(expression string) error {
 	var parsed struct{ Data any }
-	if err := o.prometheus.members("/api/v1/parse_query?query="+url.QueryEscape(expression), &parsed); err != nil {
+	if err := o.prometheus.getJSON("/api/v1/parse_query?query="+url.QueryEscape(expression), &parsed); err != nil {
 		return err
 	}
 	for _, selector := range selectors(parsed.Data) {
@@ -109,20 +123,20 @@ func (o *observed) isMeasured(expression string) error {
 	return nil
 }
 
-// panelsShow demands that every expression of a dashboard has a value.
-func (o *observed) panelsShow(expressions map[string]string) error {
-	for expression, from := range expressions {
-		if !strings.Contains(from, ".json") {
-			continue // an alert is silent where all is well
+// expectPanelData returns an error if an expression of a dashboard has no value.
+func (o *observed) expectPanelData(expressions map[string]string) error {
+	for expression, source := range expressions {
+		if !strings.Contains(source, ".json") {
+			continue // an alert has a value only while it is active
 		}
 		if values, err := o.query(expression); err != nil || len(values) == 0 {
-			return errors.Join(err, fmt.Errorf("%s shows nothing: %s", from, expression))
+			return errors.Join(err, fmt.Errorf("%s shows no data: %s", source, expression))
 		}
 	}
 	return nil
 }
 
-// selectors are the series that a parsed expression reads.
+// selectors returns the vector and matrix selectors in a parsed expression.
 func selectors(node any) (all []string) {
 	switch node := node.(type) {
 	case map[string]any:

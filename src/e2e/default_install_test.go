@@ -11,49 +11,52 @@ import (
 	"time"
 )
 
-// untilLivenessFails is longer than the charts' liveness probes endure.
-const untilLivenessFails = 40 * time.Second
+// livenessTimeout is longer than a container can fail the charts' liveness probe
+// before it is restarted.
+const livenessTimeout = 40 * time.Second
 
-// TestDefaultInstall installs the charts without any value, and a second pair
-// beside it.
+// TestDefaultInstall installs both charts with their default values, and a second
+// pair of releases in the same namespace. Each part of the test uses the releases
+// as the previous part left them.
 func TestDefaultInstall(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, "default")
-	must(t, "users and orders install by the README's lines, without any value, and are ready", func() error {
+	must(t, "install users and orders by the documented commands, with default values, and wait until they are ready", func() error {
 		return n.readmeHelm("helm install", "--wait", "--timeout=3m")
 	})
-	check(t, "the pods have no token, a numeric user and a read-only root", n.allLocked)
-	check(t, "each says of which version and commit it is, as its image does", func() error {
-		return errors.Join(n.isStamped("users"), n.isStamped("orders"))
+	check(t, "the pods have no service account token, a numeric user and a read-only root file system", n.checkPodSecurity)
+	check(t, "/version of each service has the version and the commit of its image", func() error {
+		return errors.Join(n.checkVersion("users"), n.checkVersion("orders"))
 	})
-	check(t, "the namespace would refuse a pod that is not so", func() error {
-		return fails(n.kubectl("run", "root", "--image=busybox:1.36"), "violates PodSecurity")
+	check(t, "the namespace rejects a pod that violates the Pod Security Standard", func() error {
+		return expectFailure(n.kubectl("run", "root", "--image=busybox:1.36"), "violates PodSecurity")
 	})
-	check(t, "no disruption budget makes a drain wait for the only pod", func() error {
+	check(t, "no PodDisruptionBudget blocks the eviction of the only pod", func() error {
 		budgets := n.kubectl("get", "poddisruptionbudget", "--output=name")
-		if budgets.err == nil && budgets.text != "" {
-			return errors.New(budgets.text)
+		if budgets.err == nil && budgets.stdout != "" {
+			return errors.New(budgets.stdout)
 		}
 		return budgets.err
 	})
-	check(t, "the README's Helm tests pass", func() error { return n.readmeHelm("helm test") })
-	check(t, "the Helm tests pass again, and leave no pod", func() error {
-		return inOrder(func() error { return n.testsPass("users", "orders") }, n.noTestPods)
+	check(t, "the documented Helm tests pass", func() error { return n.readmeHelm("helm test") })
+	check(t, "the Helm tests pass again and leave no pod behind", func() error {
+		return inOrder(func() error { return n.runHelmTests("users", "orders") }, n.expectNoTestPods)
 	})
-	sideBySide(t, n)
-	dataSurvives(t, n)
-	usersOutage(t, n)
-	uninstall(t, n)
+	checkSecondPair(t, n)
+	checkPersistence(t, n)
+	checkUsersOutage(t, n)
+	checkUninstall(t, n)
 }
 
-func (n namespace) allLocked() error {
+// checkPodSecurity checks the security settings of every pod of both releases.
+func (n namespace) checkPodSecurity() error {
 	for _, release := range []string{"users", "orders"} {
 		pods, err := n.pods(release)
 		if err != nil || len(pods) == 0 {
-			return errors.Join(err, errors.New("there is no pod of "+release))
+			return errors.Join(err, errors.New(release+" has no pod"))
 		}
 		for _, p := range pods {
-			if err := p.locked(); err != nil {
+			if err := p.checkSecurity(); err != nil {
 				return err
 			}
 		}
@@ -61,19 +64,19 @@ func (n namespace) allLocked() error {
 	return nil
 }
 
-func (n namespace) noTestPods() error {
+func (n namespace) expectNoTestPods() error {
 	left := n.kubectl("get", "pods", "--selector=app.kubernetes.io/component=test", "--output=name")
-	if left.err == nil && left.text != "" {
-		return errors.New("left: " + left.text)
+	if left.err == nil && left.stdout != "" {
+		return errors.New("pods of Helm tests are left: " + left.stdout)
 	}
 	return left.err
 }
 
-// sideBySide installs a second pair of releases. Its users keep nothing on a
-// volume, and its orders spell the address of users without the dot at the end:
-// the control of two other checks.
-func sideBySide(t *testing.T, n namespace) {
-	must(t, "a second pair of releases installs beside the first", func() error {
+// checkSecondPair installs a second pair of releases. They are negative controls:
+// shop-users has no persistent volume, and shop-orders has a URL of users without a
+// trailing dot.
+func checkSecondPair(t *testing.T, n namespace) {
+	must(t, "install a second pair of releases in the same namespace", func() error {
 		return inOrder(
 			func() error { return n.install("shop-users", "users", "--set=persistence.enabled=false") },
 			func() error {
@@ -82,100 +85,107 @@ func sideBySide(t *testing.T, n namespace) {
 			})
 	})
 	check(t, "the Helm tests of both pairs pass", func() error {
-		return n.testsPass("users", "orders", "shop-users", "shop-orders")
+		return n.runHelmTests("users", "orders", "shop-users", "shop-orders")
 	})
-	check(t, "a user of one pair is unknown to the other", func() error {
+	check(t, "a user of the first pair does not exist in the second", func() error {
 		path, err := n.createUser("users")
-		return errors.Join(err, n.get("users", path, 200), n.get("shop-users", path, 404))
+		return errors.Join(err, n.expectStatus("users", path, 200), n.expectStatus("shop-users", path, 404))
 	})
-	check(t, "looking users up costs two DNS queries, and many without the dot at the end", n.lookUpsAreCheap)
+	check(t, "resolving the name of users takes two DNS queries with a trailing dot, and many more without", n.compareDNSQueries)
 }
 
-// lookUpsAreCheap compares two pods that look users up equally often.
-func (n namespace) lookUpsAreCheap() error {
-	var with, without int
-	count := func(release string, sent *int) func() error {
+// compareDNSQueries compares the DNS queries of two pods that resolve the name of
+// users equally often.
+func (n namespace) compareDNSQueries() error {
+	var withDot, withoutDot int
+	count := func(release string, queries *int) func() error {
 		return func() (err error) {
-			p, err := n.onlyPod(release)
+			p, err := n.singlePod(release)
 			if err != nil {
 				return err
 			}
-			s, err := n.shellIn(p.Metadata.Name)
+			s, err := n.debugShell(p.Metadata.Name, "dns")
 			if err != nil {
 				return err
 			}
-			*sent, err = s.datagramsDuring(func() error { time.Sleep(20 * time.Second); return nil })
+			*queries, err = s.udpDatagramsDuring(func() error { time.Sleep(20 * time.Second); return nil })
 			return err
 		}
 	}
-	err := atOnce(count("orders", &with), count("shop-orders", &without))
-	fmt.Printf("              DNS queries in 20 s, with the dot: %d, without: %d\n", with, without)
-	// One look-up in 5 s, and one may fall upon each end.
-	if err == nil && (with == 0 || with > 2*6 || without < 3*with) {
-		err = fmt.Errorf("%d queries with the dot, %d without", with, without)
+	err := concurrently(count("orders", &withDot), count("shop-orders", &withoutDot))
+	logDetail("DNS queries in 20 s, with the trailing dot: %d, without: %d", withDot, withoutDot)
+	// Each resolution takes two queries. There is one every 5 s, and at most one more
+	// at each end of the 20 s.
+	if err == nil && (withDot == 0 || withDot > 2*6 || withoutDot < 3*withDot) {
+		err = fmt.Errorf("%d DNS queries with the trailing dot, %d without", withDot, withoutDot)
 	}
 	return err
 }
 
-func dataSurvives(t *testing.T, n namespace) {
-	check(t, "a user is still there when the pod is another", func() error {
+// checkPersistence replaces the pod of a users with a persistent volume, and of one
+// without.
+func checkPersistence(t *testing.T, n namespace) {
+	check(t, "a user still exists after the pod was replaced", func() error {
 		path, err := n.createUser("users")
-		return errors.Join(err, n.replacePod("users"), n.get("users", path, 200))
+		return errors.Join(err, n.replacePod("users"), n.expectStatus("users", path, 200))
 	})
-	check(t, "without the volume it would be gone", func() error {
+	check(t, "without the persistent volume, the user does not exist any more", func() error {
 		path, err := n.createUser("shop-users")
-		return errors.Join(err, n.replacePod("shop-users"), n.get("shop-users", path, 404))
+		return errors.Join(err, n.replacePod("shop-users"), n.expectStatus("shop-users", path, 404))
 	})
 }
 
-// usersOutage takes users away for longer than liveness probes endure.
-func usersOutage(t *testing.T, n namespace) {
-	const wrongProbe = `[{"op": "replace", "path": "/spec/template/spec/containers/0/livenessProbe/httpGet/path", "value": "/nothing"}]`
-	must(t, "users is broken on purpose", func() error {
+// checkUsersOutage scales users to zero for longer than livenessTimeout. As a
+// negative control, the liveness probe of shop-orders fails meanwhile.
+func checkUsersOutage(t *testing.T, n namespace) {
+	const failingProbe = `[{"op": "replace", "path": "/spec/template/spec/containers/0/livenessProbe/httpGet/path", "value": "/nothing"}]`
+	must(t, "scale users to zero, and make the liveness probe of shop-orders fail", func() error {
 		return inOrder(
-			func() error { return n.takeAway("users") },
+			func() error { return n.scaleToZero("users") },
 			func() error {
-				return n.kubectl("patch", "deployment", "shop-orders", "--type=json", "--patch="+wrongProbe).err
+				return n.kubectl("patch", "deployment", "shop-orders", "--type=json", "--patch="+failingProbe).err
 			})
 	})
-	began := time.Now()
-	check(t, "the Helm tests fail, and say why in the log of a pod that stays", func() error {
-		return atOnce(
-			func() error { return n.testFails("users", "FAIL users is healthy") },
-			func() error { return n.testFails("orders", "FAIL users is healthy") })
+	started := time.Now()
+	check(t, "the Helm tests fail, and their pods stay with a log that contains the reason", func() error {
+		return concurrently(
+			func() error { return n.expectHelmTestFailure("users", "FAIL users is healthy") },
+			func() error { return n.expectHelmTestFailure("orders", "FAIL users is healthy") })
 	})
-	check(t, "orders tells that users is away, and answers", func() error {
+	check(t, "orders reports that its health is degraded, rejects new orders and lists orders", func() error {
 		return n.through("orders", func(s service) error {
 			health, err := s.call("GET", "/health", "", 200)
 			if err == nil && health["status"] != "degraded" {
-				err = fmt.Errorf("health says %v", health)
+				err = fmt.Errorf("/health returned %v", health)
 			}
-			_, refused := s.call("POST", "/orders", `{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 1}`, 503)
-			_, listed := s.call("GET", "/orders?expand=user", "", 200)
-			return errors.Join(err, refused, listed)
+			_, createErr := s.call("POST", "/orders", `{"user_id": 1, "product": "Laptop", "quantity": 1, "price": 1}`, 503)
+			_, listErr := s.call("GET", "/orders?expand=user", "", 200)
+			return errors.Join(err, createErr, listErr)
 		})
 	})
 	check(t, "orders stays ready and is not restarted", func() error {
-		return throughout(untilLivenessFails-time.Since(began), n.ordersIsWell)
+		return consistently(livenessTimeout-time.Since(started), n.expectOrdersReady)
 	})
-	check(t, "a liveness probe that fails would have restarted it", func() error {
+	check(t, "the failing liveness probe restarts shop-orders", func() error {
 		return eventually(time.Minute, func() error {
-			p, err := n.onlyPod("shop-orders")
+			p, err := n.singlePod("shop-orders")
 			if err == nil && p.restarts() == 0 {
-				err = errors.New("it was not restarted")
+				err = errors.New("shop-orders was not restarted")
 			}
 			return err
 		})
 	})
-	check(t, "with users back, the Helm test of users passes", func() error {
+	check(t, "the Helm test of users passes when users is scaled to one again", func() error {
 		return inOrder(
-			func() error { return n.bringBack("users") },
-			func() error { return n.testsPass("users") })
+			func() error { return n.scale("users", 1) },
+			func() error { return n.runHelmTests("users") })
 	})
 }
 
-func (n namespace) ordersIsWell() error {
-	p, err := n.onlyPod("orders")
+// expectOrdersReady returns an error unless the pod of orders is ready and was never
+// restarted.
+func (n namespace) expectOrdersReady() error {
+	p, err := n.singlePod("orders")
 	switch {
 	case err != nil:
 		return err
@@ -188,45 +198,47 @@ func (n namespace) ordersIsWell() error {
 	}
 }
 
-func uninstall(t *testing.T, n namespace) {
+// checkUninstall uninstalls every release, and installs users again.
+func checkUninstall(t *testing.T, n namespace) {
 	path, err := n.createUser("users")
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, "uninstalling leaves the claims and the failed test's pod alone", func() error {
+	check(t, "uninstalling keeps the PersistentVolumeClaims and the pod of the failed Helm test, and nothing else", func() error {
 		for _, release := range []string{"shop-orders", "shop-users", "orders", "users"} {
 			if err := n.helm("uninstall", release, "--wait").err; err != nil {
 				return err
 			}
 		}
 		return eventually(time.Minute, func() error {
-			left, err := n.everything()
+			left, err := n.listObjects()
 			want := []string{"persistentvolumeclaim/orders", "persistentvolumeclaim/users", "pod/orders-test-api"}
 			if err == nil && !slices.Equal(left, want) {
-				err = fmt.Errorf("left: %v", left)
+				err = fmt.Errorf("the namespace contains %v", left)
 			}
 			return err
 		})
 	})
-	check(t, "installed again, users has its data again", func() error {
-		return errors.Join(n.install("users", "users"), n.get("users", path, 200))
+	check(t, "users has its data when it is installed again", func() error {
+		return errors.Join(n.install("users", "users"), n.expectStatus("users", path, 200))
 	})
 }
 
-// everything lists what is in the namespace, but for what every namespace has.
-func (n namespace) everything() ([]string, error) {
-	kinds := kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
-	if kinds.err != nil {
-		return nil, kinds.err
+// listObjects returns the kinds and names of all objects in the namespace, without
+// events and the objects that every namespace has.
+func (n namespace) listObjects() ([]string, error) {
+	resources := kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name")
+	if resources.err != nil {
+		return nil, resources.err
 	}
-	var wanted []string
-	for _, kind := range strings.Fields(kinds.text) {
+	var kinds []string
+	for _, kind := range strings.Fields(resources.stdout) {
 		if !strings.HasPrefix(kind, "events") {
-			wanted = append(wanted, kind)
+			kinds = append(kinds, kind)
 		}
 	}
-	found := n.kubectl("get", strings.Join(wanted, ","), "--ignore-not-found", "--output=name")
-	names := slices.DeleteFunc(strings.Fields(found.text), func(name string) bool {
+	found := n.kubectl("get", strings.Join(kinds, ","), "--ignore-not-found", "--output=name")
+	names := slices.DeleteFunc(strings.Fields(found.stdout), func(name string) bool {
 		return name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default"
 	})
 	slices.Sort(names)

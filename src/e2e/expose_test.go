@@ -9,27 +9,31 @@ import (
 	"testing"
 )
 
-func TestAnIngressAndAnHTTPRouteLeadToTheAPIAlone(t *testing.T) {
+// TestExposedPaths renders an Ingress and an HTTPRoute for each chart and reads
+// their paths.
+func TestExposedPaths(t *testing.T) {
 	for _, chart := range []string{"users", "orders"} {
 		for kind, flags := range map[string][]string{
 			"Ingress":   {"--set=ingress.enabled=true"},
 			"HTTPRoute": {"--set=httpRoute.enabled=true", "--set=httpRoute.parentRefs[0].name=gateway"},
 		} {
-			check(t, "the "+kind+" of "+chart+" has no path but /"+chart, func() error {
-				rendered := run(append([]string{"helm", "template", chart, "charts/" + chart, "--kube-version=1.30"}, flags...)...)
-				if rendered.err != nil {
-					return rendered.err
-				}
-				if paths := pathsOf(kind, rendered.text); !slices.Equal(paths, []string{"/" + chart}) {
-					return fmt.Errorf("it has %v", paths)
-				}
-				return nil
+			t.Run(kind+" of "+chart, func(t *testing.T) {
+				check(t, "the only path is /"+chart, func() error {
+					rendered := run(append([]string{"helm", "template", chart, "charts/" + chart, "--kube-version=1.30"}, flags...)...)
+					if rendered.err != nil {
+						return rendered.err
+					}
+					if paths := pathsOf(kind, rendered.stdout); !slices.Equal(paths, []string{"/" + chart}) {
+						return fmt.Errorf("the paths are %v", paths)
+					}
+					return nil
+				})
 			})
 		}
 	}
 }
 
-// pathsOf are the paths that the objects of a kind name.
+// pathsOf returns the paths in the objects of a kind.
 func pathsOf(kind, manifest string) (paths []string) {
 	for _, object := range regexp.MustCompile(`(?m)^---$`).Split(manifest, -1) {
 		if regexp.MustCompile(`(?m)^kind: ` + kind + `$`).MatchString(object) {

@@ -17,128 +17,143 @@ import (
 	"time"
 )
 
-// generator is a pod from which load goes to orders, through its Service.
-type generator struct {
+// loadGenerator is a pod that sends load to the Service of orders.
+type loadGenerator struct {
 	shell
-	base string // URL of orders
+	ordersURL string
 }
 
-// accounts are what the load program reports; it says what they mean.
-type accounts struct {
+// loadReport is the JSON that the program load prints; its type report documents
+// the fields.
+type loadReport struct {
 	Sent, Orders, Failed, Degraded, Refused, Resent, Replayed int
 
-	Why                          map[string]int
+	FailureReasons               map[string]int
 	Created                      []int64
 	LastFailed, LastDegraded     int64
 	P50, P99, OrdersP99, GoodP99 float64
-	Seconds, Sending             float64
+	Seconds, SendingSeconds      float64
 }
 
-func (a accounts) String() string {
-	text := fmt.Sprintf("%d requests, %d failed", a.Sent, a.Failed)
-	if a.Failed > 0 {
-		text += " (" + a.reasons() + ")"
+func (l loadReport) String() string {
+	text := fmt.Sprintf("%d requests, %d failed", l.Sent, l.Failed)
+	if l.Failed > 0 {
+		text += " (" + l.failureReasons() + ")"
 	}
-	if a.Degraded > 0 {
-		text += fmt.Sprintf(", %d degraded", a.Degraded)
+	if l.Degraded > 0 {
+		text += fmt.Sprintf(", %d degraded", l.Degraded)
 	}
-	if a.Refused > 0 {
-		text += fmt.Sprintf(", %d refused", a.Refused)
+	if l.Refused > 0 {
+		text += fmt.Sprintf(", %d refused", l.Refused)
 	}
-	return text + fmt.Sprintf(", p99 %.0f ms", a.P99)
+	return text + fmt.Sprintf(", p99 %.0f ms", l.P99)
 }
 
-func (a accounts) reasons() (text string) {
-	for why, count := range a.Why {
+func (l loadReport) failureReasons() (text string) {
+	for reason, count := range l.FailureReasons {
 		if text != "" {
 			text += ", "
 		}
-		text += fmt.Sprintf("%s %d", why, count)
+		text += fmt.Sprintf("%s %d", reason, count)
 	}
 	return text
 }
 
-// bad is how many were not answered in full.
-func (a accounts) bad() int { return a.Failed + a.Degraded + a.Refused }
+// unsuccessful returns the number of requests that failed, or whose response was
+// degraded or a refusal.
+func (l loadReport) unsuccessful() int { return l.Failed + l.Degraded + l.Refused }
 
-// good is how many were answered in full, a second.
-func (a accounts) good() float64 { return float64(a.Sent-a.bad()) / a.Seconds }
+// expectNoneUnsuccessful returns an unmetError if any request was unsuccessful.
+func (l loadReport) expectNoneUnsuccessful() error {
+	return require(l.unsuccessful() == 0, "%d requests were not successful", l.unsuccessful())
+}
 
-// requests is how many the rollouts send: E2E_REQUESTS, or as many as in CI.
-func requests() int {
+// expectFewUnsuccessful returns an unmetError if one percent or more of the
+// requests were unsuccessful.
+func (l loadReport) expectFewUnsuccessful() error {
+	return require(l.unsuccessful()*100 < l.Sent, "%d of %d requests were not successful", l.unsuccessful(), l.Sent)
+}
+
+// goodput returns the number of successful requests per second.
+func (l loadReport) goodput() float64 { return float64(l.Sent-l.unsuccessful()) / l.Seconds }
+
+// rolloutRequests returns the minimum number of requests during rollouts:
+// E2E_REQUESTS, or the number that CI uses.
+func rolloutRequests() int {
 	if n, err := strconv.Atoi(os.Getenv("E2E_REQUESTS")); err == nil && n > 0 {
 		return n
 	}
 	return 3000
 }
 
-// newGenerator compiles the load program into a pod of the namespace.
-func (n namespace) newGenerator() (generator, error) {
-	dir, err := os.MkdirTemp("", mark)
+// newLoadGenerator starts a pod and copies the program load into it.
+func (n namespace) newLoadGenerator() (loadGenerator, error) {
+	dir, err := os.MkdirTemp("", runLabel)
 	if err != nil {
-		return generator{}, err
+		return loadGenerator{}, err
 	}
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, "load")
 	if err := run("bash", "-c", "cd src/e2e && GOOS=linux CGO_ENABLED=0 go build -o "+program+" ./load").err; err != nil {
-		return generator{}, err
+		return loadGenerator{}, err
 	}
 	s, err := n.newShell("load", "")
 	if err != nil {
-		return generator{}, err
+		return loadGenerator{}, err
 	}
 	binary, err := os.ReadFile(program)
 	if err != nil {
-		return generator{}, err
+		return loadGenerator{}, err
 	}
-	put := runOn(string(binary), "kubectl", "--namespace="+string(n), "exec", "--stdin", s.pod, "--container="+s.container, "--",
+	copied := runWithInput(string(binary), "kubectl", "--namespace="+string(n), "exec", "--stdin", s.pod, "--container="+s.container, "--",
 		"sh", "-c", "cat > /tmp/load && chmod +x /tmp/load")
-	return generator{shell: s, base: "http://orders." + string(n) + ".svc.cluster.local.:5002"}, put.err
+	return loadGenerator{shell: s, ordersURL: "http://orders." + string(n) + ".svc.cluster.local.:5002"}, copied.err
 }
 
-// during puts load on orders while something happens, and at least until as
-// many requests as its flags say were sent.
-func (g generator) during(do func() error, flags ...string) (a accounts, err error) {
+// during sends load to orders while do runs, and at least the number of requests
+// in the flags.
+func (g loadGenerator) during(do func() error, flags ...string) (report loadReport, err error) {
 	end, err := g.start(append([]string{"-wait"}, flags...)...)
 	if err != nil {
-		return a, err
+		return report, err
 	}
 	err = do()
-	a, failed := end()
-	return a, errors.Join(err, failed)
+	report, endErr := end()
+	return report, errors.Join(err, endErr)
 }
 
-// send puts load on orders while nothing happens.
-func (g generator) send(flags ...string) (accounts, error) {
-	return g.during(nothing, flags...)
+// send sends the number of requests in the flags to orders.
+func (g loadGenerator) send(flags ...string) (loadReport, error) {
+	return g.during(noop, flags...)
 }
 
-// start starts the load program and lets its load flow for a second; end closes
-// its standard input, and waits for what it reports.
-func (g generator) start(flags ...string) (end func() (accounts, error), err error) {
+// start starts the program load and waits until it has sent requests for a second.
+// The returned function closes the program's standard input and waits for its
+// report.
+func (g loadGenerator) start(flags ...string) (end func() (loadReport, error), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	command := exec.CommandContext(ctx, "kubectl", "--namespace="+string(g.namespace), "exec", "--stdin", g.pod, "--container="+g.container,
-		"--", "sh", "-c", "exec /tmp/load -url="+g.base+" "+strings.Join(flags, " "))
+		"--", "sh", "-c", "exec /tmp/load -url="+g.ordersURL+" "+strings.Join(flags, " "))
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
-	stdin, failed := command.StdinPipe()
+	stdin, stdinErr := command.StdinPipe()
 	stdout, err := command.StdoutPipe()
-	if err := errors.Join(failed, err, command.Start()); err != nil {
+	if err := errors.Join(stdinErr, err, command.Start()); err != nil {
 		cancel()
 		return nil, err
 	}
-	printed := bufio.NewReader(stdout)
-	if line, _ := printed.ReadString('\n'); line != "flowing\n" {
+	output := bufio.NewReader(stdout)
+	if line, _ := output.ReadString('\n'); line != "started\n" {
 		cancel()
-		return nil, errors.Join(errors.New("the load does not flow: "+line+stderr.String()), command.Wait())
+		return nil, errors.Join(errors.New("the load did not start: "+line+stderr.String()), command.Wait())
 	}
 	time.Sleep(time.Second)
-	return func() (a accounts, err error) {
+	return func() (report loadReport, err error) {
 		defer cancel()
-		err = errors.Join(stdin.Close(), json.NewDecoder(printed).Decode(&a))
+		err = errors.Join(stdin.Close(), json.NewDecoder(output).Decode(&report))
 		if failed := command.Wait(); failed != nil {
 			err = fmt.Errorf("%w: %s", failed, stderr.String())
 		}
-		return a, err
+		return report, err
 	}, nil
 }

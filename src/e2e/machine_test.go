@@ -11,25 +11,29 @@ import (
 	"strings"
 )
 
-// machine names what the tests run on.
-func machine() string {
-	var server struct{ ServerVersion struct{ GitVersion string } }
-	_ = kubectl("version", "--output=json").into(&server)
+// describeMachine returns the hardware and the Kubernetes version that the tests
+// run on, as the results name them.
+func describeMachine() string {
+	var version struct{ ServerVersion struct{ GitVersion string } }
+	_ = kubectl("version", "--output=json").decode(&version)
 	return fmt.Sprintf("%d cores (%s), %s GiB, three nodes of kind, Kubernetes %s", runtime.NumCPU(),
-		from("/proc/cpuinfo", `model name\s*: (.+)`), gibibytes(from("/proc/meminfo", `MemTotal: *(\d+) kB`)),
-		strings.TrimPrefix(server.ServerVersion.GitVersion, "v"))
+		firstMatch("/proc/cpuinfo", `model name\s*: (.+)`), gibibytes(firstMatch("/proc/meminfo", `MemTotal: *(\d+) kB`)),
+		strings.TrimPrefix(version.ServerVersion.GitVersion, "v"))
 }
 
-// from is what a file says in the only group of an expression.
-func from(file, expression string) string {
+// firstMatch returns the first submatch of a regular expression in a file, or
+// "unknown".
+func firstMatch(file, pattern string) string {
 	text, _ := os.ReadFile(file)
-	found := regexp.MustCompile(expression).FindSubmatch(text)
+	found := regexp.MustCompile(pattern).FindSubmatch(text)
 	if found == nil {
 		return "unknown"
 	}
 	return string(found[1])
 }
 
+// gibibytes converts a number of KiB to GiB, rounded. It returns other text
+// unchanged.
 func gibibytes(kibibytes string) string {
 	n, err := strconv.Atoi(kibibytes)
 	if err != nil {

@@ -9,25 +9,25 @@ import (
 	"testing"
 )
 
-// namespace is one of this run, with the restricted Pod Security Standard
-// enforced.
+// namespace is the name of a namespace that enforces the restricted Pod Security
+// Standard.
 type namespace string
 
-// newNamespace makes a namespace that goes with the test. That of a test that
-// failed stays, to be looked at, until the next run.
+// newNamespace creates a namespace and deletes it at the end of the test. If the
+// test failed, the namespace stays until the next run, so that it can be examined.
 func newNamespace(t *testing.T, name string) namespace {
 	t.Helper()
-	n := namespace("e2e-" + thisRun + "-" + name)
-	must(t, "there is a namespace "+string(n)+" that enforces the restricted Pod Security Standard", func() error {
+	n := namespace("e2e-" + runID + "-" + name)
+	must(t, "create the namespace "+string(n)+", which enforces the restricted Pod Security Standard", func() error {
 		return inOrder(
 			func() error { return kubectl("create", "namespace", string(n)).err },
 			func() error {
-				return kubectl("label", "namespace", string(n), mark+"=true", "pod-security.kubernetes.io/enforce=restricted").err
+				return kubectl("label", "namespace", string(n), runLabel+"=true", "pod-security.kubernetes.io/enforce=restricted").err
 			})
 	})
 	t.Cleanup(func() {
 		if t.Failed() {
-			n.report()
+			n.printDiagnostics()
 			return
 		}
 		if err := kubectl("delete", "namespace", string(n), "--wait=false").err; err != nil {
@@ -37,26 +37,28 @@ func newNamespace(t *testing.T, name string) namespace {
 	return n
 }
 
-// report prints what tells why something failed.
-func (n namespace) report() {
+// printDiagnostics prints the objects, events and logs of the namespace.
+func (n namespace) printDiagnostics() {
 	for _, command := range [][]string{
 		{"get", "all,networkpolicy,persistentvolumeclaim", "--output=wide"},
 		{"get", "events", "--sort-by=.lastTimestamp"},
 		{"describe", "pods"},
 	} {
-		fmt.Printf("--- %s: kubectl %s\n%s\n", n, strings.Join(command, " "), n.kubectl(command...).text)
+		fmt.Printf("--- %s: kubectl %s\n%s\n", n, strings.Join(command, " "), n.kubectl(command...).stdout)
 	}
-	for _, pod := range strings.Fields(n.kubectl("get", "pods", "--output=name").text) {
-		fmt.Printf("--- %s: logs of %s\n%s\n", n, pod, n.kubectl("logs", pod, "--all-containers", "--tail=100").text)
-		fmt.Printf("--- %s: logs of %s before its restart\n%s\n", n, pod, n.kubectl("logs", pod, "--all-containers", "--tail=30", "--previous").text)
+	for _, pod := range strings.Fields(n.kubectl("get", "pods", "--output=name").stdout) {
+		logs := n.kubectl("logs", pod, "--all-containers", "--tail=100")
+		fmt.Printf("--- %s: logs of %s\n%s\n", n, pod, logs.stdout)
+		previous := n.kubectl("logs", pod, "--all-containers", "--tail=30", "--previous")
+		fmt.Printf("--- %s: logs of %s before its restart\n%s\n", n, pod, previous.stdout)
 	}
 }
 
-func (n namespace) kubectl(args ...string) result {
+func (n namespace) kubectl(args ...string) commandResult {
 	return kubectl(append([]string{"--namespace=" + string(n)}, args...)...)
 }
 
-func (n namespace) helm(args ...string) result {
+func (n namespace) helm(args ...string) commandResult {
 	return run(append([]string{"helm", "--namespace=" + string(n)}, args...)...)
 }
 
@@ -65,59 +67,64 @@ func (n namespace) install(release, chart string, flags ...string) error {
 	return n.helm(append([]string{"install", release, "charts/" + chart, "--wait", "--timeout=3m"}, flags...)...).err
 }
 
-// upgrade changes some values of a release and waits until its pods are ready.
+// upgrade changes values of a release, keeps its other values, and waits until its
+// pods are ready.
 func (n namespace) upgrade(release, chart string, flags ...string) error {
-	return n.helm(append([]string{"upgrade", release, "charts/" + chart, "--reuse-values", "--wait", "--timeout=3m"}, flags...)...).err
+	args := []string{"upgrade", release, "charts/" + chart, "--reset-then-reuse-values", "--wait", "--timeout=3m"}
+	return n.helm(append(args, flags...)...).err
 }
 
-func (n namespace) helmTest(release string) result {
-	return n.helm("test", release, "--timeout=90s", "--hide-notes")
+// upgradeAndReplace upgrades a release that has the name of its chart, and waits
+// until all of its previous pods are deleted.
+func (n namespace) upgradeAndReplace(release string, flags ...string) error {
+	return n.waitForReplacement(release, func() error { return n.upgrade(release, release, flags...) })
 }
 
-// testsPass runs the Helm tests of releases at the same time.
-func (n namespace) testsPass(releases ...string) error {
+func (n namespace) helmTest(release string) commandResult {
+	return n.helm("test", release, "--timeout=90s")
+}
+
+// runHelmTests runs the Helm tests of releases at the same time.
+func (n namespace) runHelmTests(releases ...string) error {
 	var steps []func() error
 	for _, release := range releases {
 		steps = append(steps, func() error { return n.helmTest(release).err })
 	}
-	return atOnce(steps...)
+	return concurrently(steps...)
 }
 
-// testFails demands that a release's Helm test fails, and that the pod stays
-// with a log that says why.
-func (n namespace) testFails(release, why string) error {
-	if err := fails(n.helmTest(release), ""); err != nil {
+// expectHelmTestFailure returns an error unless a release's Helm test fails, and
+// its pod stays with a log that contains the reason.
+func (n namespace) expectHelmTestFailure(release, reason string) error {
+	if err := expectFailure(n.helmTest(release), ""); err != nil {
 		return err
 	}
 	log := n.kubectl("logs", release+"-test-api")
-	if log.err == nil && !strings.Contains(log.text, why) {
-		return fmt.Errorf("the log of the failed test does not say %q: %s", why, log.text)
+	if log.err == nil && !strings.Contains(log.stdout, reason) {
+		return fmt.Errorf("the log of the failed Helm test does not contain %q: %s", reason, log.stdout)
 	}
 	return log.err
 }
 
-// takeAway leaves a release without pods.
-func (n namespace) takeAway(release string) error {
+// scaleToZero scales a release to zero and waits until its pods are deleted.
+func (n namespace) scaleToZero(release string) error {
 	return inOrder(
 		func() error { return n.kubectl("scale", "deployment", release, "--replicas=0").err },
 		func() error {
-			return n.kubectl("wait", "pod", "--selector="+servers(release), "--for=delete", "--timeout=1m").err
+			return n.kubectl("wait", "pod", "--selector="+serverSelector(release), "--for=delete", "--timeout=1m").err
 		})
 }
 
-// bringBack gives a release its one pod again.
-func (n namespace) bringBack(release string) error {
-	return n.scale(release, 1)
-}
-
-// servers selects the pods of a release that serve.
-func servers(release string) string {
+// serverSelector selects the pods of a release's Deployment, but not those of its
+// Helm test.
+func serverSelector(release string) string {
 	return "app.kubernetes.io/component=server,app.kubernetes.io/instance=" + release
 }
 
-// replacePod deletes the only pod of a deployment and waits for the next one.
+// replacePod deletes the only pod of a deployment and waits until its replacement
+// is ready.
 func (n namespace) replacePod(deployment string) error {
-	old, err := n.onlyPod(deployment)
+	old, err := n.singlePod(deployment)
 	if err != nil {
 		return err
 	}
@@ -126,27 +133,21 @@ func (n namespace) replacePod(deployment string) error {
 		func() error { return n.kubectl("rollout", "status", "deployment/"+deployment, "--timeout=2m").err })
 }
 
-// untilReplaced does what replaces the pods of a release, and waits until none
-// of the old ones is left.
-func (n namespace) untilReplaced(release string, do func() error) error {
+// waitForReplacement runs a step that replaces the pods of a release, and waits
+// until all previous pods are deleted.
+func (n namespace) waitForReplacement(release string, step func() error) error {
 	old, err := n.pods(release)
 	if err != nil {
 		return err
 	}
-	gone := []string{"wait", "--for=delete", "--timeout=1m"}
+	waitForDeletion := []string{"wait", "--for=delete", "--timeout=1m"}
 	for _, p := range old {
-		gone = append(gone, "pod/"+p.Metadata.Name)
+		waitForDeletion = append(waitForDeletion, "pod/"+p.Metadata.Name)
 	}
-	return inOrder(do, func() error { return n.kubectl(gone...).err })
+	return inOrder(step, func() error { return n.kubectl(waitForDeletion...).err })
 }
 
-// change upgrades a release to other values, and waits until no pod is left that
-// has the old ones.
-func (n namespace) change(release string, flags ...string) error {
-	return n.untilReplaced(release, func() error { return n.upgrade(release, release, flags...) })
-}
-
-// pod is what tests read of a pod.
+// pod holds the fields of a pod that the tests read.
 type pod struct {
 	Metadata struct {
 		Name              string
@@ -167,10 +168,11 @@ type pod struct {
 	}
 }
 
-// pods are the pods of a release that serve, but for those that are to go.
+// pods returns the pods of a release's Deployment, without those that are
+// terminating.
 func (n namespace) pods(release string) (pods []pod, err error) {
 	var list struct{ Items []pod }
-	if err := n.kubectl("get", "pods", "--selector="+servers(release), "--output=json").into(&list); err != nil {
+	if err := n.kubectl("get", "pods", "--selector="+serverSelector(release), "--output=json").decode(&list); err != nil {
 		return nil, err
 	}
 	for _, p := range list.Items {
@@ -181,7 +183,7 @@ func (n namespace) pods(release string) (pods []pod, err error) {
 	return pods, nil
 }
 
-func (n namespace) onlyPod(release string) (pod, error) {
+func (n namespace) singlePod(release string) (pod, error) {
 	pods, err := n.pods(release)
 	if err == nil && len(pods) != 1 {
 		err = fmt.Errorf("%s has %d pods instead of one", release, len(pods))
@@ -208,20 +210,20 @@ func (p pod) restarts() (sum int) {
 	return sum
 }
 
-// locked demands that a pod holds no token, runs as a number that is not root's
-// and cannot write to its image.
-func (p pod) locked() error {
+// checkSecurity returns an error unless a pod has no service account token, a
+// numeric user other than root, and a read-only root file system.
+func (p pod) checkSecurity() error {
 	for _, volume := range p.Spec.Volumes {
 		if strings.Contains(fmt.Sprint(volume), "serviceAccountToken") {
-			return fmt.Errorf("%s has a token: %v", p.Metadata.Name, volume)
+			return fmt.Errorf("%s has a service account token: %v", p.Metadata.Name, volume)
 		}
 	}
 	if p.Spec.SecurityContext.RunAsUser == nil || *p.Spec.SecurityContext.RunAsUser == 0 {
-		return errors.New(p.Metadata.Name + " runs as root or by a name")
+		return errors.New(p.Metadata.Name + " has no numeric user or runs as root")
 	}
 	for _, c := range p.Spec.Containers {
 		if !c.SecurityContext.ReadOnlyRootFilesystem {
-			return errors.New(p.Metadata.Name + " can write to its image")
+			return errors.New(p.Metadata.Name + " has a writable root file system")
 		}
 	}
 	return nil

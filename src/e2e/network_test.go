@@ -9,49 +9,51 @@ import (
 	"time"
 )
 
-// cell is one of the matrix: who may reach what.
-type cell struct {
+// connection is a TCP connection that the NetworkPolicies allow or deny.
+type connection struct {
 	from    shell
-	who     string
-	to      target
+	client  string
+	to      endpoint
 	allowed bool
 }
 
-// network tries the NetworkPolicies cell by cell, and once more without them.
-func network(t *testing.T, n namespace) {
-	var cells []cell
-	must(t, "there is somebody for each row of the network's matrix", func() (err error) {
-		cells, err = matrix(n, newNamespace(t, "stranger"))
+// checkNetworkPolicies tries every connection with the charts' NetworkPolicies, and
+// then, as a negative control, without them.
+func checkNetworkPolicies(t *testing.T, n namespace) {
+	var connections []connection
+	must(t, "start a shell for every client", func() (err error) {
+		connections, err = allConnections(n, newNamespace(t, "stranger"))
 		return err
 	})
-	for _, c := range cells {
+	for _, c := range connections {
 		verb := map[bool]string{true: " reaches ", false: " does not reach "}[c.allowed]
-		check(t, c.who+verb+c.to.name, func() error {
+		check(t, c.client+verb+c.to.name, func() error {
 			if c.allowed {
-				return eventually(10*time.Second, func() error { return c.from.reaches(c.to, true) })
+				return eventually(10*time.Second, func() error { return c.from.expectReachable(c.to, true) })
 			}
-			return c.from.reaches(c.to, false)
+			return c.from.expectReachable(c.to, false)
 		})
 	}
-	check(t, "without the NetworkPolicies, each of them reaches each", func() error {
+	check(t, "without the NetworkPolicies every client reaches every endpoint", func() error {
 		if err := n.kubectl("delete", "networkpolicy", "--all").err; err != nil {
 			return err
 		}
 		var steps []func() error
-		for _, c := range cells {
+		for _, c := range connections {
 			steps = append(steps, func() error {
-				return eventually(20*time.Second, func() error { return c.from.reaches(c.to, true) })
+				return eventually(20*time.Second, func() error { return c.from.expectReachable(c.to, true) })
 			})
 		}
-		return atOnce(steps...)
+		return concurrently(steps...)
 	})
 }
 
-// targets are what the matrix' columns stand for.
-type targets struct{ users, orders, postgres, stranger target }
+// endpoints are the endpoints of the connections.
+type endpoints struct{ users, orders, postgres, stranger endpoint }
 
-// matrix has the real pods of both services in it, and others by their side.
-func matrix(n, strangers namespace) ([]cell, error) {
+// allConnections returns the connections between the pods of both services,
+// PostgreSQL, and pods with a shell in both namespaces.
+func allConnections(n, strangers namespace) ([]connection, error) {
 	users, err := n.pods("users")
 	if err != nil {
 		return nil, err
@@ -60,72 +62,78 @@ func matrix(n, strangers namespace) ([]cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	shells, err := callers(n, strangers, users[0].Metadata.Name, orders[0].Metadata.Name)
+	shells, err := clientShells(n, strangers, users[0].Metadata.Name, orders[0].Metadata.Name)
 	if err != nil {
 		return nil, err
 	}
-	postgres, err := n.ip("postgres-0")
-	stranger, err2 := strangers.ip("stranger")
-	// The second pod of each: the first is among the callers.
-	to := targets{
-		target{"users", users[1].Status.PodIP, 5001}, target{"orders", orders[1].Status.PodIP, 5002},
-		target{"PostgreSQL", postgres, 5432}, target{"a stranger", stranger, listenPort},
+	postgres, postgresErr := n.podIP("postgres-0")
+	stranger, strangerErr := strangers.podIP("stranger")
+	// The second pod of each service, because the first is among the clients.
+	to := endpoints{
+		endpoint{"users", users[1].Status.PodIP, 5001}, endpoint{"orders", orders[1].Status.PodIP, 5002},
+		endpoint{"PostgreSQL", postgres, 5432}, endpoint{"a pod of another namespace", stranger, shellPort},
 	}
-	return rows(shells, to), errors.Join(err, err2)
+	return connectionMatrix(shells, to), errors.Join(postgresErr, strangerErr)
 }
 
-func rows(from map[string]shell, to targets) (cells []cell) {
-	row := func(who string, users, orders bool) {
-		cells = append(cells, cell{from[who], who, to.users, users}, cell{from[who], who, to.orders, orders})
+// connectionMatrix returns which clients may connect to which endpoints.
+func connectionMatrix(from map[string]shell, to endpoints) (connections []connection) {
+	add := func(client string, e endpoint, allowed bool) {
+		connections = append(connections, connection{from[client], client, e, allowed})
 	}
-	leaves := func(who string, postgres bool) {
-		cells = append(cells, cell{from[who], who, to.postgres, postgres}, cell{from[who], who, to.stranger, false})
+	toServices := func(client string, users, orders bool) {
+		add(client, to.users, users)
+		add(client, to.orders, orders)
 	}
-	row("orders", true, false)
-	leaves("orders", true)
-	row("users", false, false)
-	leaves("users", true)
-	row("the test of orders", true, true)
-	leaves("the test of orders", false)
-	row("the test of users", true, false)
-	leaves("the test of users", false)
-	row("a neighbour", false, true)
-	row("a stranger", false, false)
-	row("a stranger that calls itself orders", false, false)
-	return cells
+	toOthers := func(client string, postgres bool) {
+		add(client, to.postgres, postgres)
+		add(client, to.stranger, false)
+	}
+	toServices("orders", true, false)
+	toOthers("orders", true)
+	toServices("users", false, false)
+	toOthers("users", true)
+	toServices("the Helm test of orders", true, true)
+	toOthers("the Helm test of orders", false)
+	toServices("the Helm test of users", true, false)
+	toOthers("the Helm test of users", false)
+	toServices("a pod of the same namespace", false, true)
+	toServices("a pod of another namespace", false, false)
+	toServices("a pod of another namespace with the labels of orders", false, false)
+	return connections
 }
 
-// callers are shells by who they are.
-func callers(n, strangers namespace, users, orders string) (map[string]shell, error) {
+// clientShells returns a shell for each client of the matrix.
+func clientShells(n, strangers namespace, usersPod, ordersPod string) (map[string]shell, error) {
 	const labels = "app.kubernetes.io/name: %[1]s, app.kubernetes.io/instance: %[1]s, app.kubernetes.io/component: %[2]s"
-	inUsers, err := n.shellIn(users)
-	if err != nil {
-		return nil, err
-	}
-	shells := map[string]shell{
-		"users":  inUsers,
-		"orders": {n, orders, "probe"}, // put there by balancing
-	}
-	for who, s := range map[string]struct {
-		in           namespace
-		name, labels string
-	}{
-		"the test of users":                   {n, "tester-of-users", fmt.Sprintf(labels, "users", "test")},
-		"the test of orders":                  {n, "tester-of-orders", fmt.Sprintf(labels, "orders", "test")},
-		"a neighbour":                         {n, "neighbour", ""},
-		"a stranger":                          {strangers, "stranger", ""},
-		"a stranger that calls itself orders": {strangers, "impostor", fmt.Sprintf(labels, "orders", "server")},
-	} {
-		made, err := s.in.newShell(s.name, s.labels)
+	shells := map[string]shell{}
+	for client, pod := range map[string]string{"users": usersPod, "orders": ordersPod} {
+		s, err := n.debugShell(pod, "network")
 		if err != nil {
 			return nil, err
 		}
-		shells[who] = made
+		shells[client] = s
+	}
+	for client, s := range map[string]struct {
+		in           namespace
+		name, labels string
+	}{
+		"the Helm test of users":                               {n, "test-of-users", fmt.Sprintf(labels, "users", "test")},
+		"the Helm test of orders":                              {n, "test-of-orders", fmt.Sprintf(labels, "orders", "test")},
+		"a pod of the same namespace":                          {n, "neighbour", ""},
+		"a pod of another namespace":                           {strangers, "stranger", ""},
+		"a pod of another namespace with the labels of orders": {strangers, "impostor", fmt.Sprintf(labels, "orders", "server")},
+	} {
+		started, err := s.in.newShell(s.name, s.labels)
+		if err != nil {
+			return nil, err
+		}
+		shells[client] = started
 	}
 	return shells, nil
 }
 
-func (n namespace) ip(pod string) (string, error) {
+func (n namespace) podIP(pod string) (string, error) {
 	r := n.kubectl("get", "pod", pod, "--output=jsonpath={.status.podIP}")
-	return r.text, r.err
+	return r.stdout, r.err
 }

@@ -5,56 +5,52 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// nodes stops and drains workers.
-func nodes(t *testing.T, r *resilience) {
-	must(t, "the control plane waits for a worker as long as it does by default", func() error { return setGracePeriod("") })
-	r.prove(t, scenario{
-		name:   "a worker stopped hard, while users takes 0.15 s to answer",
-		demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
-		run:    func() (string, error) { return r.stopped(90 * time.Second) },
-		// Over kept connections net/http hides a dead address: a call takes whichever connection comes free first.
-		controls: []control{r.plainClient(",pool", ", each call on a connection of its own", func() (string, error) {
-			was, sum, err := r.stop()
-			return was.String() + sum.String(), errors.Join(err, was.shortForCalls())
+// verifyNodes stops a worker as a power failure would.
+func verifyNodes(t *testing.T, r *resilience) {
+	must(t, "the control plane has the default node monitor grace period", func() error { return setNodeMonitorGracePeriod("") })
+	r.verify(t, scenario{
+		name: "a worker stopped hard, while users takes 0.15 s to answer",
+		requirement: "orders is without users for ≤ 15 s; " +
+			"what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 90 s in all",
+		injectFaults: true,
+		run:          func() (string, error) { return r.loseWorker(90 * time.Second) },
+		// With kept connections, net/http hides a dead address: a call takes whichever
+		// connection becomes idle first.
+		controls: []control{r.withPlainClient(", each call on a connection of its own", ",pool", func() (string, error) {
+			loss, report, err := r.stopWorkerUnderLoad()
+			return loss.String() + report.String(), errors.Join(err, loss.requireShortOutageOfUsers())
 		})},
 	})
-	r.prove(t, scenario{
-		name:   "`kubectl drain` of a worker with two users pods",
-		demand: "0 failed, degraded or refused; the disruption budget holds back the second eviction",
-		run: func() (string, error) {
-			measured, held, err := r.drain()
-			return measured, errors.Join(err, demand(held > 0, "no eviction was held back"))
-		},
-		controls: []control{r.crowded()},
-	})
-	if withControls() {
-		r.prove(t, scenario{
-			name:   "a worker stopped hard, with `--node-monitor-grace-period=20s`, while users takes 0.15 s to answer",
-			demand: "orders is without users for ≤ 15 s; what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 45 s in all",
-			run:    r.stoppedSooner,
+	if controlsEnabled() {
+		r.verify(t, scenario{
+			name: "a worker stopped hard, with `--node-monitor-grace-period=20s`, while users takes 0.15 s to answer",
+			requirement: "orders is without users for ≤ 15 s; " +
+				"what fails through the Service ends ≤ 10 s after the node is NotReady, and ≤ 45 s in all",
+			injectFaults: true,
+			run:          r.loseWorkerWithShortGracePeriod,
 		})
 	}
 }
 
-// stoppedSooner stops a worker that is missed after 20 s.
-func (r *resilience) stoppedSooner() (measured string, err error) {
+// loseWorkerWithShortGracePeriod stops a worker that Kubernetes takes for lost after
+// 20 s.
+func (r *resilience) loseWorkerWithShortGracePeriod() (measured string, err error) {
 	err = inOrder(
-		func() error { return r.restart("users", "orders") }, // over both workers again
-		func() error { return setGracePeriod("20s") },
-		func() (err error) { measured, err = r.stopped(45 * time.Second); return err })
-	return measured, errors.Join(err, setGracePeriod(""))
+		func() error { return r.restart("users", "orders") }, // spreads the pods over both workers
+		func() error { return setNodeMonitorGracePeriod("20s") },
+		func() (err error) { measured, err = r.loseWorker(45 * time.Second); return err })
+	return measured, errors.Join(err, setNodeMonitorGracePeriod(""))
 }
 
-// fullestNode is the worker with the most pods of a release, and how many it has.
-func (n namespace) fullestNode(release string) (node string, most int, err error) {
+// nodeWithMostPods returns the worker with the most pods of a release, and their
+// number.
+func (n namespace) nodeWithMostPods(release string) (node string, most int, err error) {
 	pods, err := n.pods(release)
 	counts := map[string]int{}
 	for _, p := range pods {
@@ -66,198 +62,156 @@ func (n namespace) fullestNode(release string) (node string, most int, err error
 	return node, most, err
 }
 
-// drain empties a worker that holds two or more pods of users, and says how
-// often an eviction was held back.
-func (r *resilience) drain() (measured string, held int, err error) {
-	node, most, err := r.fullestNode("users")
-	if err == nil && most < 2 {
-		err = fmt.Errorf("no worker has two pods of users")
-	}
-	if err != nil {
-		return "", 0, err
-	}
-	sum, err := r.during(some, func() error {
-		drained := run("bash", "-c", "kubectl drain "+node+" --ignore-daemonsets --delete-emptydir-data --timeout=3m 2>&1")
-		held = len(heldBack.FindAllString(drained.text, -1))
-		return inOrder(func() error { return drained.err }, r.ready)
-	}, "-rate="+strconv.Itoa(gentle))
-	return fmt.Sprintf("%v; held back %d times", sum, held), held, errors.Join(err,
-		kubectl("uncordon", node).err,
-		demand(sum.bad() == 0, "%d were not answered in full", sum.bad()))
-}
-
-// heldBack is what kubectl says of an eviction of users that must wait.
-var heldBack = regexp.MustCompile(`pods/"users-.*would violate the pod's disruption budget`)
-
-// ready waits until every pod of both releases is ready.
-func (n namespace) ready() error {
+// waitForRollouts waits until every pod of both releases is ready.
+func (n namespace) waitForRollouts() error {
 	return errors.Join(
 		n.kubectl("rollout", "status", "deployment/users", "--timeout=3m").err,
 		n.kubectl("rollout", "status", "deployment/orders", "--timeout=3m").err)
 }
 
-// crowded is the control that has all pods of users on one worker, and no
-// disruption budget.
-func (r *resilience) crowded() control {
-	return control{
-		without: "disruption budget and spread",
-		off: func() error {
-			node, _, err := r.fullestNode("users")
-			if err != nil {
-				return err
-			}
-			others, err := otherWorkers(node)
-			return inOrder(
-				func() error { return err },
-				func() error { return kubectl(append([]string{"cordon"}, others...)...).err },
-				func() error {
-					return r.change("users", "--set=podDisruptionBudget.enabled=false", "--set-json=podAnnotations="+`{"crowded": "yes"}`,
-						"--set-json=topologySpreadConstraints="+`[{"maxSkew": 9, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}]`)
-				},
-				func() error { return kubectl(append([]string{"uncordon"}, others...)...).err })
-		},
-		run: func() (string, error) { measured, _, err := r.drain(); return measured, err },
-	}
-}
+// workerSelector selects the nodes that are not part of the control plane.
+const workerSelector = "!node-role.kubernetes.io/control-plane"
 
-// worker selects the nodes that are none of the control plane.
-const worker = "!node-role.kubernetes.io/control-plane"
-
-// workers are the names of them.
+// workers returns the names of the workers.
 func workers() ([]string, error) {
-	list := kubectl("get", "nodes", "--selector="+worker, "--output=jsonpath={.items[*].metadata.name}")
-	return strings.Fields(list.text), list.err
+	list := kubectl("get", "nodes", "--selector="+workerSelector, "--output=jsonpath={.items[*].metadata.name}")
+	return strings.Fields(list.stdout), list.err
 }
 
-// startWorkers starts those that were stopped.
+// startWorkers starts the workers that were stopped and waits until all are ready.
 func startWorkers() error {
 	names, err := workers()
 	return inOrder(
 		func() error { return err },
 		func() error { return run(append([]string{"docker", "start"}, names...)...).err },
 		func() error {
-			return kubectl("wait", "node", "--selector="+worker, "--for=condition=Ready", "--timeout=3m").err
+			return kubectl("wait", "node", "--selector="+workerSelector, "--for=condition=Ready", "--timeout=3m").err
 		})
 }
 
-// otherWorkers are the workers but for one.
+func uncordonWorkers() error { return kubectl("uncordon", "--selector="+workerSelector).err }
+
+// otherWorkers returns the workers other than the given one.
 func otherWorkers(node string) ([]string, error) {
 	names, err := workers()
 	return slices.DeleteFunc(names, func(name string) bool { return name == node }), err
 }
 
-// loss is what the loss of a worker meant, in time since it was stopped.
-type loss struct {
-	calls, entry time.Duration // until calls to users and those through the Service failed for the last time
-	notReady     time.Duration // until Kubernetes missed the worker
+// workerLoss holds the effects of the loss of a worker, as durations since it was
+// stopped.
+type workerLoss struct {
+	usersCalls time.Duration // until the last call of orders to users failed
+	entry      time.Duration // until the last request through the Service of orders failed
+	notReady   time.Duration // until Kubernetes set the node NotReady
 }
 
-func (l loss) String() string {
+func (l workerLoss) String() string {
 	return fmt.Sprintf("calls to users failed for %.1f s; node NotReady after %.1f s, entry through the Service failed for %.1f s; ",
-		l.calls.Seconds(), l.notReady.Seconds(), l.entry.Seconds())
+		l.usersCalls.Seconds(), l.notReady.Seconds(), l.entry.Seconds())
 }
 
-// shortForCalls demands that calls to users failed for a short time alone.
-func (l loss) shortForCalls() error {
-	return demand(l.calls <= 15*time.Second, "calls to users failed for %v", l.calls)
+// requireShortOutageOfUsers requires that calls to users failed for at most 15 s.
+func (l workerLoss) requireShortOutageOfUsers() error {
+	return require(l.usersCalls <= 15*time.Second, "calls to users failed for %v", l.usersCalls)
 }
 
-// stopped demands that the loss of a worker is felt for a short time, and through
-// the Service for no longer than is said.
-func (r *resilience) stopped(most time.Duration) (string, error) {
-	was, sum, err := r.stop()
-	return was.String() + sum.String(), errors.Join(err, was.shortForCalls(),
-		demand(was.entry <= min(most, was.notReady+10*time.Second), "what comes through the Service failed for %v", was.entry))
+// loseWorker stops a worker and requires that calls to users fail for a short time,
+// and requests through the Service at most for the limit.
+func (r *resilience) loseWorker(limit time.Duration) (string, error) {
+	loss, report, err := r.stopWorkerUnderLoad()
+	return loss.String() + report.String(), errors.Join(err, loss.requireShortOutageOfUsers(),
+		require(loss.entry <= min(limit, loss.notReady+10*time.Second), "requests through the Service failed for %v", loss.entry))
 }
 
-// stop stops a worker, as a power cut would, until Kubernetes
-// has taken its endpoints away; then it starts the worker again. users takes its
-// time meanwhile, so that orders has several connections.
-func (r *resilience) stop() (was loss, sum accounts, err error) {
-	node, _, err := r.fullestNode("users")
+// stopWorkerUnderLoad stops a worker until Kubernetes has removed its endpoints, and
+// starts it again. Meanwhile the responses of users are delayed, so that orders has
+// several connections.
+func (r *resilience) stopWorkerUnderLoad() (loss workerLoss, report loadReport, err error) {
+	node, _, err := r.nodeWithMostPods("users")
 	if err != nil {
-		return was, sum, err
+		return loss, report, err
 	}
-	var began time.Time
-	err = r.under("users", "delay=150ms", func() (err error) {
-		sum, err = r.during(some, func() (err error) {
-			began = time.Now()
-			was.notReady, err = stopWorker(node)
+	var stopped time.Time
+	err = r.withFault("users", "delay=150ms", func() (err error) {
+		report, err = r.during(manyRequests, func() (err error) {
+			stopped = time.Now()
+			loss.notReady, err = stopWorker(node)
 			return err
-		}, "-rate="+strconv.Itoa(gentle))
-		return errors.Join(err, startWorkers(), r.settled())
+		}, rate(lowRate))
+		return errors.Join(err, startWorkers(), r.waitUntilHealthy())
 	})
-	was.calls, was.entry = since(began, sum.LastDegraded), since(began, sum.LastFailed)
-	return was, sum, err
+	loss.usersCalls, loss.entry = durationUntil(stopped, report.LastDegraded), durationUntil(stopped, report.LastFailed)
+	return loss, report, err
 }
 
-// stopWorker kills the container that is a worker, waits until Kubernetes has missed it and for a while, and
-// says how long it took to be missed.
+// stopWorker kills the container of a worker, and returns the duration until the
+// node is NotReady. It returns 12 s after that.
 func stopWorker(node string) (notReady time.Duration, err error) {
-	began := time.Now()
+	started := time.Now()
 	err = inOrder(
 		func() error { return run("docker", "kill", node).err },
 		func() error {
 			return kubectl("wait", "node", node, "--for=condition=Ready=Unknown", "--timeout=3m").err
 		})
-	notReady = time.Since(began)
-	time.Sleep(12 * time.Second) // what fails then, fails for good
+	notReady = time.Since(started)
+	time.Sleep(12 * time.Second) // a request that fails after this time exceeds every limit
 	return notReady, err
 }
 
-// since is the time from a moment to another in Unix milliseconds; 0 where there
-// was none.
-func since(began time.Time, milliseconds int64) time.Duration {
+// durationUntil returns the duration from start to a time in Unix milliseconds, or 0
+// if that time is 0 or before start.
+func durationUntil(start time.Time, milliseconds int64) time.Duration {
 	if milliseconds == 0 {
 		return 0
 	}
-	return max(0, time.UnixMilli(milliseconds).Sub(began))
+	return max(0, time.UnixMilli(milliseconds).Sub(start))
 }
 
-// setGracePeriod has the control plane wait so long for a worker that does not
-// report before it takes it for lost; an empty one is the default.
-func setGracePeriod(period string) error {
+// setNodeMonitorGracePeriod sets the time after which kube-controller-manager takes
+// an unresponsive node for lost; an empty period is the default.
+func setNodeMonitorGracePeriod(period string) error {
 	node := kubectl("get", "nodes", "--selector=node-role.kubernetes.io/control-plane", "--output=jsonpath={.items[0].metadata.name}")
 	if node.err != nil {
 		return node.err
 	}
 	const manifest = "/etc/kubernetes/manifests/kube-controller-manager.yaml"
-	now := run("docker", "exec", node.text, "cat", manifest)
-	if now.err != nil || !strings.Contains(now.text, gracePeriod) && period == "" {
-		return now.err
+	current := run("docker", "exec", node.stdout, "cat", manifest)
+	if current.err != nil || !strings.Contains(current.stdout, gracePeriodFlag) && period == "" {
+		return current.err
 	}
-	edit := "/" + gracePeriod + "/d"
+	edit := "/" + gracePeriodFlag + "/d"
 	if period != "" {
-		edit += `; /- kube-controller-manager$/a\    - ` + gracePeriod + "=" + period
+		edit += `; /- kube-controller-manager$/a\    - ` + gracePeriodFlag + "=" + period
 	}
-	return anotherManager(func() error {
-		return run("docker", "exec", node.text, "bash", "-c",
+	return waitForNewControllerManager(func() error {
+		return run("docker", "exec", node.stdout, "bash", "-c",
 			"sed '"+edit+"' "+manifest+" > /tmp/manifest && cp /tmp/manifest "+manifest).err
 	})
 }
 
-const gracePeriod = "--node-monitor-grace-period"
+const gracePeriodFlag = "--node-monitor-grace-period"
 
-// anotherManager changes something, and waits until another process leads the
-// control plane's controllers.
-func anotherManager(change func() error) error {
-	before, err := managerLease()
+// waitForNewControllerManager runs a step that restarts kube-controller-manager, and
+// waits until the new process is the leader.
+func waitForNewControllerManager(step func() error) error {
+	before, err := controllerManagerLeader()
 	return inOrder(
 		func() error { return err },
-		change,
+		step,
 		func() error {
 			return eventually(2*time.Minute, func() error {
-				now, err := managerLease()
+				now, err := controllerManagerLeader()
 				if err == nil && now == before {
-					err = errors.New("kube-controller-manager has not been started anew")
+					err = errors.New("kube-controller-manager was not restarted")
 				}
 				return err
 			})
 		})
 }
 
-// managerLease names the process that leads the control plane's controllers.
-func managerLease() (string, error) {
+// controllerManagerLeader returns the identity of the kube-controller-manager that
+// is the leader.
+func controllerManagerLeader() (string, error) {
 	r := kubectl("--namespace=kube-system", "get", "lease", "kube-controller-manager", "--output=jsonpath={.spec.holderIdentity}")
-	return r.text, r.err
+	return r.stdout, r.err
 }

@@ -13,25 +13,32 @@ import (
 	"time"
 )
 
-// timeScale shortens the time spans of the rules: five minutes are three
-// seconds, an hour is 36.
+// timeScale shortens the time ranges of the rules: five minutes become three
+// seconds, one hour becomes 36 seconds.
 const timeScale = "0.01"
 
-// faultPort is where a pod's fault switch listens, on loopback alone.
+// faultPort is the port on which a pod of an image with the test hooks accepts
+// faults, on loopback only.
 const faultPort = "5099"
 
-// TestObservability compares what the pair tells of itself with what really
-// happened: to two pods of each, on PostgreSQL, beside the development stack.
+// TestObservability compares the metrics, traces, logs and alerts of both services
+// with the requests that the test sent. It installs two pods of each service on
+// PostgreSQL, and the development stack.
+//
+// Each group can run alone: `make e2e E2E_RUN=TestObservability/alerts`. The first
+// groups run the production images, and those that inject faults the images with the
+// test hooks. The last two give users, and then orders, the production image again.
 func TestObservability(t *testing.T) {
 	n := newNamespace(t, "observed")
-	must(t, "PostgreSQL installs", func() error { return run("k8s/postgres/install.sh", string(n)).err })
-	must(t, "users and orders install, to be observed", func() error {
-		return inOrder(func() error { return n.installObserved("users") }, func() error { return n.installObserved("orders") })
+	must(t, "install PostgreSQL", func() error { return run("k8s/postgres/install.sh", string(n)).err })
+	must(t, "install users and orders with telemetry", func() error {
+		return inOrder(func() error { return n.installWithTelemetry("users") }, func() error { return n.installWithTelemetry("orders") })
 	})
-	// After them, because the kubelet takes a minute to show it their rules otherwise.
-	must(t, "collector, Jaeger and Prometheus install", func() error { return run("k8s/observability/install.sh", string(n)).err })
+	// After the services: otherwise it takes a minute until the kubelet updates the
+	// rules in Prometheus' volume.
+	must(t, "install collector, Jaeger and Prometheus", func() error { return run("k8s/observability/install.sh", string(n)).err })
 	o := &observed{namespace: n}
-	must(t, "Prometheus and Jaeger answer", func() (err error) {
+	must(t, "forward the ports of Prometheus and Jaeger", func() (err error) {
 		if o.prometheus, err = n.forward("service/prometheus", "9090"); err != nil {
 			return err
 		}
@@ -40,47 +47,82 @@ func TestObservability(t *testing.T) {
 	})
 	defer o.prometheus.stop()
 	defer o.jaeger.stop()
-	metricsEqualTruth(t, o)
-	tracesAreWhole(t, o)
-	dashboardsAreAlive(t, o)
-	alertsFire(t, o)
-	withoutPropagator(t, o)
-	nothingIsLost(t, o)
+	for _, group := range []struct {
+		name         string
+		injectFaults bool
+		verify       func(*testing.T, *observed)
+	}{
+		{"metrics", false, verifyMetrics},
+		{"traces", false, verifyTraces},
+		{"panels", false, verifyPanels},
+		{"metrics of faults", true, verifyMetricsOfFaults},
+		{"traces of retries", true, verifyTracesOfRetries},
+		{"queries", true, verifyQueries},
+		{"alerts", true, verifyAlerts},
+		{"traces without propagation", false, verifyTracesWithoutPropagation},
+		{"deleted pods", false, verifyTelemetryOfDeletedPods},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			if group.injectFaults {
+				must(t, "users and orders run the images with the test hooks", o.enableFaults)
+			}
+			group.verify(t, o)
+		})
+	}
 }
 
-func (n namespace) installObserved(release string) error {
+func (n namespace) installWithTelemetry(release string) error {
 	return n.install(release, release, "--values=k8s/observability/values.yaml", "--set=replicaCount=2", "--set=config.seedDemoData=true",
-		"--set=database.existingSecret="+release+"-database", "--set=faults.enabled=true", "--set=prometheusRule.timeScale="+timeScale)
+		"--set=database.existingSecret="+release+"-database", "--set=prometheusRule.timeScale="+timeScale)
 }
 
-// observed is a namespace with the development stack in it.
+// observed is a namespace with both services and the development stack.
 type observed struct {
 	namespace
 	prometheus, jaeger service
 }
 
-// members asks a URL for JSON.
-func (s service) members(target string, into any) error {
-	response, err := http.Get(s.url + target)
+// enableFaults gives both services the image with the test hooks, with its fault port
+// open, unless they have it.
+func (o *observed) enableFaults() error {
+	enable := func(release string) func() error {
+		return func() error {
+			enabled, err := o.usesTestHooks(release)
+			if err != nil || enabled {
+				return err
+			}
+			values, err := testHooksValues(release, faultPortVariable, faultPort)
+			if err != nil {
+				return err
+			}
+			return o.upgradeAndReplace(release, values...)
+		}
+	}
+	return concurrently(enable("users"), enable("orders"))
+}
+
+// getJSON requests a path and decodes the JSON response.
+func (s service) getJSON(path string, into any) error {
+	response, err := http.Get(s.url + path)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", target, response.Status)
+		return fmt.Errorf("%s returned %s", path, response.Status)
 	}
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
-// sample is one element of what Prometheus answers.
+// sample is one element of an instant vector of Prometheus.
 type sample struct {
 	labels map[string]string
 	value  float64
 }
 
-// query asks Prometheus for the values of an expression.
+// query evaluates a PromQL expression now.
 func (o *observed) query(expression string) (samples []sample, err error) {
-	var answer struct {
+	var response struct {
 		Data struct {
 			Result []struct {
 				Metric map[string]string
@@ -88,24 +130,24 @@ func (o *observed) query(expression string) (samples []sample, err error) {
 			}
 		}
 	}
-	err = o.prometheus.members("/api/v1/query?query="+url.QueryEscape(expression), &answer)
-	for _, element := range answer.Data.Result {
+	err = o.prometheus.getJSON("/api/v1/query?query="+url.QueryEscape(expression), &response)
+	for _, element := range response.Data.Result {
 		text, _ := element.Value[1].(string)
-		value, broken := strconv.ParseFloat(text, 64)
-		err = errors.Join(err, broken)
+		value, parseErr := strconv.ParseFloat(text, 64)
+		err = errors.Join(err, parseErr)
 		samples = append(samples, sample{element.Metric, value})
 	}
 	return samples, err
 }
 
-// eachPod does something with each pod of a release, whose port is forwarded,
-// at the same time.
-func (n namespace) eachPod(release, port string, do func(service) error) error {
-	return n.eachPodNamed(release, port, func(_ string, s service) error { return do(s) })
+// forEachPod forwards a port of each pod of a release and runs do for all of them at
+// the same time.
+func (n namespace) forEachPod(release, port string, do func(service) error) error {
+	return n.forEachPodByName(release, port, func(_ string, s service) error { return do(s) })
 }
 
-// eachPodNamed is eachPod with the pod's name.
-func (n namespace) eachPodNamed(release, port string, do func(pod string, s service) error) error {
+// forEachPodByName is forEachPod with the pod's name.
+func (n namespace) forEachPodByName(release, port string, do func(pod string, s service) error) error {
 	pods, err := n.pods(release)
 	if err != nil {
 		return err
@@ -116,27 +158,23 @@ func (n namespace) eachPodNamed(release, port string, do func(pod string, s serv
 			return n.throughPod(p, port, func(s service) error { return do(p.Metadata.Name, s) })
 		})
 	}
-	return atOnce(steps...)
+	return concurrently(steps...)
 }
 
-// replace upgrades a release to other environment variables, and waits until no
-// pod is left that has the old ones.
-func (n namespace) replace(release, variables string) error {
-	return n.change(release, "--set-json=extraEnv="+variables)
+// setFault injects a fault such as "status=503" into every pod of a release; an
+// empty fault ends it.
+func (n namespace) setFault(release, fault string) error {
+	return n.forEachPod(release, faultPort, func(s service) error { return s.setFault(fault) })
 }
 
-// fault switches a fault such as "status=503" on at every pod of a release;
-// an empty one switches it off.
-func (n namespace) fault(release, query string) error {
-	return n.eachPod(release, faultPort, func(s service) error { return s.fault(query) })
-}
-
-func (s service) fault(query string) error {
+// setFault injects a fault into the pod whose fault port is forwarded; an empty
+// fault ends it.
+func (s service) setFault(fault string) error {
 	method := http.MethodPut
-	if query == "" {
+	if fault == "" {
 		method = http.MethodDelete
 	}
-	request, err := http.NewRequest(method, s.url+"/fault?"+query, http.NoBody)
+	request, err := http.NewRequest(method, s.url+"/fault?"+fault, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -146,18 +184,19 @@ func (s service) fault(query string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("the fault switch answers %s", response.Status)
+		return fmt.Errorf("%s /fault returned %s", method, response.Status)
 	}
 	return nil
 }
 
-// under does something while a fault is on at every pod of a release.
-func (n namespace) under(release, fault string, do func() error) error {
-	return errors.Join(n.fault(release, fault), do(), n.fault(release, ""))
+// withFault runs do while every pod of a release has a fault.
+func (n namespace) withFault(release, fault string, do func() error) error {
+	return errors.Join(n.setFault(release, fault), do(), n.setFault(release, ""))
 }
 
-// load calls a path again and again until it is stopped.
-func (s service) load(path string, pause time.Duration) (stop func()) {
+// repeatRequests requests a path repeatedly, with a pause between two requests, until
+// stop is called.
+func (s service) repeatRequests(path string, pause time.Duration) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		for {

@@ -5,61 +5,65 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"testing"
 	"time"
 )
 
-// outages takes all pods of users away.
-func outages(t *testing.T, r *resilience) {
-	r.prove(t, scenario{
+// verifyOutages removes all pods of users.
+func verifyOutages(t *testing.T, r *resilience) {
+	r.verify(t, scenario{
 		name: "users scaled to 0, and back to 3",
-		demand: "0 failed, p99 ≤ 1 s; without users reads degraded and orders refused (503, Retry-After), orders ready and not restarted; " +
-			"all in full 5 s after users is back",
-		run: r.away,
-		// Neither breaker nor timeouts: where the name has no address nothing is called.
-		controls: []control{r.without("lookups", "repeated look-ups of users")},
+		requirement: "0 failed, p99 ≤ 1 s; without users reads degraded and orders refused (503, Retry-After), " +
+			"orders ready and not restarted; all in full 5 s after users is back",
+		run: r.usersOutage,
+		// Disabling the breaker or the timeouts would change nothing: orders does not
+		// call users while the name has no address.
+		controls: []control{r.without("repeated look-ups of users", "lookups")},
 	})
 }
 
-// away takes users away and brings it back, all of it under load.
-func (r *resilience) away() (string, error) {
-	rate := "-rate=" + strconv.Itoa(gentle)
-	going, err := r.during(few, func() error { return r.takeAway("users") }, rate)
-	without, unbounded := r.bounded()
-	coming, failed := r.during(few, func() error {
+// usersOutage scales users to zero and back to three under load.
+func (r *resilience) usersOutage() (string, error) {
+	scalingDown, downErr := r.during(fewRequests, func() error { return r.scaleToZero("users") }, rate(lowRate))
+	without, withoutErr := r.expectGracefulDegradation()
+	scalingUp, upErr := r.during(fewRequests, func() error {
 		return inOrder(
-			func() error { return r.firstPodIsBack("users", 3) },
-			func() error { time.Sleep(5 * time.Second); return nil }) // what is promised
-	}, rate)
-	back, broken := r.during(few, nothing)
-	return fmt.Sprintf("going: %v; without users: %v; coming: %v; back: %v", going, without, coming, back), errors.Join(err, unbounded, failed, broken,
-		demand(going.Failed+coming.Failed == 0, "%d failed while users went or came", going.Failed+coming.Failed),
-		demand(max(going.P99, coming.P99) <= 1000, "p99 was %.0f and %.0f ms while users went and came", going.P99, coming.P99),
-		demand(back.bad() == 0, "%d were not answered in full after users was back", back.bad()))
+			func() error { return r.scaleUntilFirstReady("users", 3) },
+			func() error { time.Sleep(5 * time.Second); return nil }) // the requirement allows 5 s
+	}, rate(lowRate))
+	after, afterErr := r.during(fewRequests, noop)
+	return fmt.Sprintf("going: %v; without users: %v; coming: %v; back: %v", scalingDown, without, scalingUp, after),
+		errors.Join(downErr, withoutErr, upErr, afterErr,
+			require(scalingDown.Failed == 0, "%d requests failed while users was scaled down", scalingDown.Failed),
+			require(scalingUp.Failed == 0, "%d requests failed while users was scaled up", scalingUp.Failed),
+			require(scalingDown.P99 <= 1000, "p99 was %.0f ms while users was scaled down", scalingDown.P99),
+			require(scalingUp.P99 <= 1000, "p99 was %.0f ms while users was scaled up", scalingUp.P99),
+			after.expectNoneUnsuccessful())
 }
 
-// bounded demands that without users every read is degraded and every order
-// refused, soon, and that orders takes no harm.
-func (r *resilience) bounded() (accounts, error) {
+// expectGracefulDegradation sends load while users does not work. It requires that
+// every read is degraded and every new order refused, with p99 up to one second,
+// and that orders stays ready without a restart.
+func (r *resilience) expectGracefulDegradation() (loadReport, error) {
 	before, err := r.restarts("orders")
 	if err != nil {
-		return accounts{}, err
+		return loadReport{}, err
 	}
-	sum, err := r.during(few, func() error { return r.steadyPods("orders", before) }, "-rate="+strconv.Itoa(gentle))
+	report, err := r.during(fewRequests, func() error { return r.expectReadyWithoutRestarts("orders", before) }, rate(lowRate))
 	if err != nil {
-		return sum, err
+		return report, err
 	}
-	return sum, errors.Join(
-		demand(sum.Failed == 0, "%d failed", sum.Failed),
-		demand(sum.Refused == sum.Orders && len(sum.Created) == 0, "of %d orders %d were refused", sum.Orders, sum.Refused),
-		demand(sum.Degraded == sum.Sent-sum.Orders, "of %d reads %d were degraded", sum.Sent-sum.Orders, sum.Degraded),
-		demand(sum.P99 <= 1000 && sum.OrdersP99 <= 1000, "p99 is %.0f ms, that of orders %.0f ms", sum.P99, sum.OrdersP99),
-		r.steadyPods("orders", before))
+	return report, errors.Join(
+		require(report.Failed == 0, "%d requests failed", report.Failed),
+		require(report.Refused == report.Orders && len(report.Created) == 0,
+			"of %d new orders %d were refused", report.Orders, report.Refused),
+		require(report.Degraded == report.Sent-report.Orders, "of %d reads %d were degraded", report.Sent-report.Orders, report.Degraded),
+		require(report.P99 <= 1000 && report.OrdersP99 <= 1000, "p99 is %.0f ms, that of new orders %.0f ms", report.P99, report.OrdersP99),
+		r.expectReadyWithoutRestarts("orders", before))
 }
 
-// firstPodIsBack gives a release its pods again, and waits for the first.
-func (n namespace) firstPodIsBack(release string, replicas int) error {
+// scaleUntilFirstReady scales a release and waits until its first pod is ready.
+func (n namespace) scaleUntilFirstReady(release string, replicas int) error {
 	return inOrder(
 		func() error {
 			return n.kubectl("scale", "deployment", release, fmt.Sprint("--replicas=", replicas)).err
@@ -67,7 +71,7 @@ func (n namespace) firstPodIsBack(release string, replicas int) error {
 		func() error {
 			return eventually(time.Minute, func() error {
 				ready := n.kubectl("get", "deployment", release, "--output=jsonpath={.status.readyReplicas}")
-				if ready.err == nil && ready.text == "" {
+				if ready.err == nil && ready.stdout == "" {
 					return errors.New("no pod of " + release + " is ready")
 				}
 				return ready.err

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,111 +15,119 @@ import (
 	"tandem/src/e2e/results"
 )
 
-// TestResilience lets things happen to three pods of each service on PostgreSQL
-// while load goes to orders, and accounts for every request. Each group can run
-// alone: `make e2e E2E_RUN=TestResilience/nodes`.
+// TestResilience runs scenarios such as rollouts and outages on three pods of each
+// service on PostgreSQL. During each it sends load to orders and counts every request
+// by its result. Each group can run alone: `make e2e E2E_RUN=TestResilience/nodes`.
+//
+// The groups that inject faults are the last, because they need another image of
+// users, and changing it takes a rollout.
 func TestResilience(t *testing.T) {
-	must(t, "nothing of the tests before is still going, and every worker is there", func() error {
-		return inOrder(othersGone, startWorkers, func() error { return kubectl("uncordon", "--selector="+worker).err })
+	must(t, "wait until the namespaces of earlier tests are deleted and every worker is ready", func() error {
+		return inOrder(waitForTerminatingNamespaces, startWorkers, uncordonWorkers)
 	})
 	n := newNamespace(t, "resilience")
-	must(t, "PostgreSQL and metrics-server install", func() error {
-		return atOnce(
+	must(t, "install PostgreSQL and metrics-server", func() error {
+		return concurrently(
 			func() error { return run("k8s/postgres/install.sh", string(n)).err },
 			func() error { return run("k8s/metrics-server/install.sh").err })
 	})
-	must(t, "users and orders install with three pods each", func() error {
-		return atOnce(func() error { return n.installThree("users") }, func() error { return n.installThree("orders") })
+	must(t, "install users and orders with three pods each", func() error {
+		return concurrently(
+			func() error { return n.install("users", "users", resilienceValues("users")...) },
+			func() error { return n.install("orders", "orders", resilienceValues("orders")...) })
 	})
-	r := &resilience{namespace: n, requests: requests()}
-	must(t, "a pod is there that makes load", func() (err error) { r.load, err = n.newGenerator(); return err })
+	r := &resilience{namespace: n, requests: rolloutRequests()}
+	must(t, "start the load generator", func() (err error) { r.load, err = n.newLoadGenerator(); return err })
 	for _, group := range []struct {
 		name   string
-		proves func(*testing.T, *resilience)
+		verify func(*testing.T, *resilience)
 	}{
-		{"rollouts", rollouts},
-		{"outages", outages},
-		{"faults", faults},
-		{"scaling", scaling},
-		{"durability", durability},
-		{"overload", overload},
-		{"autoscaling", autoscaling},
-		{"nodes", nodes},
+		{"rollouts", verifyRollouts},
+		{"outages", verifyOutages},
+		{"scaling", verifyScaling},
+		{"durability", verifyDurability},
+		{"overload", verifyOverload},
+		{"autoscaling", verifyAutoscaling},
+		{"drain", verifyDrain},
+		{"faults", verifyFaults},
+		{"nodes", verifyNodes},
 	} {
-		t.Run(group.name, func(t *testing.T) { group.proves(t, r) })
+		t.Run(group.name, func(t *testing.T) { group.verify(t, r) })
 	}
 }
 
-// othersGone waits until the namespaces of earlier tests have gone.
-func othersGone() error {
+// waitForTerminatingNamespaces waits until the namespaces of earlier tests are
+// deleted.
+func waitForTerminatingNamespaces() error {
 	return eventually(2*time.Minute, func() error {
-		going := kubectl("get", "namespaces", "--selector="+mark, "--field-selector=status.phase=Terminating", "--output=name")
-		if going.err == nil && going.text != "" {
-			return errors.New("going: " + going.text)
+		left := kubectl("get", "namespaces", "--selector="+runLabel, "--field-selector=status.phase=Terminating", "--output=name")
+		if left.err == nil && left.stdout != "" {
+			return errors.New("still terminating: " + left.stdout)
 		}
-		return going.err
+		return left.err
 	})
 }
 
-func (n namespace) installThree(release string) error {
-	return n.install(release, release, threePods(release)...)
+// resilienceValues returns the Helm flags that a release is installed with.
+func resilienceValues(release string) []string {
+	return []string{"--set=replicaCount=3", "--set=config.seedDemoData=true", "--set=database.existingSecret=" + release + "-database"}
 }
 
-func threePods(release string) []string {
-	return []string{"--set=replicaCount=3", "--set=config.seedDemoData=true",
-		"--set=database.existingSecret=" + release + "-database", "--set=faults.enabled=true"}
-}
-
-// asInstalled takes back what became of a release's values and number of pods.
-func (n namespace) asInstalled(release string) error {
+// restoreInstallation resets the values and the number of pods of a release to
+// those that it was installed with.
+func (n namespace) restoreInstallation(release string) error {
+	upgrade := []string{"upgrade", release, "charts/" + release, "--reset-values", "--wait", "--timeout=3m"}
 	return inOrder(
-		func() error {
-			return n.helm(append([]string{"upgrade", release, "charts/" + release, "--reset-values", "--wait", "--timeout=3m"}, threePods(release)...)...).err
-		},
+		func() error { return n.helm(append(upgrade, resilienceValues(release)...)...).err },
 		func() error { return n.scale(release, 3) })
 }
 
 const (
-	// steady is a load, in requests a second, that leaves room on two cores, and
-	// gentle one that does so while containers are started.
-	steady, gentle = 100, 60
-	// some and few are how many requests a scenario sends that is bounded by what
-	// happens.
-	some, few = 1500, 500
+	// defaultRate and lowRate are loads in requests per second. Two cores have
+	// capacity left at defaultRate, and at lowRate also while containers start.
+	defaultRate, lowRate = 100, 60
+	// manyRequests and fewRequests are the minimum numbers of requests of scenarios
+	// whose duration depends on what happens in the cluster.
+	manyRequests, fewRequests = 1500, 500
 )
 
-// resilience is a namespace with three pods of each service, and load for them.
+// rate returns the flag of the program load for a rate in requests per second.
+func rate(perSecond int) string { return "-rate=" + strconv.Itoa(perSecond) }
+
+// resilience is a namespace with three pods of each service and a load generator.
 type resilience struct {
 	namespace
-	load     generator
-	requests int // that a rollout must withstand
+	load     loadGenerator
+	requests int // minimum during a rollout
 }
 
-// during puts load on orders while something happens.
-func (r *resilience) during(requests int, do func() error, flags ...string) (accounts, error) {
-	return r.load.during(do, append([]string{"-rate=" + strconv.Itoa(steady), "-requests=" + strconv.Itoa(requests)}, flags...)...)
+// during sends load to orders while do runs, and at least the given number of
+// requests.
+func (r *resilience) during(requests int, do func() error, flags ...string) (loadReport, error) {
+	return r.load.during(do, append([]string{rate(defaultRate), "-requests=" + strconv.Itoa(requests)}, flags...)...)
 }
 
-// scenario is something that happens under load, and what must hold then.
+// scenario is something that happens under load, and a requirement that must hold.
 type scenario struct {
-	name     string
-	demand   string
-	run      func() (measured string, err error) // err is unmet where the demand was missed
-	controls []control
+	name         string
+	requirement  string
+	injectFaults bool                                // run injects faults into users
+	run          func() (measured string, err error) // err is an unmetError if the requirement does not hold
+	controls     []control
 }
 
-// control runs a scenario while a mechanism is off. What off changes, reset takes
-// back.
+// control is a negative control: the same scenario with a mechanism disabled, so
+// that the requirement must not hold. After it, reset restores the installation.
 type control struct {
-	without string
-	off     func() error                        // nil: there is nothing to do
+	without string                              // the disabled mechanism
+	disable func() error                        // nil: nothing to do
 	run     func() (measured string, err error) // nil: as the scenario
 }
 
-// of fills in what a control of a scenario has left out.
-func (c control) of(s scenario) control {
-	if c.off == nil {
-		c.off = nothing
+// withDefaults returns the control of a scenario with its nil functions set.
+func (c control) withDefaults(s scenario) control {
+	if c.disable == nil {
+		c.disable = noop
 	}
 	if c.run == nil {
 		c.run = s.run
@@ -128,191 +135,233 @@ func (c control) of(s scenario) control {
 	return c
 }
 
-func nothing() error { return nil }
+func noop() error { return nil }
 
-// unmet is a demand that was missed, and not a scenario that could not be run.
-type unmet struct{ why string }
+// unmetError says that a requirement does not hold. Every other error means that
+// the scenario could not run.
+type unmetError struct{ reason string }
 
-func (u unmet) Error() string { return u.why }
+func (u unmetError) Error() string { return u.reason }
 
-// demand gives an unmet where something does not hold.
-func demand(holds bool, why string, args ...any) error {
+// require returns an unmetError unless the requirement holds.
+func require(holds bool, format string, args ...any) error {
 	if holds {
 		return nil
 	}
-	return unmet{fmt.Sprintf(why, args...)}
+	return unmetError{fmt.Sprintf(format, args...)}
 }
 
-// prove runs a scenario, and each of its controls where E2E_CONTROLS is set.
-func (r *resilience) prove(t *testing.T, s scenario) {
-	t.Helper()
-	result := results.Result{Scenario: s.name, Demand: s.demand, Requests: r.requests, Machine: machine(), Date: time.Now().UTC().Format(time.RFC3339)}
-	result.Met = check(t, s.name+": "+s.demand, func() (err error) {
-		result.Measured, err = s.run()
-		fmt.Println("             ", result.Measured)
-		return err
-	})
-	defer r.record(t, &result)
-	if !result.Met {
-		must(t, "all is well again", r.reset)
-		return
-	}
-	for _, c := range s.controls {
-		if withControls() {
-			result.Controls = append(result.Controls, r.seen(t, s, c.of(s)))
-		}
-	}
-}
-
-// record writes a result down where E2E_RESULTS is set, even if the test ends
-// with it.
-func (r *resilience) record(t *testing.T, result *results.Result) {
-	t.Helper()
-	name := os.Getenv("E2E_RESULTS")
-	if name == "" {
-		return
-	}
-	check(t, "the result is written down", func() error {
-		file := filepath.Join(root, name)
-		return errors.Join(results.Add(file, *result), results.Show(file, filepath.Join(root, "README.md")))
-	})
-}
-
-// reset takes back what a scenario may have left behind, and waits until all is
-// well.
-func (r *resilience) reset() error {
-	return inOrder(
-		startWorkers,
-		func() error { return kubectl("uncordon", "--selector="+worker).err },
-		func() error { return setGracePeriod("") },
-		r.reconnect,
-		func() error { return r.commitDelay("0") },
-		func() error {
-			return atOnce(func() error { return r.asInstalled("users") }, func() error { return r.asInstalled("orders") })
-		},
-		func() error { return r.fault("users", "") },
-		r.settled)
-}
-
-// withControls says whether the run is the full one.
-func withControls() bool { return os.Getenv("E2E_CONTROLS") != "" }
-
-// seen demands that a scenario misses its demand while a mechanism is off.
-func (r *resilience) seen(t *testing.T, s scenario, c control) (made results.Control) {
-	t.Helper()
-	made.Without = c.without
-	made.Red = check(t, s.name+", without "+c.without+", is red", func() error {
-		return inOrder(c.off, func() (err error) {
-			made.Measured, err = c.run()
-			fmt.Println("             ", made.Measured)
-			return red(err)
-		})
-	})
-	must(t, "all is as before", r.reset)
-	return made
-}
-
-// red demands of a scenario that its demand was missed, and that nothing else
-// went wrong.
-func red(err error) error {
-	if err == nil {
-		return errors.New("it holds all the same")
-	}
-	if !onlyUnmet(err) {
-		return err
-	}
-	fmt.Println("              as it has to be:", err)
-	return nil
-}
-
-// onlyUnmet says whether an error is an unmet, or consists of nothing else.
-func onlyUnmet(err error) bool {
-	switch e := err.(type) { //nolint:errorlint // each part is looked at
-	case unmet:
+// isOnlyUnmet reports whether an error is an unmetError or joins only such errors.
+func isOnlyUnmet(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // each joined error is examined
+	case unmetError:
 		return true
 	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(e.Unwrap(), func(part error) bool { return !onlyUnmet(part) })
+		return !slices.ContainsFunc(e.Unwrap(), func(part error) bool { return !isOnlyUnmet(part) })
 	default:
 		return false
 	}
 }
 
-// settled waits until every pod is ready and orders answers in full.
-func (r *resilience) settled() error {
+// verify runs a scenario, and each of its controls if E2E_CONTROLS is set.
+func (r *resilience) verify(t *testing.T, s scenario) {
+	t.Helper()
+	must(t, "users runs the image for the next scenario", func() error { return r.selectImage(s) })
+	result := results.Result{
+		Scenario: s.name, Demand: s.requirement, Requests: r.requests,
+		Machine: describeMachine(), Date: time.Now().UTC().Format(time.RFC3339),
+	}
+	result.Met = check(t, s.name+": "+s.requirement, func() (err error) {
+		result.Measured, err = s.run()
+		logDetail("%s", result.Measured)
+		return err
+	})
+	defer r.recordResult(t, &result)
+	if !result.Met {
+		must(t, "restore the installation", r.reset)
+		return
+	}
+	for _, c := range s.controls {
+		if controlsEnabled() {
+			result.Controls = append(result.Controls, r.runControl(t, s, c.withDefaults(s)))
+		}
+	}
+}
+
+// recordResult writes a result to the file in E2E_RESULTS, if it is set. It is
+// deferred, so that a result is written even if a control ends the test.
+func (r *resilience) recordResult(t *testing.T, result *results.Result) {
+	t.Helper()
+	name := os.Getenv("E2E_RESULTS")
+	if name == "" {
+		return
+	}
+	check(t, "write the result", func() error {
+		return results.Add(filepath.Join(root, name), *result)
+	})
+}
+
+// selectImage gives users the image with the test hooks for a scenario that injects
+// faults, and the production image for every other.
+func (r *resilience) selectImage(s scenario) error {
+	hooked, err := r.usesTestHooks("users")
+	switch {
+	case err != nil || hooked == s.injectFaults:
+		return err
+	case s.injectFaults:
+		return r.enableFaults()
+	default:
+		return inOrder(func() error { return r.restoreInstallation("users") }, r.waitUntilHealthy)
+	}
+}
+
+// enableFaults gives users the image with the test hooks and opens its fault port.
+// It restarts orders too, because a drain before may have left all pods on one
+// worker.
+func (r *resilience) enableFaults() error {
+	values, err := testHooksValues("users", faultPortVariable, faultPort)
+	if err != nil {
+		return err
+	}
 	return inOrder(
-		r.ready,
+		func() error {
+			return concurrently(
+				func() error { return r.upgradeAndReplace("users", values...) },
+				func() error { return r.restart("orders") })
+		},
+		r.waitUntilHealthy)
+}
+
+// reset reverts everything that a scenario may have changed, and waits until both
+// services are healthy. It ends faults because users gets the production image.
+func (r *resilience) reset() error {
+	return inOrder(
+		startWorkers,
+		uncordonWorkers,
+		func() error { return setNodeMonitorGracePeriod("") },
+		r.restorePostgresTraffic,
+		func() error { return r.setCommitDelay("0") },
+		func() error {
+			return concurrently(
+				func() error { return r.restoreInstallation("users") },
+				func() error { return r.restoreInstallation("orders") })
+		},
+		r.waitUntilHealthy)
+}
+
+// controlsEnabled reports whether negative controls and long scenarios run.
+func controlsEnabled() bool { return os.Getenv("E2E_CONTROLS") != "" }
+
+// runControl disables a mechanism and requires that the scenario's requirement does
+// not hold.
+func (r *resilience) runControl(t *testing.T, s scenario, c control) (measured results.Control) {
+	t.Helper()
+	measured.Without = c.without
+	measured.Red = check(t, s.name+", without "+c.without+": the requirement does not hold", func() error {
+		return inOrder(
+			func() error { return r.selectImage(s) },
+			c.disable,
+			func() (err error) {
+				measured.Measured, err = c.run()
+				logDetail("%s", measured.Measured)
+				return expectUnmet(err)
+			})
+	})
+	must(t, "restore the installation", r.reset)
+	return measured
+}
+
+// expectUnmet returns nil if err says that a requirement does not hold and contains
+// no other error.
+func expectUnmet(err error) error {
+	if err == nil {
+		return errors.New("the requirement holds although the mechanism is disabled")
+	}
+	if !isOnlyUnmet(err) {
+		return err
+	}
+	logDetail("as expected: %v", err)
+	return nil
+}
+
+// waitUntilHealthy waits until every pod is ready and orders responds successfully
+// to all of 50 requests.
+func (r *resilience) waitUntilHealthy() error {
+	return inOrder(
+		r.waitForRollouts,
 		func() error {
 			return eventually(time.Minute, func() error {
-				a, err := r.load.send("-rate=50", "-requests=50")
-				if err == nil && a.bad() > 0 {
-					err = errors.New(a.String())
+				report, err := r.load.send(rate(50), "-requests=50")
+				if err == nil && report.unsuccessful() > 0 {
+					err = errors.New(report.String())
 				}
 				return err
 			})
 		})
 }
 
-// without is the control that takes mechanisms from orders' client of users,
-// with more environment variables of orders.
-func (r *resilience) without(mechanisms, said string, more ...string) control {
+// without is the control that disables mechanisms of orders' client of users, and
+// sets more environment variables of orders, given as names and values in turn.
+func (r *resilience) without(description, mechanisms string, environment ...string) control {
 	return control{
-		without: said,
-		off: func() error {
-			return r.replace("orders", variables(append([]string{"USERS_WITHOUT", mechanisms}, more...)...))
-		},
+		without: description,
+		disable: func() error { return r.disableMechanisms(mechanisms, environment...) },
 	}
 }
 
-// variables are environment variables as extraEnv has them.
-func variables(pairs ...string) string {
-	type variable struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
+// disableMechanisms disables mechanisms of orders' client of users. They are those
+// that USERS_DISABLE of the image with the test hooks names.
+func (r *resilience) disableMechanisms(mechanisms string, environment ...string) error {
+	values, err := testHooksValues("orders", append([]string{usersDisableVariable, mechanisms}, environment...)...)
+	if err != nil {
+		return err
 	}
-	var all []variable
-	for i := 0; i < len(pairs); i += 2 {
-		all = append(all, variable{pairs[i], pairs[i+1]})
-	}
-	text, _ := json.Marshal(all)
-	return string(text)
+	return r.upgradeAndReplace("orders", values...)
 }
 
-// plainClient is the control that has orders call users by its ClusterIP, as any
-// HTTP client would, and perhaps without a mechanism besides.
-func (r *resilience) plainClient(besides, said string, run func() (string, error)) control {
+// withPlainClient is the control in which orders calls users through the ClusterIP,
+// as any HTTP client does, without client-side balancing, retries and breaker.
+// alsoDisabled names further mechanisms to disable.
+func (r *resilience) withPlainClient(description, alsoDisabled string, run func() (string, error)) control {
 	return control{
-		without: "client-side balancing (a plain client on the ClusterIP" + said + ")",
-		off: func() error {
-			return r.change("orders", "--set=users.url=http://users."+string(r.namespace)+".svc.cluster.local.:5001",
-				"--set-json=extraEnv="+variables("USERS_WITHOUT", "retries,breaker,ejection,latency"+besides))
+		without: "client-side balancing (a plain client on the ClusterIP" + description + ")",
+		disable: func() error {
+			values, err := testHooksValues("orders", usersDisableVariable, "retries,breaker,ejection,latency"+alsoDisabled)
+			if err != nil {
+				return err
+			}
+			clusterIP := "http://users." + string(r.namespace) + ".svc.cluster.local.:5001"
+			return r.upgradeAndReplace("orders", append(values, "--set=users.url="+clusterIP)...)
 		},
 		run: run,
 	}
 }
 
-// steadyPods demands that every pod of a release is ready and that none was
-// restarted since it was looked at.
-func (n namespace) steadyPods(release string, before int) error {
+// expectReadyWithoutRestarts returns an error unless every pod of a release is ready
+// and the release has the given number of restarts.
+func (n namespace) expectReadyWithoutRestarts(release string, restarts int) error {
 	pods, err := n.pods(release)
 	for _, p := range pods {
 		if !p.isReady() {
-			err = errors.Join(err, unmet{p.Metadata.Name + " is not ready"})
+			err = errors.Join(err, unmetError{p.Metadata.Name + " is not ready"})
 		}
 	}
-	return errors.Join(err, n.restartedOnly(release, before))
+	now, restartsErr := n.restarts(release)
+	return errors.Join(err, restartsErr, require(now == restarts, "containers of %s were restarted %d times", release, now-restarts))
 }
 
-// restartedOnly demands that the pods of a release were restarted so often.
-func (n namespace) restartedOnly(release string, before int) error {
-	now, err := n.restarts(release)
-	return errors.Join(err, demand(now == before, "containers of %s were restarted %d times", release, now-before))
-}
-
-// restarts is how often the containers of a release's pods were restarted.
+// restarts returns the number of restarts of all containers of a release.
 func (n namespace) restarts(release string) (sum int, err error) {
 	pods, err := n.pods(release)
 	for _, p := range pods {
 		sum += p.restarts()
 	}
 	return sum, err
+}
+
+// totalRestarts returns the number of restarts of all containers of both releases.
+func (n namespace) totalRestarts() (int, error) {
+	users, usersErr := n.restarts("users")
+	orders, ordersErr := n.restarts("orders")
+	return users + orders, errors.Join(usersErr, ordersErr)
 }

@@ -15,53 +15,62 @@ import (
 	"time"
 )
 
-// asked is a request whose trace the client has chosen.
-type asked struct {
-	trace   string
+// tracedCall is a request whose trace id and sampling flag the client chose.
+type tracedCall struct {
+	traceID string
 	sampled bool
 }
 
-// tree is what the trace of a details call has to look like: who has spans
-// below the client's, each behind as many dashes as it is deep. Without
-// propagation users would not know of the trace.
+// expectedTrace is the expected trace of a request for order details, as drawSpans
+// draws it. Without propagation, it has only the spans of orders.
 const (
-	tree = treeOfOrders + `
+	expectedTrace = expectedTraceOfOrders + `
 --- users-service server GET /users/{id} 200
 ---- users-service client SELECT users`
-	treeOfOrders = `
+	expectedTraceOfOrders = `
 - orders-service server GET /orders/{id}/details 200
 -- orders-service client SELECT orders
 -- orders-service client GET /users/{id} 200`
 )
 
-func tracesAreWhole(t *testing.T, o *observed) {
-	const requests = 504 // a multiple of those at once
-	var calls []asked
-	must(t, fmt.Sprintf("orders answers %d calls with traces of the client, each second one sampled", requests), func() (err error) {
-		calls, err = o.askTraced(requests)
+// verifyTraces sends requests with trace context, and examines traces, logs and
+// exemplars.
+func verifyTraces(t *testing.T, o *observed) {
+	const requests = 504 // a multiple of the number of concurrent clients
+	var calls []tracedCall
+	must(t, fmt.Sprintf("orders responds to %d requests with trace context, every second one sampled", requests), func() (err error) {
+		calls, err = o.sendTraced(requests)
 		return err
 	})
 	check(t, "each sampled trace has exactly the expected spans", func() error {
-		return eventually(30*time.Second, func() error { return o.eachTrace(calls, true, expect(tree)) })
+		return eventually(30*time.Second, func() error { return o.expectSampledTraces(calls, expectedTrace) })
 	})
-	check(t, "no other trace has any", func() error { return o.eachTrace(calls, false, nil) })
-	check(t, "the log lines of both services carry the trace id of each request", func() error { return o.areLogged(calls) })
-	check(t, "each exemplar leads to a trace", o.exemplarsLead)
-	check(t, "a retry is a sibling of the try before", func() error {
-		return o.under("users", "status=503&share=0.5", o.retriesAreSiblings)
+	check(t, "no other trace has spans", func() error { return o.expectNoUnsampledTraces(calls) })
+	check(t, "both services log the trace id of each request", func() error { return o.expectTraceIDsInLogs(calls) })
+	check(t, "each exemplar names an existing trace", o.expectTracesOfExemplars)
+}
+
+// verifyTracesOfRetries makes half of the requests to users fail, so that orders
+// retries.
+func verifyTracesOfRetries(t *testing.T, o *observed) {
+	check(t, "the span of a retry is a sibling of the span of the first attempt", func() error {
+		return o.withFault("users", failHalf, o.expectTraceWithRetry)
 	})
 }
 
-// askTraced asks for the details of order 1, some calls at once.
-func (o *observed) askTraced(requests int) ([]asked, error) {
-	const atATime = 8
+// failHalf is a fault that makes half of the requests fail.
+const failHalf = "status=503&share=0.5"
+
+// sendTraced requests the details of order 1, with eight concurrent clients.
+func (o *observed) sendTraced(requests int) ([]tracedCall, error) {
+	const concurrency = 8
 	var mu sync.Mutex
-	var calls []asked
+	var calls []tracedCall
 	err := o.through("orders", func(s service) error {
-		caller := func() error {
-			for i := range requests / atATime {
-				call := asked{newID(16), i%2 == 0}
-				if err := s.details(call); err != nil {
+		client := func() error {
+			for i := range requests / concurrency {
+				call := tracedCall{newHexID(16), i%2 == 0}
+				if err := s.getDetails(call); err != nil {
 					return err
 				}
 				mu.Lock()
@@ -70,26 +79,27 @@ func (o *observed) askTraced(requests int) ([]asked, error) {
 			}
 			return nil
 		}
-		return atOnce(slices.Repeat([]func() error{caller}, atATime)...)
+		return concurrently(slices.Repeat([]func() error{client}, concurrency)...)
 	})
 	return calls, err
 }
 
-// newID is a random id of so many bytes, in hexadecimal digits.
-func newID(bytes int) string {
+// newHexID returns a random id of the given number of bytes, in hexadecimal.
+func newHexID(bytes int) string {
 	id := make([]byte, bytes)
 	_, _ = rand.Read(id)
 	return hex.EncodeToString(id)
 }
 
-// details asks for an order with its user, by a trace of the client.
-func (s service) details(a asked) error {
+// getDetails requests an order with its user, with the trace context of a call
+// (https://www.w3.org/TR/trace-context/).
+func (s service) getDetails(call tracedCall) error {
 	request, err := http.NewRequest(http.MethodGet, s.url+"/orders/1/details", http.NoBody)
 	if err != nil {
 		return err
 	}
-	flags := map[bool]string{true: "01", false: "00"}[a.sampled]
-	request.Header.Set("Traceparent", "00-"+a.trace+"-"+newID(8)+"-"+flags)
+	flags := map[bool]string{true: "01", false: "00"}[call.sampled]
+	request.Header.Set("Traceparent", "00-"+call.traceID+"-"+newHexID(8)+"-"+flags)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -101,7 +111,7 @@ func (s service) details(a asked) error {
 	return nil
 }
 
-// span is what tests read of a span in Jaeger.
+// span holds the fields of a span in Jaeger that the tests read.
 type span struct {
 	SpanID, OperationName, ProcessID string
 	References                       []struct{ SpanID string }
@@ -121,90 +131,94 @@ func (s span) tag(key string) string {
 	return ""
 }
 
-// spans are those of a trace, and the services of their processes.
-type spans struct {
+// trace is a trace in Jaeger.
+type trace struct {
 	Spans     []span
 	Processes map[string]struct{ ServiceName string }
 }
 
-// trace looks a trace up; it is empty where Jaeger has none.
-func (o *observed) trace(id string) (spans, error) {
+// trace returns a trace from Jaeger. It has no spans if Jaeger does not know it.
+func (o *observed) trace(id string) (trace, error) {
 	response, err := http.Get(o.jaeger.url + "/api/traces/" + id)
 	if err != nil {
-		return spans{}, err
+		return trace{}, err
 	}
 	_ = response.Body.Close()
 	if response.StatusCode == http.StatusNotFound {
-		return spans{}, nil
+		return trace{}, nil
 	}
-	var answer struct{ Data []spans }
-	if err := o.jaeger.members("/api/traces/"+id, &answer); err != nil || len(answer.Data) != 1 {
-		return spans{}, errors.Join(err, fmt.Errorf("Jaeger has %d traces %s", len(answer.Data), id))
+	var found struct{ Data []trace }
+	if err := o.jaeger.getJSON("/api/traces/"+id, &found); err != nil || len(found.Data) != 1 {
+		return trace{}, errors.Join(err, fmt.Errorf("Jaeger has %d traces %s", len(found.Data), id))
 	}
-	return answer.Data[0], nil
+	return found.Data[0], nil
 }
 
-// eachTrace demands something of each trace that was sampled; of those that
-// were not, that there is none.
-func (o *observed) eachTrace(calls []asked, sampled bool, expect func(spans) error) error {
+// expectSampledTraces returns an error unless the trace of each sampled call has the
+// expected spans.
+func (o *observed) expectSampledTraces(calls []tracedCall, want string) error {
 	for _, call := range calls {
-		if call.sampled != sampled {
+		if !call.sampled {
 			continue
 		}
-		found, err := o.trace(call.trace)
-		switch {
-		case err != nil:
-			return err
-		case sampled:
-			err = expect(found)
-		case len(found.Spans) > 0:
-			err = fmt.Errorf("%d spans", len(found.Spans))
+		found, err := o.trace(call.traceID)
+		if got := found.drawSpans(); err == nil && got != want {
+			err = fmt.Errorf("it is%s", got)
 		}
 		if err != nil {
-			return fmt.Errorf("trace %s: %w", call.trace, err)
+			return fmt.Errorf("trace %s: %w", call.traceID, err)
 		}
 	}
 	return nil
 }
 
-func expect(tree string) func(spans) error {
-	return func(found spans) error {
-		if got := found.draw(); got != tree {
-			return fmt.Errorf("it is%s", got)
+// expectNoUnsampledTraces returns an error if a call that was not sampled has spans.
+func (o *observed) expectNoUnsampledTraces(calls []tracedCall) error {
+	for _, call := range calls {
+		if call.sampled {
+			continue
 		}
-		return nil
+		found, err := o.trace(call.traceID)
+		if err == nil && len(found.Spans) > 0 {
+			err = fmt.Errorf("it has %d spans", len(found.Spans))
+		}
+		if err != nil {
+			return fmt.Errorf("trace %s: %w", call.traceID, err)
+		}
 	}
+	return nil
 }
 
-// draw writes the spans down as tree has them.
-func (f spans) draw() string {
+// drawSpans returns one line per span, parents before their children and siblings in
+// the order of their start. The number of dashes is the depth of the span.
+func (f trace) drawSpans() string {
 	known := map[string]bool{}
 	for _, s := range f.Spans {
 		known[s.SpanID] = true
 	}
-	var root []span
+	var roots []span
 	for _, s := range f.Spans {
 		if len(s.References) != 1 || !known[s.References[0].SpanID] {
-			root = append(root, s)
+			roots = append(roots, s)
 		}
 	}
 	var out strings.Builder
-	f.drawAll(&out, root, "-")
+	f.drawLevel(&out, roots, "-")
 	return out.String()
 }
 
-func (f spans) drawAll(out *strings.Builder, level []span, dashes string) {
-	slices.SortFunc(level, func(a, b span) int { return int(a.StartTime - b.StartTime) })
-	for _, s := range level {
+func (f trace) drawLevel(out *strings.Builder, siblings []span, dashes string) {
+	slices.SortFunc(siblings, func(a, b span) int { return int(a.StartTime - b.StartTime) })
+	for _, s := range siblings {
 		fmt.Fprintf(out, "\n%s %s %s %s", dashes, f.Processes[s.ProcessID].ServiceName, s.tag("span.kind"), s.OperationName)
 		if status := s.tag("http.response.status_code"); status != "" {
 			out.WriteString(" " + status)
 		}
-		f.drawAll(out, f.children(s), dashes+"-")
+		f.drawLevel(out, f.children(s), dashes+"-")
 	}
 }
 
-func (f spans) children(of span) (children []span) {
+func (f trace) children(of span) (children []span) {
 	for _, s := range f.Spans {
 		if len(s.References) == 1 && s.References[0].SpanID == of.SpanID {
 			children = append(children, s)
@@ -213,40 +227,44 @@ func (f spans) children(of span) (children []span) {
 	return children
 }
 
-// areLogged looks for each trace id in what the pods of both services logged.
-func (o *observed) areLogged(calls []asked) error {
+// expectTraceIDsInLogs returns an error unless a pod of each service has logged the
+// trace id of each call.
+func (o *observed) expectTraceIDsInLogs(calls []tracedCall) error {
 	for _, release := range []string{"users", "orders"} {
-		logs := o.kubectl("logs", "--selector="+servers(release), "--tail=-1")
+		logs := o.kubectl("logs", "--selector="+serverSelector(release), "--tail=-1")
 		if logs.err != nil {
 			return logs.err
 		}
 		for _, call := range calls {
-			if !strings.Contains(logs.text, `"trace_id":"`+call.trace+`"`) {
-				return fmt.Errorf("no pod of %s has logged %s", release, call.trace)
+			if !strings.Contains(logs.stdout, `"trace_id":"`+call.traceID+`"`) {
+				return fmt.Errorf("no pod of %s has logged the trace id %s", release, call.traceID)
 			}
 		}
 	}
 	return nil
 }
 
-func (o *observed) exemplarsLead() error {
-	var answer struct {
+// expectTracesOfExemplars returns an error unless Prometheus has exemplars and Jaeger
+// has the trace of each.
+func (o *observed) expectTracesOfExemplars() error {
+	var response struct {
 		Data []struct {
 			Exemplars []struct{ Labels map[string]string }
 		}
 	}
 	now := time.Now()
-	target := fmt.Sprintf("/api/v1/query_exemplars?query=http_server_request_duration_seconds_bucket&start=%d&end=%d", now.Add(-10*time.Minute).Unix(), now.Unix())
-	if err := o.prometheus.members(target, &answer); err != nil {
+	path := fmt.Sprintf("/api/v1/query_exemplars?query=http_server_request_duration_seconds_bucket&start=%d&end=%d",
+		now.Add(-10*time.Minute).Unix(), now.Unix())
+	if err := o.prometheus.getJSON(path, &response); err != nil {
 		return err
 	}
 	count := 0
-	for _, series := range answer.Data {
+	for _, series := range response.Data {
 		for _, exemplar := range series.Exemplars {
 			count++
 			found, err := o.trace(exemplar.Labels["trace_id"])
 			if err == nil && len(found.Spans) == 0 {
-				err = fmt.Errorf("the exemplar %v leads to no trace", exemplar.Labels)
+				err = fmt.Errorf("the trace of the exemplar %v does not exist", exemplar.Labels)
 			}
 			if err != nil {
 				return err
@@ -254,24 +272,25 @@ func (o *observed) exemplarsLead() error {
 		}
 	}
 	if count == 0 {
-		return errors.New("there is no exemplar")
+		return errors.New("Prometheus has no exemplar")
 	}
 	return nil
 }
 
-// retriesAreSiblings asks until a call needed more than one try.
-func (o *observed) retriesAreSiblings() error {
-	calls, err := o.askTraced(40)
+// expectTraceWithRetry sends requests, and returns an error unless a trace has a
+// retry.
+func (o *observed) expectTraceWithRetry() error {
+	calls, err := o.sendTraced(40)
 	if err != nil {
 		return err
 	}
 	return eventually(30*time.Second, func() error {
 		for _, call := range calls {
-			found, err := o.trace(call.trace)
+			found, err := o.trace(call.traceID)
 			if err != nil {
 				return err
 			}
-			if found.haveRetry() {
+			if found.hasRetry() {
 				return nil
 			}
 		}
@@ -279,37 +298,37 @@ func (o *observed) retriesAreSiblings() error {
 	})
 }
 
-// haveRetry says whether a span has two tries of the same call below it, of
-// which one says that it was the second.
-func (f spans) haveRetry() bool {
+// hasRetry reports whether a span has two children for attempts of the same call, of
+// which exactly one has the attribute of a first retry.
+func (f trace) hasRetry() bool {
 	for _, parent := range f.Spans {
-		var tries, resent int
+		var attempts, retries int
 		for _, child := range f.children(parent) {
 			if child.tag("url.template") == "/users/{id}" {
-				tries++
+				attempts++
 				if child.tag("http.request.resend_count") == "1" {
-					resent++
+					retries++
 				}
 			}
 		}
-		if tries == 2 && resent == 1 {
+		if attempts == 2 && retries == 1 {
 			return true
 		}
 	}
 	return false
 }
 
-// withoutPropagator is the control of tracesAreWhole: users does not understand
-// what orders tells it of the trace.
-func withoutPropagator(t *testing.T, o *observed) {
-	check(t, "without propagation each trace ends at orders", func() error {
-		if err := o.replace("users", `[{"name": "OTEL_PROPAGATORS", "value": "none"}]`); err != nil {
+// verifyTracesWithoutPropagation is the negative control of verifyTraces: users
+// ignores the trace context that orders sends. It runs the production image of users.
+func verifyTracesWithoutPropagation(t *testing.T, o *observed) {
+	check(t, "without propagation each trace has only the spans of orders", func() error {
+		if err := o.upgradeAndReplace("users", productionValues("OTEL_PROPAGATORS", "none")...); err != nil {
 			return err
 		}
-		calls, err := o.askTraced(16)
+		calls, err := o.sendTraced(16)
 		if err != nil {
 			return err
 		}
-		return eventually(30*time.Second, func() error { return o.eachTrace(calls, true, expect(treeOfOrders)) })
+		return eventually(30*time.Second, func() error { return o.expectSampledTraces(calls, expectedTraceOfOrders) })
 	})
 }

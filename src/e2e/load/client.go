@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// keepFor is how long an idle connection is used again, less than the charts'
-// drain delay.
-const keepFor = 3 * time.Second
+// idleTimeout is how long an idle connection is reused. It is shorter than the
+// charts' drain delay.
+const idleTimeout = 3 * time.Second
 
-// client sends each request once. net/http would send a GET again whose kept
-// connection broke, and so hide what a test looks for.
+// client sends each request exactly once. net/http.Client would send a GET again if
+// a kept connection broke, and so hide the errors that the tests look for.
 type client struct {
 	address string
 	dials   atomic.Uint64
@@ -26,43 +26,53 @@ type client struct {
 	idle    []*connection
 }
 
-// connection is one to the service.
+// connection is a connection to the service.
 type connection struct {
 	net.Conn
-	reader *bufio.Reader
-	used   time.Time // for the last time
+	reader   *bufio.Reader
+	lastUsed time.Time
 }
 
-// answer is one that was read to its end.
-type answer struct {
+// response is a response with its complete body.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
-	last   bool // on its connection
+	close  bool // the service closes the connection after it
 }
 
-// send sends a request, on a connection of its own or on one that was kept.
-func (c *client) send(request *http.Request, fresh bool) (answer, error) {
-	request.Close = fresh
-	conn, err := c.connect(fresh)
+// newClient returns a client of an address, a host and a port. It derives the first
+// local port from the clock, so that it does not reuse the recent ports of an earlier
+// run unless that dialled more than 100 times per second.
+func newClient(address string) *client {
+	c := &client{address: address}
+	c.dials.Store(uint64(time.Now().UnixMilli() / 10)) //nolint:gosec // the clock is after 1970
+	return c
+}
+
+// do sends a request on a new connection or on a kept one.
+func (c *client) do(request *http.Request, newConnection bool) (response, error) {
+	request.Close = newConnection
+	conn, err := c.connect(newConnection)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	a, err := conn.exchange(request)
-	if err != nil || fresh || a.last {
+	got, err := conn.roundTrip(request)
+	if err != nil || newConnection || got.close {
 		_ = conn.Close()
-		return a, err
+		return got, err
 	}
-	conn.used = time.Now()
+	conn.lastUsed = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = append(c.idle, conn)
-	return a, nil
+	return got, nil
 }
 
-func (c *client) connect(fresh bool) (*connection, error) {
-	for !fresh {
-		conn := c.kept()
+// connect returns an idle connection that is still open, or a new one.
+func (c *client) connect(newConnection bool) (*connection, error) {
+	for !newConnection {
+		conn := c.takeIdle()
 		if conn == nil {
 			break
 		}
@@ -78,35 +88,29 @@ func (c *client) connect(fresh bool) (*connection, error) {
 	return &connection{Conn: conn, reader: bufio.NewReader(conn)}, nil
 }
 
-// dial connects from a port that was not used for long. For two minutes a node
-// remembers to which pod it has sent a connection that was not answered, and
-// sends there whatever comes from the same port: many callers, for whom the load
-// stands, do not share their ports, but the kernel would soon choose one again.
+// dial connects from the local port that was not used for the longest time. After a
+// connection attempt without a response, a node remembers for two minutes to which
+// pod it sent the attempt, and sends every packet from the same port to that pod. The
+// load stands for many clients, which do not share local ports, but the kernel would
+// soon choose a recent port again.
 func (c *client) dial() (net.Conn, error) {
 	const first, ports = 1024, 1<<16 - 1024
-	for try := 0; ; try++ {
+	for attempt := 0; ; attempt++ {
 		from := &net.TCPAddr{Port: first + int(c.dials.Add(1)%ports)}
-		conn, err := (&net.Dialer{Timeout: longest, LocalAddr: from}).Dial("tcp", c.address)
-		taken := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)
-		if !taken || try == ports {
+		conn, err := (&net.Dialer{Timeout: requestTimeout, LocalAddr: from}).Dial("tcp", c.address)
+		inUse := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)
+		if !inUse || attempt == ports {
 			return conn, err
 		}
 	}
 }
 
-// newClient counts its dials from the clock in hundredths of a second, so that it
-// does not meet the ports of an earlier run that dialled less often.
-func newClient(address string) *client {
-	c := &client{address: address}
-	c.dials.Store(uint64(time.Now().UnixMilli() / 10)) //nolint:gosec // it is long after 1970
-	return c
-}
-
-// kept is the connection that was used last; nil where there is none, or none of
-// late. Whoever sends nothing twice must not keep a connection longer than the service drains:
-// within that time it is told to close it, after it the service does, perhaps
-// just when a request is sent.
-func (c *client) kept() *connection {
+// takeIdle returns the idle connection that was used last, or nil if there is none
+// that was used within idleTimeout. A client that sends no request twice must not
+// keep a connection longer than the service drains: during the drain, the service
+// tells the client to close it. After the drain, the service closes it itself, perhaps
+// while a request is sent.
+func (c *client) takeIdle() *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.idle) == 0 {
@@ -115,16 +119,16 @@ func (c *client) kept() *connection {
 	last := len(c.idle) - 1
 	conn := c.idle[last]
 	c.idle = c.idle[:last]
-	if time.Since(conn.used) > keepFor {
+	if time.Since(conn.lastUsed) > idleTimeout {
 		_ = conn.Close()
 		return nil
 	}
 	return conn
 }
 
-// isOpen says whether the service has left a connection open, as any client
-// looks before it uses one again. It does not wait: a deadline might pass before
-// the connection was looked at.
+// isOpen reports whether the service has not closed the connection, as every client
+// checks before it reuses one. It does not block: with a deadline instead, the
+// deadline could pass before the check.
 func (c *connection) isOpen() (open bool) {
 	socket, err := c.Conn.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -138,20 +142,21 @@ func (c *connection) isOpen() (open bool) {
 	return open && err == nil
 }
 
-func (c *connection) exchange(request *http.Request) (answer, error) {
-	_ = c.SetDeadline(time.Now().Add(longest))
+// roundTrip sends a request and reads the response.
+func (c *connection) roundTrip(request *http.Request) (response, error) {
+	_ = c.SetDeadline(time.Now().Add(requestTimeout))
 	var text bytes.Buffer
 	if err := request.Write(&text); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	if _, err := c.Write(text.Bytes()); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	response, err := http.ReadResponse(c.reader, request)
+	got, err := http.ReadResponse(c.reader, request)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, body, response.Close}, err
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
+	return response{got.StatusCode, got.Header, body, got.Close}, err
 }

@@ -1,6 +1,6 @@
-// Command load sends requests to orders and accounts for every one of them; unless
-// its flags say otherwise, at a steady rate, whatever becomes of them (an open
-// loop), and each once. A test runs it inside the cluster:
+// Command load sends requests to orders and counts every one of them by its result.
+// By default it sends each request once, and at a constant rate that does not depend
+// on the responses (an open loop). A test runs it inside the cluster:
 //
 //	load -url http://orders:5002 -rate 100 -requests 3000
 package main
@@ -15,34 +15,34 @@ import (
 	"time"
 )
 
-// options are what a run goes by.
+// options are the flags of a run.
 type options struct {
-	url      string
-	rate     int
-	callers  int
-	requests int
-	wait     bool
-	posts    int
-	fresh    int
-	path     string
-	name     string
-	resend   bool
-	keys     bool
+	url            string
+	rate           int
+	clients        int
+	requests       int
+	wait           bool
+	posts          int
+	newConnections int
+	path           string
+	name           string
+	resend         bool
+	keys           bool
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.url, "url", "", "base URL of orders")
-	flag.IntVar(&o.rate, "rate", 100, "requests a second; 0: as many as the callers can")
-	flag.IntVar(&o.callers, "callers", 32, "callers that each wait for an answer, where there is no rate")
-	flag.IntVar(&o.requests, "requests", 1000, "requests in all")
-	flag.BoolVar(&o.wait, "wait", false, "go on until the standard input ends, too")
-	flag.IntVar(&o.posts, "posts", 20, "percent of them that create an order")
-	flag.IntVar(&o.fresh, "fresh", 50, "percent of them that have a connection of their own")
-	flag.StringVar(&o.path, "path", "", "send nothing but GETs of this path")
-	flag.StringVar(&o.name, "name", "load", "begins the names of the products that are ordered")
-	flag.BoolVar(&o.resend, "resend", false, "send an order again until it is acknowledged, for a minute")
-	flag.BoolVar(&o.keys, "keys", true, "give an order that may be sent again its Idempotency-Key")
+	flag.IntVar(&o.rate, "rate", 100, "requests per second; 0: each client sends its next request after a response")
+	flag.IntVar(&o.clients, "clients", 32, "number of clients if the rate is 0")
+	flag.IntVar(&o.requests, "requests", 1000, "minimum number of requests")
+	flag.BoolVar(&o.wait, "wait", false, "continue until the standard input is closed")
+	flag.IntVar(&o.posts, "posts", 20, "percentage of the requests that create an order")
+	flag.IntVar(&o.newConnections, "new-connections", 50, "percentage of the requests that are sent on a new connection")
+	flag.StringVar(&o.path, "path", "", "send only GET requests for this path")
+	flag.StringVar(&o.name, "name", "load", "prefix of the products of the orders")
+	flag.BoolVar(&o.resend, "resend", false, "send an order repeatedly until it is acknowledged, for up to a minute")
+	flag.BoolVar(&o.keys, "keys", true, "with -resend: send an Idempotency-Key with each order")
 	flag.Parse()
 	if err := run(o, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -50,36 +50,37 @@ func main() {
 	}
 }
 
-// run prints a line when the load begins, and a report when it has ended.
+// run sends the load. It prints a line when it starts, and the report as JSON at the
+// end.
 func run(o options, stdin io.Reader, stdout io.Writer) error {
-	r, err := newRecorder(o)
+	g, err := newGenerator(o)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(stdout, "flowing"); err != nil {
+	if _, err := fmt.Fprintln(stdout, "started"); err != nil {
 		return err
 	}
-	goOn := o.enough(stdin)
+	shouldSend := o.limit(stdin)
 	if o.rate > 0 {
-		openLoop(o.rate, goOn, r.request)
+		openLoop(o.rate, shouldSend, g.send)
 	} else {
-		closedLoop(o.callers, goOn, r.request)
+		closedLoop(o.clients, shouldSend, g.send)
 	}
-	return json.NewEncoder(stdout).Encode(r.summary())
+	return json.NewEncoder(stdout).Encode(g.report())
 }
 
-// enough says whether the i-th request is still to be sent.
-func (o options) enough(stdin io.Reader) func(i int) bool {
-	ended := make(chan struct{})
+// limit returns a function that reports whether to send the i-th request.
+func (o options) limit(stdin io.Reader) func(i int) bool {
+	inputClosed := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(inputClosed)
 		if o.wait {
 			_, _ = io.Copy(io.Discard, stdin)
 		}
 	}()
 	return func(i int) bool {
 		select {
-		case <-ended:
+		case <-inputClosed:
 			return i < o.requests
 		default:
 			return true
@@ -87,23 +88,25 @@ func (o options) enough(stdin io.Reader) func(i int) bool {
 	}
 }
 
-// openLoop sends each request when its time has come, and waits for all.
-func openLoop(rate int, goOn func(i int) bool, send func(i int)) {
+// openLoop sends requests at a constant rate per second, and waits for the last
+// response.
+func openLoop(rate int, shouldSend func(i int) bool, send func(i int)) {
 	var all sync.WaitGroup
-	began := time.Now()
-	for i := 0; goOn(i); i++ {
-		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+	started := time.Now()
+	for i := 0; shouldSend(i); i++ {
+		time.Sleep(time.Until(started.Add(time.Duration(i) * time.Second / time.Duration(rate))))
 		all.Go(func() { send(i) })
 	}
 	all.Wait()
 }
 
-// closedLoop lets each caller send its next request when the last was answered.
-func closedLoop(callers int, goOn func(i int) bool, send func(i int)) {
+// closedLoop lets each client send its next request after the response to the
+// previous one.
+func closedLoop(clients int, shouldSend func(i int) bool, send func(i int)) {
 	var all sync.WaitGroup
-	for caller := range callers {
+	for client := range clients {
 		all.Go(func() {
-			for i := caller; goOn(i); i += callers {
+			for i := client; shouldSend(i); i += clients {
 				send(i)
 			}
 		})

@@ -6,30 +6,34 @@ import (
 	"time"
 )
 
-// report is what became of the requests.
+// report counts the requests by their results.
 type report struct {
-	Sent     int
-	Orders   int            // of them, those to create an order
-	Failed   int            // answered neither as expected, nor degraded, nor refused
-	Why      map[string]int // what the failed ones met with
-	Degraded int            // answered without their user
-	Refused  int            // answered 503 with Retry-After
-	Resent   int            // times that an order was sent again
-	Replayed int            // orders that were sent again though they were stored already
-	Created  []int64        // ids of the orders that were acknowledged
-	// When the last failed, degraded or refused one was sent, in Unix milliseconds; 0: none was.
+	Sent           int
+	Orders         int            // requests to create an order
+	Failed         int            // requests without an expected response
+	FailureReasons map[string]int // the failed requests by error
+	Degraded       int            // responses without the user
+	Refused        int            // responses with status 503 and Retry-After
+	Resent         int            // requests that sent an order again
+	Replayed       int            // orders that had been stored when they were sent again
+	Created        []int64        // ids of the acknowledged orders
+	// LastFailed is when the last failed request was sent, and LastDegraded the last
+	// one that was degraded or refused: Unix milliseconds, or 0 for none.
 	LastFailed, LastDegraded int64
-	P50, P99                 float64 // milliseconds, connecting included
-	OrdersP99, GoodP99       float64 // of the orders alone, and of what was answered in full
-	Seconds, Sending         float64 // until the last was answered, and until it was sent
+	// P50 and P99 are percentiles of the duration of all requests, OrdersP99 of those
+	// that create an order, and GoodP99 of the successful ones. They are in
+	// milliseconds, and include the time to connect.
+	P50, P99, OrdersP99, GoodP99 float64
+	Seconds                      float64 // until the last response
+	SendingSeconds               float64 // until the last request was sent
 }
 
-// result is what became of one request.
+// result is the result of one request, or of an order that was sent repeatedly.
 type result struct {
-	began    time.Time
-	took     time.Duration
+	started  time.Time
+	duration time.Duration
 	post     bool
-	id       int64 // of the order that was created
+	id       int64 // of the created order; 0: none
 	resent   int
 	replayed bool
 	degraded bool
@@ -37,71 +41,76 @@ type result struct {
 	err      error
 }
 
-// books gather results.
-type books struct {
-	began              time.Time
-	mu                 sync.Mutex
-	report             report
-	took, orders, good []time.Duration
+// collector collects results. It is safe for concurrent use.
+type collector struct {
+	started             time.Time
+	mu                  sync.Mutex
+	counts              report
+	durations           []time.Duration
+	orderDurations      []time.Duration
+	successfulDurations []time.Duration
 }
 
-func newBooks() *books {
-	return &books{began: time.Now(), report: report{Why: map[string]int{}}}
+func newCollector() *collector {
+	return &collector{started: time.Now(), counts: report{FailureReasons: map[string]int{}}}
 }
 
-func (b *books) note(one result) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.report.Sent++
-	b.report.Resent += one.resent
-	b.report.Sending = max(b.report.Sending, one.began.Sub(b.began).Seconds())
-	if one.replayed {
-		b.report.Replayed++
+// add adds a result.
+func (c *collector) add(r result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts.Sent++
+	c.counts.Resent += r.resent
+	c.counts.SendingSeconds = max(c.counts.SendingSeconds, r.started.Sub(c.started).Seconds())
+	if r.replayed {
+		c.counts.Replayed++
 	}
-	b.took = append(b.took, one.took)
-	if one.post {
-		b.report.Orders++
-		b.orders = append(b.orders, one.took)
+	c.durations = append(c.durations, r.duration)
+	if r.post {
+		c.counts.Orders++
+		c.orderDurations = append(c.orderDurations, r.duration)
 	}
-	if one.id != 0 {
-		b.report.Created = append(b.report.Created, one.id)
+	if r.id != 0 {
+		c.counts.Created = append(c.counts.Created, r.id)
 	}
-	b.tally(one)
+	c.classify(r)
 }
 
-// tally counts a result as what it is.
-func (b *books) tally(one result) {
-	at := one.began.UnixMilli()
+// classify counts a result as failed, refused, degraded or successful.
+func (c *collector) classify(r result) {
+	at := r.started.UnixMilli()
 	switch {
-	case one.err != nil:
-		b.report.Failed++
-		b.report.Why[one.err.Error()]++
-		b.report.LastFailed = max(b.report.LastFailed, at)
-	case one.refused:
-		b.report.Refused++
-		b.report.LastDegraded = max(b.report.LastDegraded, at)
-	case one.degraded:
-		b.report.Degraded++
-		b.report.LastDegraded = max(b.report.LastDegraded, at)
+	case r.err != nil:
+		c.counts.Failed++
+		c.counts.FailureReasons[r.err.Error()]++
+		c.counts.LastFailed = max(c.counts.LastFailed, at)
+	case r.refused:
+		c.counts.Refused++
+		c.counts.LastDegraded = max(c.counts.LastDegraded, at)
+	case r.degraded:
+		c.counts.Degraded++
+		c.counts.LastDegraded = max(c.counts.LastDegraded, at)
 	default:
-		b.good = append(b.good, one.took)
+		c.successfulDurations = append(c.successfulDurations, r.duration)
 	}
 }
 
-func (b *books) summary() report {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.report.Seconds = time.Since(b.began).Seconds()
-	b.report.P50, b.report.P99 = percentile(b.took, 0.5), percentile(b.took, 0.99)
-	b.report.OrdersP99, b.report.GoodP99 = percentile(b.orders, 0.99), percentile(b.good, 0.99)
-	return b.report
+// report returns the report of all results so far.
+func (c *collector) report() report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts.Seconds = time.Since(c.started).Seconds()
+	c.counts.P50, c.counts.P99 = percentile(c.durations, 0.5), percentile(c.durations, 0.99)
+	c.counts.OrdersP99, c.counts.GoodP99 = percentile(c.orderDurations, 0.99), percentile(c.successfulDurations, 0.99)
+	return c.counts
 }
 
-// percentile is in milliseconds; it sorts what it is given.
-func percentile(took []time.Duration, share float64) float64 {
-	if len(took) == 0 {
+// percentile returns a percentile of durations in milliseconds, such as the median
+// for the share 0.5. It sorts the durations.
+func percentile(durations []time.Duration, share float64) float64 {
+	if len(durations) == 0 {
 		return 0
 	}
-	slices.Sort(took)
-	return float64(took[int(share*float64(len(took)-1))].Microseconds()) / 1000
+	slices.Sort(durations)
+	return float64(durations[int(share*float64(len(durations)-1))].Microseconds()) / 1000
 }

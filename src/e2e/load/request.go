@@ -13,111 +13,114 @@ import (
 )
 
 const (
-	// longest is how long a caller waits for an answer.
-	longest = 10 * time.Second
-	// patience is how long a caller sends an order again.
-	patience = time.Minute
-	// pause is what lies between two times.
-	pause = 100 * time.Millisecond
+	// requestTimeout is how long a client waits for a connection, and for a response.
+	requestTimeout = 10 * time.Second
+	// resendTimeout is how long an order is sent again, and resendPause the time
+	// between a response and the next request.
+	resendTimeout = time.Minute
+	resendPause   = 100 * time.Millisecond
 )
 
-// recorder sends requests and takes down what becomes of them.
-type recorder struct {
-	*books
+// generator sends requests and collects their results.
+type generator struct {
+	*collector
 	options
 	client *client
 }
 
-func newRecorder(o options) (*recorder, error) {
+func newGenerator(o options) (*generator, error) {
 	u, err := url.Parse(o.url)
 	if err != nil {
 		return nil, err
 	}
-	return &recorder{newBooks(), o, newClient(u.Host)}, nil
+	return &generator{newCollector(), o, newClient(u.Host)}, nil
 }
 
-// request sends the i-th request: an order for the demo's first user, or the
-// question for one of the demo's orders with its user.
-func (r *recorder) request(i int) {
-	fresh := i%100 < r.fresh
+// send sends the i-th request: it creates an order for the demo's first user, or
+// gets one of the demo's orders with its user.
+func (g *generator) send(i int) {
+	newConnection := i%100 < g.newConnections
 	switch {
-	case r.path != "":
-		r.note(r.get(r.path, fresh))
-	case (i/100+i)%100 < r.posts: // in the long run, as many are orders among the fresh ones
-		r.note(r.order(i, fresh))
+	case g.path != "":
+		g.add(g.get(g.path, newConnection))
+	case (i/100+i)%100 < g.posts: // the shift by i/100 spreads orders over new and kept connections
+		g.add(g.createOrder(i, newConnection))
 	default:
-		r.note(r.get(fmt.Sprintf("/orders/%d/details", 1+i%3), fresh))
+		g.add(g.get(fmt.Sprintf("/orders/%d/details", 1+i%3), newConnection))
 	}
 }
 
-func (r *recorder) get(path string, fresh bool) result {
-	got, one := r.exchange(http.MethodGet, path, "", nil, fresh)
-	if one.err == nil && !one.refused && got.status != http.StatusOK {
-		one.err = fmt.Errorf("GET answered %d", got.status)
+func (g *generator) get(path string, newConnection bool) result {
+	got, r := g.do(http.MethodGet, path, "", nil, newConnection)
+	if r.err == nil && !r.refused && got.status != http.StatusOK {
+		r.err = fmt.Errorf("GET returned status %d", got.status)
 	}
-	one.degraded = r.path == "" && one.err == nil && !bytes.Contains(got.body, []byte(`"communication_status":"success"`))
-	return one
+	r.degraded = g.path == "" && r.err == nil && !bytes.Contains(got.body, []byte(`"communication_status":"success"`))
+	return r
 }
 
-// order places an order; it is sent again where that was asked for.
-func (r *recorder) order(i int, fresh bool) result {
-	product := fmt.Sprint(r.name, " ", i)
+// createOrder creates an order. With -resend, it repeats the request until the order
+// is acknowledged.
+func (g *generator) createOrder(i int, newConnection bool) result {
+	product := fmt.Sprint(g.name, " ", i)
 	header := http.Header{"Content-Type": {"application/json"}}
-	if r.resend && r.keys {
+	if g.resend && g.keys {
 		header.Set("Idempotency-Key", product)
 	}
-	one := r.post(product, header, fresh)
-	for first := one.began; r.resend && one.id == 0 && time.Since(first) < patience; {
-		time.Sleep(pause)
-		next := r.post(product, header, true)
-		next.began, next.took, next.resent = first, time.Since(first), one.resent+1
-		one = next
+	r := g.post(product, header, newConnection)
+	for first := r.started; g.resend && r.id == 0 && time.Since(first) < resendTimeout; {
+		time.Sleep(resendPause)
+		next := g.post(product, header, true)
+		next.started, next.duration, next.resent = first, time.Since(first), r.resent+1
+		r = next
 	}
-	return one
+	return r
 }
 
-func (r *recorder) post(product string, header http.Header, fresh bool) result {
+func (g *generator) post(product string, header http.Header, newConnection bool) result {
 	body := fmt.Sprintf(`{"user_id": 1, "product": %q, "quantity": 1, "price": 1}`, product)
-	got, one := r.exchange(http.MethodPost, "/orders", body, header, fresh)
-	one.post = true
+	got, r := g.do(http.MethodPost, "/orders", body, header, newConnection)
+	r.post = true
 	switch {
-	case one.err != nil, one.refused:
+	case r.err != nil, r.refused:
 	case got.status == http.StatusCreated:
-		one.id, one.err = created(got.body)
-		one.replayed = got.header.Get("Idempotency-Replayed") != ""
+		r.id, r.err = orderID(got.body)
+		r.replayed = got.header.Get("Idempotency-Replayed") != ""
 	default:
-		one.err = fmt.Errorf("POST answered %d", got.status)
+		r.err = fmt.Errorf("POST returned status %d", got.status)
 	}
-	return one
+	return r
 }
 
-// exchange sends a request and says whether it was refused.
-func (r *recorder) exchange(method, path, body string, header http.Header, fresh bool) (got answer, one result) {
-	one.began = time.Now()
-	request, err := http.NewRequest(method, r.url+path, strings.NewReader(body))
+// do sends a request and measures it. It marks a response with status 503 and
+// Retry-After as refused.
+func (g *generator) do(method, path, body string, header http.Header, newConnection bool) (got response, r result) {
+	r.started = time.Now()
+	request, err := http.NewRequest(method, g.url+path, strings.NewReader(body))
 	if err != nil {
-		one.err = err
-		return got, one
+		r.err = err
+		return got, r
 	}
 	for name, values := range header {
 		request.Header[name] = values
 	}
-	got, err = r.client.send(request, fresh)
-	one.took = time.Since(one.began)
-	one.err = plain(err)
-	one.refused = err == nil && got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != ""
-	return got, one
+	got, err = g.client.do(request, newConnection)
+	r.duration = time.Since(r.started)
+	r.err = withoutAddresses(err)
+	r.refused = err == nil && got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != ""
+	return got, r
 }
 
-// created is the id of the order in an answer.
-func created(text []byte) (int64, error) {
-	var answer struct{ Order struct{ ID int64 } }
-	err := json.Unmarshal(text, &answer)
-	return answer.Order.ID, err
+// orderID returns the id of the order in the body of a response.
+func orderID(body []byte) (int64, error) {
+	var created struct{ Order struct{ ID int64 } }
+	err := json.Unmarshal(body, &created)
+	return created.Order.ID, err
 }
 
-// plain is an error without addresses and ports, so that equal ones add up.
-func plain(err error) error {
+// withoutAddresses removes addresses and ports from an error, so that equal errors
+// are counted together.
+func withoutAddresses(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}
