@@ -58,9 +58,11 @@ func TestReadmeCommands(t *testing.T) {
 			require.Contains(t, read(t, ".ci/run"), "\ntilt ci")
 		case strings.HasPrefix(command, "tilt up"):
 			require.Contains(t, read(t, ".ci/run"), "\ntilt ci")
+		// fork: begin
 		case strings.HasPrefix(command, "make fork "):
 			// The test of src/fork runs this line in a copy of the repository.
-			require.FileExists(t, "../fork/main.go")
+			require.FileExists(t, "../fork/fork_test.go")
+		// fork: end
 		case strings.HasPrefix(command, "make "):
 			require.Contains(t, read(t, ".ci/run"), "\n"+command, "CI does not run it")
 		case strings.HasPrefix(command, "DATA_DIR="):

@@ -119,6 +119,16 @@ func TestDocuments(t *testing.T) {
 			}
 		}
 	})
+	t.Run("the_runbook_names_panels_that_exist", func(t *testing.T) {
+		dashboards := readFile(t, filepath.Join(root, "charts/service/dashboards/service.json")) +
+			readFile(t, filepath.Join(root, "charts/orders/dashboards/calls.json"))
+		runbook := readFile(t, filepath.Join(root, "docs/runbook.md"))
+		panels := regexp.MustCompile(`\*([A-Z][^*]+)\*`).FindAllStringSubmatch(runbook, -1)
+		require.NotEmpty(t, panels)
+		for _, panel := range panels {
+			require.Contains(t, dashboards, `"title": "`+strings.Join(strings.Fields(panel[1]), " ")+`"`)
+		}
+	})
 	t.Run("the_README_is_short", func(t *testing.T) {
 		require.LessOrEqual(t, strings.Count(readFile(t, filepath.Join(root, "README.md")), "\n"), 150)
 	})
