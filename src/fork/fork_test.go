@@ -16,6 +16,9 @@ func TestFork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the whole repository")
 	}
+	if os.Getenv("CGO_ENABLED") == "" {
+		t.Setenv("CGO_ENABLED", "0") // as the Makefile does, so that nothing is compiled twice
+	}
 	clone := newClone(t)
 	readme, err := os.ReadFile(filepath.Join(clone, "README.md"))
 	require.NoError(t, err)
