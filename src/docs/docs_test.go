@@ -122,11 +122,15 @@ func TestDocuments(t *testing.T) {
 	t.Run("the_runbook_names_panels_that_exist", func(t *testing.T) {
 		dashboards := readFile(t, filepath.Join(root, "charts/service/dashboards/service.json")) +
 			readFile(t, filepath.Join(root, "charts/orders/dashboards/calls.json"))
+		var titles []string
+		for _, title := range regexp.MustCompile(`"title": "(.*)"`).FindAllStringSubmatch(dashboards, -1) {
+			titles = append(titles, title[1])
+		}
 		runbook := readFile(t, filepath.Join(root, "docs/runbook.md"))
 		panels := regexp.MustCompile(`\*([A-Z][^*]+)\*`).FindAllStringSubmatch(runbook, -1)
 		require.NotEmpty(t, panels)
 		for _, panel := range panels {
-			require.Contains(t, dashboards, `"title": "`+strings.Join(strings.Fields(panel[1]), " ")+`"`)
+			require.Contains(t, titles, strings.Join(strings.Fields(panel[1]), " "))
 		}
 	})
 	t.Run("the_README_is_short", func(t *testing.T) {
