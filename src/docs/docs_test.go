@@ -42,7 +42,9 @@ func TestSettings(t *testing.T) {
 		}
 	})
 	t.Run("a_bracketed_variable_in_the_help_is_a_row", func(t *testing.T) {
-		found := parseHelp("Flags:\n  -h, --help  Show help.\n      --a-b=\"x\"  First\n   line. [A_B; default x]\n      --c=URL  Second. [C; a URL\n   like x://y; default empty]\n")
+		found := parseHelp("Flags:\n  -h, --help  Show help.\n" +
+			"      --a-b=\"x\"  First\n   line. [A_B; default x]\n" +
+			"      --c=URL  Second. [C; a URL\n   like x://y; default empty]\n")
 		require.Equal(t, []setting{
 			{variable: "A_B", flag: "a-b", meaning: "First line.", defaults: []string{"x"}},
 			{variable: "C", flag: "c", meaning: "Second.", valid: "a URL like x://y", defaults: []string{"empty"}},

@@ -77,7 +77,8 @@ func TestForkRefuses(t *testing.T) {
 
 func TestReplacer(t *testing.T) {
 	to := names{module: "example.com/tandem-shop", name: "shop"}
-	got, err := rewrite("go.mod", "module tandem\nimport tandem/src/orders, image tandem/orders, TandemDown, a\nb fork: begin\nc\nd fork: end\ne\n", to.replacer())
+	const text = "module tandem\nimport tandem/src/orders, image tandem/orders, TandemDown, a\nb fork: begin\nc\nd fork: end\ne\n"
+	got, err := rewrite("go.mod", text, to.replacer())
 	require.NoError(t, err)
 	require.Equal(t, "module example.com/tandem-shop\nimport example.com/tandem-shop/src/orders, image shop/orders, ShopDown, a\ne\n", got)
 }

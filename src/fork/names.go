@@ -29,7 +29,8 @@ func (n names) validate() error {
 	case !name.MatchString(n.name):
 		return fmt.Errorf("NAME=%q is not usable: give 3 to 30 lower-case letters and digits that begin with a letter, such as shop", n.name)
 	case reserved(n.name):
-		return fmt.Errorf("NAME=%q is not usable, because it is a word of Go or YAML or a part of this project: give another name, such as shop", n.name)
+		return fmt.Errorf("NAME=%q is not usable, because it is a word of Go or YAML or a part of this project: "+
+			"give another name, such as shop", n.name)
 	default:
 		return nil
 	}
