@@ -87,6 +87,16 @@ bench: ## Measure what the project is held to, and print it as a table
 charts: ## Generate values, schemas and READMEs of the charts from charts/service/sources
 	go run ./src/charts
 
+.PHONY: docs
+docs: ## Generate the tables of README.md, docs/settings.md and docs/resilience.md
+	go run ./src/docs
+
+# fork: begin
+.PHONY: fork
+fork: ## Give a fresh clone another name, such as MODULE=example.com/shop NAME=shop
+	go run ./src/fork -module '$(MODULE)' -name '$(NAME)'
+# fork: end
+
 .PHONY: images
 images: image-users image-orders ## Build the images tandem/users and tandem/orders
 
@@ -130,12 +140,14 @@ e2e-images: cluster image-next images-testhooks ## Load what the tests on the cl
 e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: some of it, as go test -run
 	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 2h -run '$(E2E_RUN)'
 
-# E2E_CONTROLS: run the controls, too. E2E_RESULTS: the file that results are written into.
+# E2E_CONTROLS: run the controls, too. E2E_RESULTS: the file that results are written to.
+# The documents show the results also where a scenario has failed.
 .PHONY: e2e-full
-e2e-full: ## Prove what it withstands with more requests and every negative control; the results become the README's table
+e2e-full: ## Run the resilience tests with more requests and all controls, and write the results into the documents
 	$(MAKE) e2e-images
 	$(if $(E2E_RUN),,rm -f docs/resilience.json)
-	E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)'
+	failed=0; E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)' || failed=$$?; \
+		$(MAKE) docs; exit $$failed
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -13,11 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// commands are the lines of the README's shell blocks.
+// commands returns the lines of the shell blocks in README.md and docs/*.md.
 func commands(t *testing.T) (lines []string) {
 	t.Helper()
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1) {
-		lines = append(lines, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+	files, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	for _, file := range append([]string{"../../README.md"}, files...) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+			lines = append(lines, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+		}
 	}
 	require.NotEmpty(t, lines)
 	return lines
@@ -30,10 +36,10 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestEveryCommandOfTheREADMEWorks runs "make run" and the curl lines against
-// it, on free ports. The rest is CI's to run: make targets, and what needs a
-// cluster.
-func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
+// TestReadmeCommands runs "make run" and the curl lines of the documentation
+// against it, on free ports. CI runs the other commands: make targets, and those
+// that need a cluster.
+func TestReadmeCommands(t *testing.T) {
 	usersPort, ordersPort := freePort(t), freePort(t)
 	ports := strings.NewReplacer("localhost:5001", "localhost:"+usersPort, "localhost:5002", "localhost:"+ordersPort)
 	for _, command := range commands(t) {
@@ -41,27 +47,34 @@ func TestEveryCommandOfTheREADMEWorks(t *testing.T) {
 		case command == "make run":
 			makeRun(t, usersPort, ordersPort)
 		case strings.HasPrefix(command, "curl "):
-			out, err := exec.Command("sh", "-c", "exec "+strings.Replace(ports.Replace(command), "curl ", "curl -sS --fail-with-body ", 1)).CombinedOutput()
+			line := "exec " + strings.Replace(ports.Replace(command), "curl ", "curl -sS --fail-with-body ", 1)
+			out, err := exec.Command("sh", "-c", line).CombinedOutput()
 			require.NoError(t, err, "%s: %s", command, out)
 		case regexp.MustCompile("^helm (install|test|upgrade --install) |^kubectl port-forward |^k8s/postgres/install.sh ").MatchString(command):
-			// src/e2e, which has a cluster, takes the lines out of the README.
+			// The tests in src/e2e, which have a cluster, run these lines of the documentation.
 			require.Contains(t, read(t, ".ci/run"), "\nmake e2e\n")
-		case command == "make cluster":
+		case command == "make cluster", command == "make cluster && tilt up":
 			require.Contains(t, read(t, "Makefile"), "\ne2e: cluster ")
+			require.Contains(t, read(t, ".ci/run"), "\ntilt ci")
 		case strings.HasPrefix(command, "tilt up"):
 			require.Contains(t, read(t, ".ci/run"), "\ntilt ci")
+		// fork: begin
+		case strings.HasPrefix(command, "make fork "):
+			// The test of src/fork runs this line in a copy of the repository.
+			require.FileExists(t, "../fork/fork_test.go")
+		// fork: end
 		case strings.HasPrefix(command, "make "):
 			require.Contains(t, read(t, ".ci/run"), "\n"+command, "CI does not run it")
 		case strings.HasPrefix(command, "DATA_DIR="):
-			runsByItself(t, command)
+			startAlone(t, command)
 		default:
-			require.Fail(t, "nothing here runs this command", command)
+			require.Fail(t, "no test and no CI step runs this command", command)
 		}
 	}
 }
 
-// makeRun runs "make run" until the test ends by a Ctrl-C, which a terminal
-// sends to make and to what it runs.
+// makeRun runs "make run" until the end of the test. It then sends SIGINT to make
+// and its children, as a terminal does for Ctrl-C.
 func makeRun(t *testing.T, usersPort, ordersPort string) {
 	t.Helper()
 	command := exec.Command("make", "run")
@@ -77,8 +90,8 @@ func makeRun(t *testing.T, usersPort, ordersPort string) {
 	p.await(t, "http://localhost:"+ordersPort+"/health?ready=1")
 }
 
-// runsByItself starts a service by a line such as "DATA_DIR=./data bin/users".
-func runsByItself(t *testing.T, command string) {
+// startAlone starts a service with a line such as "DATA_DIR=./data bin/users".
+func startAlone(t *testing.T, command string) {
 	t.Helper()
 	words := strings.Fields(command)
 	program, env := filepath.Base(words[len(words)-1]), words[:len(words)-1]
@@ -93,30 +106,14 @@ func (p *process) await(t *testing.T, url string) {
 	}, 4*patience, patience/1000, "%s %s", p.log, p.stderr)
 }
 
-func TestTheREADMENamesEverySettingWithItsDefault(t *testing.T) {
-	readme := read(t, "README.md")
-	setting := regexp.MustCompile(`\[([A-Z_]+);[^\]]*default ([^\]]+)\]`)
-	for _, program := range []string{"users", "orders", "tandem"} {
-		help := start(t, exec.Command(filepath.Join(bin, program), "-h"))
-		require.Zero(t, help.exit(t))
-		// Long lines are wrapped.
-		text := regexp.MustCompile(`\s+`).ReplaceAllString(help.log.String(), " ")
-		found := setting.FindAllStringSubmatch(text, -1)
-		require.NotEmpty(t, found, text)
-		for _, match := range found {
-			row := regexp.MustCompile("(?m)^\\| [^|]*`" + match[1] + "`.*$").FindString(readme)
-			require.NotEmpty(t, row, "the README's table does not name %s", match[1])
-			require.Contains(t, row, match[2], "the README's row of %s has another default", match[1])
+func TestWorkflow(t *testing.T) {
+	t.Run("runs_what_CI_runs", func(t *testing.T) {
+		lines := regexp.MustCompile(`(?m)^(make|tilt) .*$`).FindAllString(read(t, ".ci/run"), -1)
+		require.NotEmpty(t, lines)
+		for _, line := range lines {
+			if line != "make cluster-delete" { // a runner is new
+				require.Contains(t, read(t, ".github/workflows/ci.yaml"), "run: "+line+"\n")
+			}
 		}
-	}
-}
-
-func TestTheWorkflowRunsWhatCIRuns(t *testing.T) {
-	lines := regexp.MustCompile(`(?m)^(make|tilt) .*$`).FindAllString(read(t, ".ci/run"), -1)
-	require.NotEmpty(t, lines)
-	for _, line := range lines {
-		if line != "make cluster-delete" { // a runner is new
-			require.Contains(t, read(t, ".github/workflows/ci.yaml"), "run: "+line+"\n")
-		}
-	}
+	})
 }

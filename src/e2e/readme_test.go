@@ -8,26 +8,40 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// readmeLines are the README's lines that begin with a command.
-func readmeLines(command string) ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+// documentedLines returns the lines of README.md and docs/*.md that begin with a
+// command, in the order of the files. A line that stands in several places is
+// returned once.
+func documentedLines(command string) (lines []string, err error) {
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
 		return nil, err
 	}
-	lines := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(command)+` .*$`).FindAllString(string(text), -1)
+	pattern := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(command) + ` .*$`)
+	for _, file := range append([]string{filepath.Join(root, "README.md")}, files...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range pattern.FindAllString(string(text), -1) {
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("the README has no line %q", command)
+		return nil, fmt.Errorf("neither README.md nor docs/*.md has a line that begins with %q", command)
 	}
 	return lines, nil
 }
 
-// readmeHelm runs the README's lines that begin with a Helm command in the
-// namespace, one after the other, with more flags.
+// readmeHelm runs the documentation's lines that begin with a Helm command, in
+// this namespace, one after the other, with additional flags.
 func (n namespace) readmeHelm(command string, flags ...string) error {
-	lines, err := readmeLines(command)
+	lines, err := documentedLines(command)
 	for _, line := range lines {
 		if err == nil {
 			err = run("bash", "-c", "HELM_NAMESPACE="+string(n)+" "+line+" "+strings.Join(flags, " ")).err
@@ -36,9 +50,9 @@ func (n namespace) readmeHelm(command string, flags ...string) error {
 	return err
 }
 
-// readmeCurl runs the README's curl lines for the API against forwarded ports.
+// readmeCurl runs the documentation's curl lines against forwarded ports.
 func (n namespace) readmeCurl() error {
-	lines, err := readmeLines("curl")
+	lines, err := documentedLines("curl")
 	if err != nil {
 		return err
 	}

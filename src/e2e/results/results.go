@@ -1,37 +1,36 @@
-// Package results keeps what the tests of resilience have measured, as JSON and
-// as the README's table.
+// Package results stores the results of the resilience tests as JSON. The command
+// src/docs makes the tables of the documentation from that file.
 package results
 
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 )
 
-// Result is what came of one scenario.
+// Result is the result of one scenario.
 type Result struct {
-	Scenario string    // what happened, under load
-	Demand   string    // what had to hold
-	Met      bool      // whether it did
+	Scenario string    // what happens under load
+	Demand   string    // what must hold
+	Met      bool      // whether it holds
 	Measured string    // the figures
-	Controls []Control // the same with a mechanism off
-	Requests int       // that were asked for at least; some scenarios send fewer
+	Controls []Control // the same scenario, each with a mechanism disabled
+	Requests int       // how many a rollout has to withstand (E2E_REQUESTS)
 	Machine  string
-	Date     string // of the run, by RFC 3339
+	Date     string // of the run, RFC 3339
 }
 
-// Control is what came of a scenario while a mechanism was off.
+// Control is the result of a scenario that ran with a mechanism disabled.
 type Control struct {
 	Without  string // the mechanism
-	Red      bool   // whether the demand was missed, as it has to be
+	Red      bool   // whether the demand was missed, as expected
 	Measured string // the figures
 }
 
-// Read gives the results in a file of JSON; none where there is no file.
+// Read returns the results in a JSON file, and no results if the file does not
+// exist.
 func Read(file string) (found []Result, err error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,7 +42,8 @@ func Read(file string) (found []Result, err error) {
 	return found, json.Unmarshal(text, &found)
 }
 
-// Add writes a result into a file of JSON, in place of that of the same scenario.
+// Add writes a result into a JSON file and replaces the result of the same
+// scenario.
 func Add(file string, r Result) error {
 	all, err := Read(file)
 	if err != nil {
@@ -59,79 +59,5 @@ func Add(file string, r Result) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // to be read by anybody
-}
-
-// Table is the results as Markdown.
-func Table(all []Result) string {
-	var b strings.Builder
-	b.WriteString("| Under load | Must hold | Measured | The same without |\n| --- | --- | --- | --- |\n")
-	for _, r := range all {
-		fmt.Fprintf(&b, "| %s | %s | %s%s | %s |\n", r.Scenario, r.Demand, mark(r.Met), r.Measured, controls(r.Controls))
-	}
-	for _, line := range made(all) {
-		b.WriteString("\n" + line + "\n")
-	}
-	return b.String()
-}
-
-// made says on which days and machines the results were measured.
-func made(all []Result) (lines []string) {
-	for _, r := range all {
-		if line := r.Date[:10] + ", " + r.Machine + "."; !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-func controls(all []Control) string {
-	var cells []string
-	for _, c := range all {
-		cells = append(cells, fmt.Sprintf("*%s*: %s%s", c.Without, mark(c.Red), c.Measured))
-	}
-	if cells == nil {
-		return "–"
-	}
-	return strings.Join(cells, "<br>")
-}
-
-// mark stands in front of what is not as it has to be.
-func mark(good bool) string {
-	if good {
-		return ""
-	}
-	return "**not so:** "
-}
-
-const (
-	begin = "<!-- results: made by make e2e-full -->\n"
-	end   = "<!-- end of results -->\n"
-)
-
-// Replace gives a text with the table between its two marks.
-func Replace(text, table string) (string, error) {
-	before, rest, found := strings.Cut(text, begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		return "", fmt.Errorf("there is no place for the table between %q and %q", begin, end)
-	}
-	return before + begin + table + end + after, nil
-}
-
-// Show puts the results in a file of JSON into a file of Markdown.
-func Show(file, markdown string) error {
-	all, err := Read(file)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(markdown)
-	if err != nil {
-		return err
-	}
-	next, err := Replace(string(text), Table(all))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(markdown, []byte(next), 0o644) //nolint:gosec // to be read by anybody
+	return os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // readable by everybody
 }
