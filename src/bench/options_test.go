@@ -30,7 +30,9 @@ func TestParseOptions(t *testing.T) {
 		require.Equal(t, comparable, names(t, "-against", "HEAD"))
 	})
 	t.Run("chooses the number of rounds", func(t *testing.T) {
-		for want, args := range map[int][]string{5: nil, 9: {"-against", "HEAD"}, 3: {"-short", "-against", "HEAD"}, 7: {"-short", "-rounds", "7"}} {
+		for want, args := range map[int][]string{
+			5: nil, 9: {"-against", "HEAD"}, 3: {"-short", "-against", "HEAD"}, 7: {"-short", "-rounds", "7"},
+		} {
 			o, err := parseOptions(args, io.Discard)
 			require.NoError(t, err)
 			require.Equal(t, want, o.rounds, args)

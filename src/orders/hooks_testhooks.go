@@ -13,8 +13,8 @@ type UsersTestHooks struct {
 	UsersDisable []string `someof:"retries,budget,breaker,ejection,latency,lookups,pool" help:"Mechanisms that are disabled in calls to users, so that a test can show what fails without them. Only in builds for tests."`
 }
 
-// client returns the hooks of the client for users. It logs a warning if they disable anything.
-func (h UsersTestHooks) client(log *slog.Logger) httpclient.TestHooks {
+// testHooks returns the hooks of the client for users. It logs a warning if they disable anything.
+func (h UsersTestHooks) testHooks(log *slog.Logger) httpclient.TestHooks {
 	var hooks httpclient.TestHooks
 	for _, name := range h.UsersDisable {
 		hooks.Disable = append(hooks.Disable, httpclient.Mechanism(name))

@@ -65,7 +65,7 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 func newClient(config Config, app *lifecycle.App) (*client.Client, error) {
 	return client.New(httpclient.Config{
 		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, AttemptTimeout: config.UsersTryTimeout,
-		TestHooks: config.UsersTestHooks.client(app.Telemetry.Log),
+		TestHooks: config.testHooks(app.Telemetry.Log),
 		Tracer:    app.Telemetry.Tracer, Propagator: app.Telemetry.Propagator,
 		Registry: app.Telemetry.Registry, Logger: app.Telemetry.Log,
 	})

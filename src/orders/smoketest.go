@@ -96,7 +96,9 @@ func (s *smokeTest) post(ctx context.Context, userID int64, key string) smoketes
 	})
 	var created createOrderResponse
 	if response.Expect(http.StatusCreated, &created) == nil && created.Order.ID != s.order.ID {
-		s.test.OnCleanup(fmt.Sprintf("order %d", created.Order.ID), func(ctx context.Context) error { return s.cancelOrder(ctx, created.Order.ID) })
+		s.test.OnCleanup(fmt.Sprintf("order %d", created.Order.ID), func(ctx context.Context) error {
+			return s.cancelOrder(ctx, created.Order.ID)
+		})
 	}
 	return response
 }

@@ -45,7 +45,9 @@ func BenchmarkRouter(b *testing.B) {
 	})
 	router.Handle("GET", "/openapi.yaml", written)
 	router.Open()
-	for name, target := range map[string]string{"details": "/orders/7/details", "list": "/orders", "health": "/health", "not found": "/nothing"} {
+	for name, target := range map[string]string{
+		"details": "/orders/7/details", "list": "/orders", "health": "/health", "not found": "/nothing",
+	} {
 		b.Run(name, func(b *testing.B) {
 			r := httptest.NewRequest(http.MethodGet, target, nil)
 			b.ReportAllocs()

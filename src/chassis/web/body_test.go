@@ -19,11 +19,16 @@ import (
 
 func TestReadBody(t *testing.T) {
 	t.Run("requires Content-Type application/json", func(t *testing.T) {
-		for _, mediaType := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", " application/json "} {
+		for _, mediaType := range []string{
+			"application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", " application/json ",
+		} {
 			_, err := readBody(mediaType, "{}")
 			require.NoError(t, err, mediaType)
 		}
-		for _, mediaType := range []string{"", "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "application/json,text/plain", "/", "application/problem+json"} {
+		for _, mediaType := range []string{
+			"", "text/plain", "application/jsonp", "application/x-www-form-urlencoded",
+			"application/json,text/plain", "/", "application/problem+json",
+		} {
 			_, err := readBody(mediaType, "{}")
 			require.Equal(t, failure.UnsupportedMediaType, failure.CodeOf(err), mediaType)
 		}

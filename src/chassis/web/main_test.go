@@ -75,10 +75,10 @@ func (s *service) request(method, target string) *httptest.ResponseRecorder {
 	return s.serve(httptest.NewRequest(method, target, nil))
 }
 
-// newRequest returns a request without a body. Headers are names and values in
+// newGet returns a GET request. Headers are names and values in
 // turn.
-func newRequest(method, target string, headers ...string) *http.Request {
-	r := httptest.NewRequest(method, target, nil)
+func newGet(target string, headers ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}

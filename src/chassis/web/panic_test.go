@@ -114,7 +114,11 @@ func TestPanic(t *testing.T) {
 		for name, tt := range map[string]struct {
 			value any
 			want  string
-		}{"error": {errors.New("a reason"), "panic: a reason"}, "bytes": {"\xff", "panic: \uFFFD"}, "abort": {http.ErrAbortHandler, "panic: net/http: abort Handler"}} {
+		}{
+			"error": {errors.New("a reason"), "panic: a reason"},
+			"bytes": {"\xff", "panic: \uFFFD"},
+			"abort": {http.ErrAbortHandler, "panic: net/http: abort Handler"},
+		} {
 			t.Run(name, func(t *testing.T) {
 				s := newService(t)
 				s.Handle("GET", "/panic", func(http.ResponseWriter, *http.Request) error { panic(tt.value) })

@@ -114,7 +114,7 @@ func TestTraceID(t *testing.T) {
 			t.Run(kind, func(t *testing.T) {
 				s := newService(t)
 				handle(s, "/gone", failWith(failure.New(failure.NotFound, "Gone.")))
-				r := newRequest("GET", "/gone", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
+				r := newGet("/gone", "Traceparent", "00-"+id+"-b7ad6b7169203331-01")
 				require.Equal(t, id, requireProblem(t, s.serve(r), http.StatusNotFound)["trace_id"])
 				require.Equal(t, id, s.logLine(t)["trace_id"])
 			})
@@ -128,7 +128,7 @@ func TestTraceID(t *testing.T) {
 				handle(s, "/gone", failWith(failure.New(failure.NotFound, "Gone.")))
 				seen := map[any]bool{}
 				for _, parent := range []string{"", "", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"} {
-					r := newRequest("GET", "/gone", "Traceparent", parent)
+					r := newGet("/gone", "Traceparent", parent)
 					id := requireProblem(t, s.serve(r), http.StatusNotFound)["trace_id"]
 					lines := s.log.Lines(t, "request")
 					require.Equal(t, lines[len(lines)-1]["trace_id"], id)

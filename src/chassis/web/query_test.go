@@ -174,7 +174,10 @@ func encodeCursor(plain string) string { return base64.RawURLEncoding.EncodeToSt
 // FuzzCursor checks that a text is accepted as a cursor only if it is exactly what
 // Cursor returns for the ID.
 func FuzzCursor(f *testing.F) {
-	for _, seed := range []string{web.Cursor(1), web.Cursor(math.MaxInt64), web.Cursor(0), web.Cursor(7) + "=", encodeCursor("after:+7"), "YWZ0\nZXI6Nw", "", "*", strconv.Itoa(7)} {
+	for _, seed := range []string{
+		web.Cursor(1), web.Cursor(math.MaxInt64), web.Cursor(0), web.Cursor(7) + "=", encodeCursor("after:+7"),
+		"YWZ0\nZXI6Nw", "", "*", strconv.Itoa(7),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

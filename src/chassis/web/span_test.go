@@ -75,7 +75,7 @@ func TestServerSpan(t *testing.T) {
 			within = trace.SpanContextFromContext(r.Context())
 			return ok(w, r)
 		})
-		r := newRequest("GET", "/seen", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+		r := newGet("/seen", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 		s.serve(r)
 		span := spans.Ended()[0]
 		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", span.SpanContext().TraceID().String())
@@ -88,7 +88,7 @@ func TestServerSpan(t *testing.T) {
 
 	t.Run("is not started if the caller does not sample", func(t *testing.T) {
 		s, spans := newTracedService(t)
-		r := newRequest("GET", "/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
+		r := newGet("/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 		s.serve(r)
 		require.Empty(t, spans.Started())
 		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", s.logLine(t)["trace_id"])
@@ -103,7 +103,7 @@ func TestServerSpan(t *testing.T) {
 	t.Run("is not started for a refusal, which keeps the caller's trace", func(t *testing.T) {
 		s, spans := newTracedService(t, 1)
 		s.Handle("GET", "/nested", func(w http.ResponseWriter, r *http.Request) error {
-			refused := newRequest("GET", "/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+			refused := newGet("/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 			response := s.serve(refused)
 			require.Equal(t, http.StatusServiceUnavailable, response.Code)
 			require.Contains(t, response.Body.String(), "0af7651916cd43dd8448eb211c80319c")
@@ -121,7 +121,7 @@ func TestServerSpan(t *testing.T) {
 		s, spans := newTracedService(t)
 		s.Handle("GET", "/panic/{text}", func(_ http.ResponseWriter, r *http.Request) error { panic(web.PathValue(r, "text")) })
 		for _, target := range []string{"/things/%ff?a=\xfe", "/\xff", "/panic/%ff"} {
-			r := newRequest("GET", target, "User-Agent", "\xff")
+			r := newGet(target, "User-Agent", "\xff")
 			r.Host = "x\xff"
 			s.serve(r)
 		}
@@ -189,11 +189,11 @@ func TestServerSpan(t *testing.T) {
 				return r
 			},
 			"with a parent": func() *http.Request {
-				r := newRequest("GET", "http://users:5001/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+				r := newGet("http://users:5001/things", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 				return r
 			},
 			"with a user agent": func() *http.Request {
-				r := newRequest("GET", "http://users:5001/things", "User-Agent", "curl/8")
+				r := newGet("http://users:5001/things", "User-Agent", "curl/8")
 				return r
 			},
 		}
@@ -250,7 +250,7 @@ func TestServerSpan(t *testing.T) {
 
 	t.Run("ignores X-Forwarded-For", func(t *testing.T) {
 		s, spans := newTracedService(t)
-		r := newRequest("GET", "/things", "X-Forwarded-For", "203.0.113.9")
+		r := newGet("/things", "X-Forwarded-For", "203.0.113.9")
 		s.serve(r)
 		require.Equal(t, "192.0.2.1", attributesOf(spans.Ended()[0])["client.address"])
 	})

@@ -27,7 +27,8 @@ import (
 )
 
 // errUnavailable is returned when there is no server to test on.
-var errUnavailable = errors.New("PostgreSQL is not available: install it (Debian: apt-get install postgresql), or name a server in TEST_DATABASE_URL")
+var errUnavailable = errors.New("PostgreSQL is not available: install it (Debian: apt-get install postgresql)," +
+	" or name a server in TEST_DATABASE_URL")
 
 // All tests of a test binary share one server, because a start takes seconds.
 var (
