@@ -33,6 +33,8 @@ type service struct {
 	log     *telemetrytest.Log
 }
 
+// newService returns a service that is open. slots is its maximum of requests in
+// flight, by default 100.
 func newService(t testing.TB, slots ...int) *service {
 	t.Helper()
 	signals, log := telemetrytest.New(t)
@@ -70,13 +72,13 @@ func failWith(err error) web.Handler {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
-// request serves a request. The target is taken as it appears in the request line.
+// request serves a request without a body. target is the text in its request line.
 func (s *service) request(method, target string) *httptest.ResponseRecorder {
 	return s.serve(httptest.NewRequest(method, target, nil))
 }
 
-// newRequest returns a request without a body. Headers are names and values in
-// turn.
+// newRequest returns a request without a body. headers alternates between names
+// and values.
 func newRequest(method, target string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -100,8 +102,8 @@ func (s *service) serve(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// start serves over the network. Close of the server waits until it has served all
-// requests.
+// start serves s over the network. Closing the server waits for the requests in
+// flight.
 func (s *service) start(t *testing.T) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(s)
@@ -126,7 +128,7 @@ func (s *service) counts(t testing.TB) map[string]uint64 {
 	return seen
 }
 
-// series returns the same, with the series that are zero.
+// series is like counts, but with the series that are zero.
 func (s *service) series(t testing.TB) map[string]uint64 {
 	t.Helper()
 	counts := map[string]uint64{}

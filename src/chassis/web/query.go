@@ -53,7 +53,7 @@ func (q *Query) ID(name string) int64 {
 	}
 	id, ok := parseID(value)
 	if !ok || id < 1 {
-		q.invalid.Add(name, "must be a whole number from 1")
+		q.invalid.Add(name, "must be a positive whole number")
 	}
 	return id
 }
@@ -70,7 +70,7 @@ func (q *Query) IDs(name string, limit int) []int64 {
 	for i, part := range parts {
 		id, ok := parseID(part)
 		if !ok || id < 1 || i >= limit {
-			q.invalid.Add(name, "must be at most "+strconv.Itoa(limit)+" whole numbers from 1, separated by commas")
+			q.invalid.Add(name, "must be a comma-separated list of at most "+strconv.Itoa(limit)+" positive whole numbers")
 			return nil
 		}
 		ids[i] = id
@@ -101,12 +101,12 @@ func (q *Query) Cursor() int64 {
 	}
 	id, ok := parseCursor(value)
 	if !ok {
-		q.invalid.Add("cursor", "must be the next_cursor of an earlier answer, unchanged")
+		q.invalid.Add("cursor", "must be the unchanged next_cursor of an earlier response")
 	}
 	return id
 }
 
-// Reject adds an invalid parameter to those that Err returns.
+// Reject adds a parameter to the invalid ones that Err names.
 func (q *Query) Reject(name, message string) { q.invalid.Add(name, message) }
 
 // Err returns an Invalid failure that names every invalid parameter, and nil if
@@ -117,7 +117,7 @@ func (q *Query) Err() error { return q.invalid.Err() }
 func (q *Query) single(name string) (value string, given bool) {
 	values := q.values[name]
 	if len(values) > 1 {
-		q.invalid.Add(name, "must be given once")
+		q.invalid.Add(name, "must be given only once")
 		return "", false
 	}
 	if len(values) == 0 {

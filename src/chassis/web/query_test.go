@@ -19,9 +19,9 @@ func TestQuery(t *testing.T) {
 	t.Run("reads each kind of parameter", func(t *testing.T) {
 		const (
 			choice = "must be one of true, false, all"
-			list   = "must be at most 3 whole numbers from 1, separated by commas"
+			list   = "must be a comma-separated list of at most 3 positive whole numbers"
 			limit  = "must be a whole number from 1 to 500"
-			cursor = "must be the next_cursor of an earlier answer, unchanged"
+			cursor = "must be the unchanged next_cursor of an earlier response"
 		)
 		text := func(q *web.Query) any { return q.OneOf("v", "true", "false", "all") }
 		id := func(q *web.Query) any { return q.ID("v") }
@@ -165,8 +165,8 @@ func TestCursor(t *testing.T) {
 func parseQuery(text string) *web.Query { return web.ReadQuery(&url.URL{RawQuery: text}) }
 
 const (
-	repeated = "must be given once"
-	notID    = "must be a whole number from 1"
+	repeated = "must be given only once"
+	notID    = "must be a positive whole number"
 )
 
 func encodeCursor(plain string) string { return base64.RawURLEncoding.EncodeToString([]byte(plain)) }
