@@ -36,8 +36,8 @@ type balancer struct {
 	endpoints     atomic.Pointer[endpointSet] // nil until the first lookup has ended
 	firstLookup   chan struct{}               // closed when the first lookup has ended
 	lookupRequest chan struct{}               // a value asks for a lookup
-	pickMu        sync.Mutex                  // so that two attempts do not both find an endpoint idle
-	ejectMu       sync.Mutex                  // so that two ejections do not remove each other's last alternative
+	pickMu        sync.Mutex                  // so that two attempts do not both choose an endpoint because it is idle
+	ejectMu       sync.Mutex                  // so that simultaneous ejections leave one endpoint available
 
 	lookupFailing bool // the last lookup failed; only refreshLoop uses it
 	cancel        context.CancelFunc
@@ -66,7 +66,7 @@ func (b *balancer) pick(ctx context.Context, avoid *endpoint) (*endpoint, error)
 	}
 	if len(set.endpoints) == 0 {
 		b.requestLookup()
-		// Not wrapped: a deadline that the lookup exceeded is not the deadline of this call.
+		// The error of the lookup is not wrapped: its deadline is not the deadline of this call.
 		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.lookupConfig.host, set.err) //nolint:errorlint // see above
 	}
 	b.pickMu.Lock()
@@ -135,8 +135,8 @@ func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
 }
 
 // randomAvailable returns a random available endpoint other than two given ones, or nil
-// if there is none. It draws a few times before it goes through the whole list: from the
-// list alone, the endpoint after an ejected one would get that one's share as well.
+// if there is none. It draws at random a few times before it takes the first one in the
+// list, because that one would get too many attempts otherwise.
 func (s *endpointSet) randomAvailable(now time.Time, exclude, alsoExclude *endpoint) *endpoint {
 	const draws = 8
 	eligible := func(e *endpoint) bool { return e != exclude && e != alsoExclude && e.available(now) }

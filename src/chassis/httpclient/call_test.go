@@ -81,7 +81,7 @@ func TestDeadlines(t *testing.T) {
 		}
 	})
 
-	t.Run("limits an attempt with its body", func(t *testing.T) {
+	t.Run("limits an attempt, body included", func(t *testing.T) {
 		slowBody := func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()

@@ -11,7 +11,7 @@ import (
 )
 
 func TestProbe(t *testing.T) {
-	t.Run("passes an open breaker", func(t *testing.T) {
+	t.Run("bypasses an open breaker", func(t *testing.T) {
 		_, c := singleBackend(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/health" {
 				w.WriteHeader(http.StatusInternalServerError)
