@@ -26,7 +26,7 @@ type Health struct {
 	dependencyUp *prometheus.GaugeVec
 
 	mu           sync.Mutex
-	phase        string // why the service is not ready, independent of its checks; empty when it is started
+	phase        string // why the service is not ready, independent of its checks; empty once it has started
 	store        *check // nil until WatchStore
 	dependencies map[string]*check
 }
@@ -108,8 +108,8 @@ func (h *Health) WatchDependency(ctx context.Context, name string, probe func(co
 	h.dependencies[name] = c
 }
 
-// SetReady ends the start: from now on only the check of the store decides
-// about readiness. After SetDraining it has no effect.
+// SetReady ends the start: from now on only the check of the store determines
+// whether the service is ready. After SetDraining it has no effect.
 func (h *Health) SetReady() { h.setPhase("") }
 
 // SetDraining makes the service unready permanently.
@@ -143,7 +143,7 @@ func (h *Health) Handle(w http.ResponseWriter, r *http.Request) error {
 }
 
 // unreadyReason returns why the service is not ready, or the empty string if it
-// is. It waits for the first check of the store until ctx ends.
+// is. It waits for the first check of the store, at most until ctx ends.
 func (h *Health) unreadyReason(ctx context.Context) string {
 	phase, store, _ := h.snapshot()
 	switch {
@@ -166,8 +166,8 @@ func (h *Health) readyValue() float64 {
 	return 1
 }
 
-// report returns the body of the response. It waits for first checks until ctx
-// ends.
+// report returns the body of the response. It waits for the first checks, at most
+// until ctx ends.
 func (h *Health) report(ctx context.Context) report {
 	_, store, dependencies := h.snapshot()
 	status := Healthy
