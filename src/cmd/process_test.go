@@ -21,8 +21,8 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// patience is the time limit of every wait for an event.
-const patience = 30 * time.Second
+// waitTimeout is how long a test waits for an expected event.
+const waitTimeout = 30 * time.Second
 
 // bin is the folder of the built programs. TestMain sets it.
 var bin string
@@ -52,7 +52,7 @@ type process struct {
 	exited chan error // receives the error of Wait
 }
 
-// launch starts a program on a free port. env are variables, NAME=value.
+// launch starts a program on a free port. env lists variables as NAME=value.
 func launch(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	return start(t, exec.Command(filepath.Join(bin, program)), env...)
@@ -76,8 +76,8 @@ func start(t *testing.T, command *exec.Cmd, env ...string) *process {
 	return p
 }
 
-// listening starts a program and waits until it listens.
-func listening(t *testing.T, program string, env ...string) *process {
+// startListening starts a program and waits until it listens.
+func startListening(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	p := launch(t, program, env...)
 	p.awaitLine(t, "listening")
@@ -87,10 +87,10 @@ func listening(t *testing.T, program string, env ...string) *process {
 	return p
 }
 
-// ready starts a program and waits until it is ready.
-func ready(t *testing.T, program string, env ...string) *process {
+// startReady starts a program and waits until it is ready.
+func startReady(t *testing.T, program string, env ...string) *process {
 	t.Helper()
-	p := listening(t, program, env...)
+	p := startListening(t, program, env...)
 	p.awaitLine(t, "ready")
 	return p
 }
@@ -99,7 +99,7 @@ func ready(t *testing.T, program string, env ...string) *process {
 func (p *process) awaitLine(t *testing.T, message string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"`+message+`"`) },
-		patience, 5*time.Millisecond, "%s: %s %s", message, p.log, p.stderr)
+		waitTimeout, 5*time.Millisecond, "%s: %s %s", message, p.log, p.stderr)
 }
 
 func (p *process) signal(t *testing.T, s syscall.Signal) {
@@ -115,7 +115,7 @@ func (p *process) exit(t *testing.T) int {
 	case err := <-p.exited:
 		p.exited <- err
 		return p.ProcessState.ExitCode()
-	case <-time.After(patience):
+	case <-time.After(waitTimeout):
 		require.Fail(t, "the program did not exit", "%s", p.log)
 		return 0
 	}
