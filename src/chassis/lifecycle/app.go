@@ -127,8 +127,8 @@ func shutdownCause(ctx context.Context) error {
 	return nil
 }
 
-// drain stops being ready and keeps serving for the drain delay. Kubernetes
-// removes a deleted pod from its Service, but each kube-proxy and each client
+// drain makes the service unready and keeps it serving for the drain delay.
+// Kubernetes removes a deleted pod from its Service, but each kube-proxy and each client
 // learns of the removal at a different time
 // (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow).
 func (a *App) drain() {

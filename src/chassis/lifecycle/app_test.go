@@ -115,7 +115,7 @@ func (r *runningApp) wait(t *testing.T) error {
 	}
 }
 
-// healthy is a start function that registers one route and a healthy store.
+// healthy is a start function that registers one route and watches a healthy store.
 func healthy(ctx context.Context, a *runningApp) error {
 	a.Router.Handle("GET", "/things", ok)
 	a.Health.WatchStore(ctx, func(context.Context) error { return nil })

@@ -25,7 +25,7 @@ import (
 // programs instead of the tests.
 const programEnv = "LIFECYCLE_TEST_PROGRAM"
 
-// programs are programs that a test runs in a process of their own.
+// programs are the programs, by name, that a test can run in a process of its own.
 var programs = map[string]func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error{
 	"serve": func(ctx context.Context, _ []string, getenv func(string) string, stdout io.Writer) error {
 		app, err := lifecycle.New(ctx, "test-service", config(), getenv, stdout)

@@ -22,8 +22,8 @@ const MaxBody = 1 << 20
 const bodyTimeout = 3 * time.Second
 
 // Body is the JSON object in the body of a request. Its methods collect members
-// of the wrong type, and Err returns all of them in one error. Members that no
-// method reads are ignored.
+// that are missing or have the wrong type, and Err returns all of them in one
+// error. Members that no method reads are ignored.
 type Body struct {
 	members map[string]jsontext.Value
 	invalid failure.Fields
@@ -128,9 +128,9 @@ func (b *Body) Cents(name string) decimal.Cents {
 	return decimal.Cents(b.number(name, 2, "must be a number with at most 2 decimals"))
 }
 
-// Err returns an Invalid failure that lists the members of the wrong type and the
-// violations of the domain's rules, or nil if both lists are empty. It leaves out
-// the violations of members that have the wrong type.
+// Err returns an Invalid failure that lists the members that are missing or have the
+// wrong type, and then the violations of the domain's rules by other members. It
+// returns nil if there are none.
 func (b *Body) Err(violations failure.Fields) error {
 	for _, field := range violations {
 		if !b.invalid.Has(field.Name) {
@@ -156,8 +156,8 @@ func (b *Body) number(name string, scale int, rule string) int64 {
 	return n
 }
 
-// checkKind reports whether the member is present with the kind of value that is
-// wanted. It adds a member of another kind to the invalid members.
+// checkKind reports whether the member is present and has the wanted kind of value.
+// It adds a member of another kind to the invalid members.
 func (b *Body) checkKind(name string, want jsontext.Kind, rule string) bool {
 	value, present := b.members[name]
 	if present && value.Kind() != want {

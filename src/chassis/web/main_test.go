@@ -33,8 +33,8 @@ type service struct {
 	log     *telemetrytest.Log
 }
 
-// newService returns a service that is open. slots is its maximum of requests in
-// flight, by default 100.
+// newService returns a service that is open. slots is the maximum number of its
+// requests in flight, by default 100.
 func newService(t testing.TB, slots ...int) *service {
 	t.Helper()
 	signals, log := telemetrytest.New(t)

@@ -11,9 +11,9 @@ import (
 	"tandem/src/chassis/telemetry"
 )
 
-// metrics are the server metrics of OpenTelemetry's HTTP conventions. Their names
-// are written as Prometheus requires
-// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-server).
+// metrics are the server metrics of OpenTelemetry's HTTP conventions
+// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-server),
+// with their names written as Prometheus requires.
 type metrics struct {
 	duration *prometheus.HistogramVec
 	active   prometheus.Gauge
