@@ -73,7 +73,7 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 	registry.MustRegister(h.dependencyUp, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "service_ready", Help: "Whether GET /health?ready=1 returns 200.",
 	}, h.readyValue))
-	h.upSetter("store")(Unreachable) // the series exists before the store is open
+	h.dependencyUpSetter("store")(Unreachable) // the series exists before the store is open
 	return h
 }
 
@@ -88,7 +88,7 @@ func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) erro
 		}
 		return Healthy
 	}
-	c := startCheck(ctx, storeInterval, pingState, h.upSetter("store"))
+	c := startCheck(ctx, storeInterval, pingState, h.dependencyUpSetter("store"))
 	firstCtx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	c.state(firstCtx)
@@ -102,7 +102,7 @@ func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) erro
 // readiness: an outage of that service must not make every pod of this one
 // unready.
 func (h *Health) WatchDependency(ctx context.Context, name string, probe func(context.Context) string) {
-	c := startCheck(ctx, dependencyInterval, probe, h.upSetter(name))
+	c := startCheck(ctx, dependencyInterval, probe, h.dependencyUpSetter(name))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.dependencies[name] = c
@@ -202,8 +202,8 @@ func (h *Health) setPhase(phase string) {
 	}
 }
 
-// upSetter returns a function that sets dependency_up for a dependency.
-func (h *Health) upSetter(dependency string) func(state string) {
+// dependencyUpSetter returns a function that sets dependency_up for a dependency.
+func (h *Health) dependencyUpSetter(dependency string) func(state string) {
 	gauge := h.dependencyUp.WithLabelValues(dependency)
 	return func(state string) {
 		if state == Healthy {

@@ -119,7 +119,7 @@ func hang(ctx context.Context) error {
 // are blocked, and a goroutine that is left at the end fails the test.
 func inBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t) })
+	synctest.Test(t, test)
 }
 
 func TestReadiness(t *testing.T) {

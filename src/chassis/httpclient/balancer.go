@@ -21,7 +21,7 @@ const loadRatio = 2
 
 // balancer distributes attempts over the peer's endpoints by the "power of two choices":
 // it picks two at random and prefers the second if that one has clearly less load. Load
-// is EWMA latency times attempts in flight.
+// is the moving average of the latency times the attempts in flight, the new one included.
 //
 // It is not an http.RoundTripper: only the caller knows whether the body was read
 // completely, and a retry must be able to name an endpoint to avoid.
@@ -51,9 +51,9 @@ type endpointSet struct {
 	err        error // why endpoints is empty
 }
 
-// pick chooses an endpoint, if possible another one than avoid, and counts an attempt to
-// it. The caller must call done when the attempt has ended. pick waits only for the first
-// lookup. The error is ErrNoAddress or that of ctx.
+// pick chooses an endpoint, other than avoid if possible, and counts an attempt to it. The
+// caller must call done when the attempt has ended. pick waits only for the first lookup.
+// The error is ErrNoAddress or that of ctx.
 func (b *balancer) pick(ctx context.Context, avoid *endpoint) (*endpoint, error) {
 	set := b.endpoints.Load()
 	if set == nil {

@@ -1,5 +1,5 @@
-// Package httpclient calls another service over HTTP and limits the effect of its
-// failures on the caller: it balances load over all addresses of the peer's DNS
+// Package httpclient calls another service, the peer, over HTTP and limits the effect of
+// the peer's failures on the caller: it balances load over all addresses of the peer's DNS
 // name, retries failed attempts where that is safe, and fails fast when the peer is down.
 //
 // The layers of a call, outermost first: deadline of the call, circuit breaker, retries

@@ -30,10 +30,10 @@ type endpoint struct {
 	// silentSince is when the last attempt ended, or when the first of those in flight
 	// began, whichever is later.
 	silentSince time.Time
-	// latency is the EWMA of the duration of attempts. The weight of a sample grows with
-	// the time since the last one, at sampledAt. So a single pause of the endpoint, for
-	// garbage collection or for lack of CPU time, does not move load away. The method load
-	// detects an endpoint that hangs before its attempts end.
+	// latency is the exponentially weighted moving average (EWMA) of the duration of attempts.
+	// The weight of a sample grows with the time since the last one, at sampledAt. So a single
+	// pause of the endpoint, for garbage collection or for lack of CPU time, does not move load
+	// away. The method load detects an endpoint that hangs before its attempts end.
 	latency   time.Duration
 	sampledAt time.Time
 

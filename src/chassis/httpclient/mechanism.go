@@ -10,6 +10,6 @@ const (
 	Breaker  Mechanism = "breaker"  // every call is made; the breaker stays closed
 	Ejection Mechanism = "ejection" // every endpoint stays in use, even those that are down
 	Latency  Mechanism = "latency"  // endpoints are chosen at random, whatever their latency and load
-	Lookups  Mechanism = "lookups"  // after the first lookup that finds addresses there is no other
+	Lookups  Mechanism = "lookups"  // no lookup follows the first one that finds addresses
 	Pool     Mechanism = "pool"     // each attempt opens a new connection
 )

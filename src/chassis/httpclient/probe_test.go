@@ -47,7 +47,7 @@ func TestProbe(t *testing.T) {
 		}
 	})
 
-	t.Run("makes no spans and no metrics", func(t *testing.T) {
+	t.Run("creates no spans and no metrics", func(t *testing.T) {
 		spans, registry := tracetest.NewSpanRecorder(), prometheus.NewRegistry()
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 		_, c := singleBackend(t, ok, func(c *Config) { c.Tracer, c.Registry = provider.Tracer("test"), registry })

@@ -119,7 +119,7 @@ func (b *balancer) lookup(ctx context.Context) ([]netip.Addr, error) {
 	return b.lookupConfig.resolver.LookupNetIP(ctx, "ip", b.lookupConfig.host)
 }
 
-// applyLookup replaces the endpoints by the result of a lookup. If the resolver fails, the
+// applyLookup replaces the endpoints with the result of a lookup. If the resolver fails, the
 // last endpoints stay in use. If it answers that the name has no address, they do not.
 func (b *balancer) applyLookup(ips []netip.Addr, err error) {
 	old := b.endpoints.Load()

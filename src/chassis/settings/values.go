@@ -14,7 +14,7 @@ import (
 
 // ValueError is the error of a setting with an invalid value.
 type ValueError struct {
-	Variable string // name of the environment variable, also if the flag was given
+	Variable string // name of the environment variable, even if the flag was given
 	Value    string // the invalid value, with secrets masked
 	Valid    string // description of the valid values
 }
