@@ -85,7 +85,7 @@ const (
 // Validate returns the fields that are invalid.
 func (o NewOrder) Validate() (invalid failure.Fields) {
 	if o.UserID < 1 {
-		invalid.Add("user_id", "must be a positive whole number")
+		invalid.Add("user_id", "must be a whole number from 1")
 	}
 	invalid.CheckText("product", o.Product)
 	if o.Quantity < 1 || o.Quantity > maxQuantity {

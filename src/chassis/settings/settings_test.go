@@ -82,8 +82,8 @@ func TestParse(t *testing.T) {
 			"not a URL":       {"DATABASE_URL", "password=hush", `DATABASE_URL="(hidden: it may contain a password)" is not usable: give a URL like postgres://user:password@host:5432/database`},
 			"without a host":  {"USERS_URL", "users", `USERS_URL="users" is not usable: give a URL like http://users:5001`},
 			"not in the list": {"COLOURS", "red,pink", `COLOURS="red,pink" is not usable: give some of red, green, blue, separated by commas`},
-			"an empty item":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, separated by commas`},
-			"below minimum":   {"MAX_IN_FLIGHT", "0", `MAX_IN_FLIGHT="0" is not usable: give a whole number from 1 to 100000`},
+			"an empty word":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, separated by commas`},
+			"below the least": {"MAX_IN_FLIGHT", "0", `MAX_IN_FLIGHT="0" is not usable: give a whole number from 1 to 100000`},
 		}
 		for name, tt := range tests {
 			t.Run(name, func(t *testing.T) {

@@ -151,7 +151,7 @@ func parseURL(text string, tag *kong.Tag) (any, error) {
 }
 
 // checkBounds returns an error unless the value is between the tags "min" and
-// "max", which must both be present.
+// "max".
 func checkBounds[T int | time.Duration](value T, tag *kong.Tag, parse func(string) (T, error)) error {
 	for _, bound := range []struct {
 		text string

@@ -29,10 +29,10 @@ type Body struct {
 	invalid failure.Fields
 }
 
-// ReadBody reads the body of a request. It must be one JSON object in UTF-8 without
-// duplicate members (RFC 7493). The error is a failure with the code
-// UnsupportedMediaType, TooLarge or Invalid. For a syntax error or a duplicate
-// member, the message names the byte offset.
+// ReadBody reads the body of a request, which must be one JSON object without
+// duplicate members and in UTF-8 (RFC 7493). The error is a failure with the code
+// UnsupportedMediaType, TooLarge or Invalid; the latter says at which byte the
+// body is wrong.
 func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, failure.New(failure.UnsupportedMediaType, "Send the body as Content-Type: application/json.")
@@ -77,7 +77,7 @@ func decodeFailure(err error, size int) error {
 	} else if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		message = fmt.Sprintf("The body is not valid JSON: syntax error at byte %d.", syntax.ByteOffset)
 		if errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
-			message = fmt.Sprintf("The body contains the same member twice: the second one is at byte %d.", syntax.ByteOffset)
+			message = fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", syntax.ByteOffset)
 		}
 	}
 	return failure.New(failure.Invalid, message).WithCause(err)

@@ -67,37 +67,33 @@ func TestReadBody(t *testing.T) {
 	})
 
 	t.Run("says where a body is not a valid JSON object", func(t *testing.T) {
-		const (
-			object    = "The body must be a JSON object, not "
-			syntax    = "The body is not valid JSON: syntax error at byte "
-			duplicate = "The body contains the same member twice: the second one is at byte "
-		)
+		const object, syntax = "The body must be a JSON object, not ", "The body is not valid JSON: syntax error at byte "
 		tests := map[string]struct{ text, want string }{
-			"null":                       {`null`, object + "null."},
-			"list":                       {`[{"name":"x"}]`, object + "a list."},
-			"number":                     {`7`, object + "a number."},
-			"string":                     {`"x"`, object + "a string."},
-			"boolean":                    {`true`, object + "a boolean."},
-			"empty":                      {``, syntax + "0."},
-			"spaces":                     {"  \n", syntax + "3."},
-			"cut off":                    {`{"name": "x"`, syntax + "12."},
-			"no quotes":                  {`{key: "x"}`, syntax + "1."},
-			"single quotes":              {`{'name': "x"}`, syntax + "1."},
-			"trailing comma":             {`{"a": 1,}`, syntax + "7."},
-			"missing comma":              {`{"a": 1 "b": 2}`, syntax + "8."},
-			"comment":                    {`{"a": 1} // x`, syntax + "9."},
-			"trailing text":              {`{"a": 1} x`, syntax + "9."},
-			"two objects":                {`{}{}`, syntax + "2."},
-			"number with a leading zero": {`{"a": 01}`, syntax + "7."},
-			"number with a plus sign":    {`{"a": +1}`, syntax + "6."},
-			"NaN":                        {`{"a": NaN}`, syntax + "6."},
-			"not UTF-8":                  {"{\"a\": \"\xff\"}", syntax + "7."},
-			"half a surrogate pair":      {`{"a": "\ud800"}`, syntax + "7."},
-			"control character":          {"{\"a\": \"\n\"}", syntax + "7."},
-			"byte order mark":            {"\uFEFF{}", syntax + "0."},
-			"member twice":               {`{"a": 1, "a": 2}`, duplicate + "9."},
-			"member twice, once escaped": {`{"a": 1, "\u0061": 2}`, duplicate + "9."},
-			"nested member twice":        {`{"a": {"b": 1, "b": 2}}`, duplicate + "15."},
+			"null":                    {`null`, object + "null."},
+			"list":                    {`[{"name":"x"}]`, object + "a list."},
+			"number":                  {`7`, object + "a number."},
+			"string":                  {`"x"`, object + "a string."},
+			"boolean":                 {`true`, object + "a boolean."},
+			"empty":                   {``, syntax + "0."},
+			"spaces":                  {"  \n", syntax + "3."},
+			"cut off":                 {`{"name": "x"`, syntax + "12."},
+			"no quotes":               {`{key: "x"}`, syntax + "1."},
+			"single quotes":           {`{'name': "x"}`, syntax + "1."},
+			"trailing comma":          {`{"a": 1,}`, syntax + "7."},
+			"missing comma":           {`{"a": 1 "b": 2}`, syntax + "8."},
+			"comment":                 {`{"a": 1} // x`, syntax + "9."},
+			"trailing text":           {`{"a": 1} x`, syntax + "9."},
+			"two objects":             {`{}{}`, syntax + "2."},
+			"leading zero":            {`{"a": 01}`, syntax + "7."},
+			"plus sign":               {`{"a": +1}`, syntax + "6."},
+			"NaN":                     {`{"a": NaN}`, syntax + "6."},
+			"not UTF-8":               {"{\"a\": \"\xff\"}", syntax + "7."},
+			"half a surrogate pair":   {`{"a": "\ud800"}`, syntax + "7."},
+			"control character":       {"{\"a\": \"\n\"}", syntax + "7."},
+			"byte order mark":         {"\uFEFF{}", syntax + "0."},
+			"member twice":            {`{"a": 1, "a": 2}`, "The body is not usable JSON: it names a member twice, at byte 9."},
+			"member twice by escapes": {`{"a": 1, "\u0061": 2}`, "The body is not usable JSON: it names a member twice, at byte 9."},
+			"member twice deeper":     {`{"a": {"b": 1, "b": 2}}`, "The body is not usable JSON: it names a member twice, at byte 15."},
 		}
 		for name, tt := range tests {
 			t.Run(name, func(t *testing.T) {

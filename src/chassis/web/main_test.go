@@ -77,8 +77,8 @@ func (s *service) request(method, target string) *httptest.ResponseRecorder {
 	return s.serve(httptest.NewRequest(method, target, nil))
 }
 
-// newRequest returns a request without a body. headers alternates between names
-// and values.
+// newRequest returns a request without a body. Headers are names and values in
+// turn.
 func newRequest(method, target string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(headers); i += 2 {

@@ -20,8 +20,9 @@ func PathValue(r *http.Request, name string) string {
 	return escaped
 }
 
-// PathID returns the path variable {id} as a number. If its text is not an ID, no
-// such object exists, and PathID returns the error notFound(text).
+// PathID returns the path variable {id} as a number. If it is not a number, no
+// object can have it as its ID: PathID then returns the error of notFound, which
+// gets the text as it was sent.
 func PathID(r *http.Request, notFound func(id any) *failure.Error) (int64, error) {
 	text := PathValue(r, "id")
 	id, ok := parseID(text)

@@ -53,7 +53,7 @@ func (q *Query) ID(name string) int64 {
 	}
 	id, ok := parseID(value)
 	if !ok || id < 1 {
-		q.invalid.Add(name, "must be a positive whole number")
+		q.invalid.Add(name, "must be a whole number from 1")
 	}
 	return id
 }
@@ -70,7 +70,7 @@ func (q *Query) IDs(name string, limit int) []int64 {
 	for i, part := range parts {
 		id, ok := parseID(part)
 		if !ok || id < 1 || i >= limit {
-			q.invalid.Add(name, "must be a comma-separated list of at most "+strconv.Itoa(limit)+" positive whole numbers")
+			q.invalid.Add(name, "must be at most "+strconv.Itoa(limit)+" whole numbers from 1, separated by commas")
 			return nil
 		}
 		ids[i] = id
@@ -117,7 +117,7 @@ func (q *Query) Err() error { return q.invalid.Err() }
 func (q *Query) single(name string) (value string, given bool) {
 	values := q.values[name]
 	if len(values) > 1 {
-		q.invalid.Add(name, "must be given only once")
+		q.invalid.Add(name, "must be given once")
 		return "", false
 	}
 	if len(values) == 0 {

@@ -19,7 +19,7 @@ func TestQuery(t *testing.T) {
 	t.Run("reads each kind of parameter", func(t *testing.T) {
 		const (
 			choice = "must be one of true, false, all"
-			list   = "must be a comma-separated list of at most 3 positive whole numbers"
+			list   = "must be at most 3 whole numbers from 1, separated by commas"
 			limit  = "must be a whole number from 1 to 500"
 			cursor = "must be the unchanged next_cursor of an earlier response"
 		)
@@ -165,8 +165,8 @@ func TestCursor(t *testing.T) {
 func parseQuery(text string) *web.Query { return web.ReadQuery(&url.URL{RawQuery: text}) }
 
 const (
-	repeated = "must be given only once"
-	notID    = "must be a positive whole number"
+	repeated = "must be given once"
+	notID    = "must be a whole number from 1"
 )
 
 func encodeCursor(plain string) string { return base64.RawURLEncoding.EncodeToString([]byte(plain)) }

@@ -58,10 +58,9 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 }
 
 // Handle registers the handler of a method and a path template such as
-// "/users/{id}". Each segment must be plain text or one variable. A handler for
-// GET also serves HEAD. Handle panics if the path is not valid, or if an earlier
+// "/users/{id}". A handler for GET also serves HEAD. Handle panics if an earlier
 // route takes requests that are meant for this one: a concrete path must be
-// registered before a template that also matches it.
+// registered before a template that matches it too.
 func (rt *Router) Handle(method, path string, handler Handler) {
 	rt.register(method, path, &route{router: rt, handler: handler})
 	rt.metrics.initSeries(method, path)
@@ -156,7 +155,7 @@ func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error
 	}
 	allow := strings.Join(rt.allowedMethods(r), ", ")
 	w.Header().Set("Allow", allow)
-	return failure.New(failure.MethodNotAllowed, "This resource does not support "+r.Method+"; it supports "+allow+".")
+	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
 }
 
 // allowedMethods returns the sorted methods of all routes that match the path of

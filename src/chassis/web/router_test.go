@@ -92,7 +92,7 @@ func TestRouter(t *testing.T) {
 	t.Run("lists the allowed methods in a 405", func(t *testing.T) {
 		s := newService(t)
 		members := requireProblem(t, s.request("DELETE", "/things"), http.StatusMethodNotAllowed)
-		require.Equal(t, "This resource does not support DELETE; it supports GET, HEAD, POST.", members["error"])
+		require.Equal(t, "This resource does not answer DELETE; it answers GET, HEAD, POST.", members["error"])
 		require.Equal(t, "/things", members["instance"])
 		require.Equal(t, "Method Not Allowed", members["title"])
 	})
