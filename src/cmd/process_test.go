@@ -52,7 +52,7 @@ type process struct {
 	exited chan error // receives the error of Wait
 }
 
-// launch starts a program on a free port. env lists variables as NAME=value.
+// launch starts a program on a free port. env are variables, NAME=value.
 func launch(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	return start(t, exec.Command(filepath.Join(bin, program)), env...)

@@ -19,14 +19,14 @@ import (
 // exit with one sentence that names the setting and masks passwords.
 func TestInvalidSettings(t *testing.T) {
 	tests := map[string]struct{ program, env, want string }{
-		"port":               {"users", "PORT=http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
-		"delay":              {"orders", "DRAIN_DELAY=5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m`},
-		"url":                {"orders", "USERS_URL=users:5001", `USERS_URL="users:5001" is not usable: give a URL like http://users:5001`},
-		"database":           {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
-		"exporter":           {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
-		"database of tandem": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem uses SQLite only"},
-		"same port":          {"tandem", "ORDERS_PORT=5001", "USERS_PORT and ORDERS_PORT are both 5001"},
-		"log level":          {"tandem", "LOG_LEVEL=loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
+		"port":     {"users", "PORT=http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
+		"delay":    {"orders", "DRAIN_DELAY=5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m`},
+		"url":      {"orders", "USERS_URL=users:5001", `USERS_URL="users:5001" is not usable: give a URL like http://users:5001`},
+		"database": {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
+		"exporter": {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
+		"embedded": {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem uses SQLite only"},
+		"one port": {"tandem", "ORDERS_PORT=5001", "USERS_PORT and ORDERS_PORT are both 5001"},
+		"tandem":   {"tandem", "LOG_LEVEL=loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

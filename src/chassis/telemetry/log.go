@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// newLog returns a logger that writes lines of the given level or above as JSON. A
-// line that is logged with the context of a span has the span's trace_id and span_id.
+// newLog returns a logger that writes JSON lines of the level or above. A line
+// logged with the context of a span has its trace_id and span_id.
 func newLog(level string, out io.Writer) (*slog.Logger, error) {
 	var minLevel slog.Level
 	if err := minLevel.UnmarshalText([]byte(level)); err != nil {
@@ -19,7 +19,7 @@ func newLog(level string, out io.Writer) (*slog.Logger, error) {
 	return slog.New(traceHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: minLevel})}), nil
 }
 
-// traceHandler adds the IDs of the trace and the span in the context to each line.
+// traceHandler adds the ids of the span in the context to each log line.
 type traceHandler struct{ slog.Handler }
 
 func (h traceHandler) Handle(ctx context.Context, record slog.Record) error {

@@ -37,7 +37,7 @@ type Telemetry struct {
 // info, warn or error) upwards. Spans are exported if the standard OTEL_*
 // variables name an endpoint or an exporter
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
-// New returns an error for an invalid level or OTEL_* variable.
+// The error is that of an invalid level or OTEL_* variable.
 func New(ctx context.Context, info build.Info, level string, getenv func(string) string, out io.Writer) (*Telemetry, error) {
 	log, err := newLog(level, out)
 	if err != nil {

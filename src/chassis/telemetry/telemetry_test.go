@@ -30,8 +30,8 @@ import (
 // waitTimeout is how long a test waits for an expected event.
 const waitTimeout = 20 * time.Second
 
-// newSignals returns the signals of a service with the given environment. It also
-// sets env in the process's environment, because the exporters read that.
+// newSignals returns the signals of a service with the environment. It also sets
+// the process's environment, because the exporters read it.
 func newSignals(t *testing.T, env map[string]string, out io.Writer) (*telemetry.Telemetry, error) {
 	t.Helper()
 	for name, value := range env {

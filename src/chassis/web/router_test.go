@@ -82,7 +82,7 @@ func TestRouter(t *testing.T) {
 		}
 	})
 
-	t.Run("does not match the target * with a variable", func(t *testing.T) {
+	t.Run("matches the target * with no variable", func(t *testing.T) {
 		s := newService(t)
 		s.Handle("GET", "/{any}", ok)
 		requireProblem(t, s.request("GET", "*"), http.StatusNotFound)
