@@ -21,8 +21,8 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// waitTimeout is how long a test waits for an expected event.
-const waitTimeout = 30 * time.Second
+// patience is how long a test waits for an expected event.
+const patience = 30 * time.Second
 
 // bin is the folder of the built programs. TestMain sets it.
 var bin string
@@ -99,7 +99,7 @@ func startReady(t *testing.T, program string, env ...string) *process {
 func (p *process) awaitLine(t *testing.T, message string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), `"msg":"`+message+`"`) },
-		waitTimeout, 5*time.Millisecond, "%s: %s %s", message, p.log, p.stderr)
+		patience, 5*time.Millisecond, "%s: %s %s", message, p.log, p.stderr)
 }
 
 func (p *process) signal(t *testing.T, s syscall.Signal) {
@@ -115,7 +115,7 @@ func (p *process) exit(t *testing.T) int {
 	case err := <-p.exited:
 		p.exited <- err
 		return p.ProcessState.ExitCode()
-	case <-time.After(waitTimeout):
+	case <-time.After(patience):
 		require.Fail(t, "the program did not exit", "%s", p.log)
 		return 0
 	}

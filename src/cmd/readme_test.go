@@ -105,7 +105,7 @@ func (p *process) await(t *testing.T, url string) {
 	require.Eventually(t, func() bool {
 		response, err := http.Get(url)
 		return err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK
-	}, 4*waitTimeout, waitTimeout/1000, "%s %s", p.log, p.stderr)
+	}, 4*patience, patience/1000, "%s %s", p.log, p.stderr)
 }
 
 func TestWorkflow(t *testing.T) {

@@ -110,7 +110,7 @@ func TestShutdown(t *testing.T) {
 		for range clients {
 			go func() { results <- requestUntilClose(strings.TrimPrefix(users.url, "http://"), &completed) }()
 		}
-		require.Eventually(t, func() bool { return completed.Load() > 200 }, waitTimeout, time.Millisecond)
+		require.Eventually(t, func() bool { return completed.Load() > 200 }, patience, time.Millisecond)
 		users.signal(t, syscall.SIGTERM)
 		for range clients {
 			require.NoError(t, <-results)
@@ -131,7 +131,7 @@ func TestShutdown(t *testing.T) {
 			default:
 				return false
 			}
-		}, waitTimeout, 10*time.Millisecond)
+		}, patience, 10*time.Millisecond)
 		require.Equal(t, -1, users.exit(t))
 	})
 
@@ -188,7 +188,7 @@ func TestTandem(t *testing.T) {
 		require.Eventually(t, func() bool {
 			response, err := http.Get(tandem.url + "/health?ready=1")
 			return err == nil && response.Body.Close() == nil && response.StatusCode == 200
-		}, waitTimeout, 10*time.Millisecond)
+		}, patience, 10*time.Millisecond)
 		_, details := tandem.get(t, "/orders/1/details")
 		require.Equal(t, "success", details["communication_status"])
 		require.Contains(t, tandem.log.String(), "curl http://localhost:"+usersPort+"/users")
