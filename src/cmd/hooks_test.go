@@ -15,24 +15,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestProductionBinary shows that the switches for tests exist only in programs
-// that are built with the tag testhooks. TestTestHooksBinary is its control: it
-// makes the same observations and finds each switch.
+// TestProductionBinary shows that the test hooks exist only in programs that are
+// built with the tag testhooks. TestTestHooksBinary is its negative control: it
+// looks in the same places and finds each hook.
 func TestProductionBinary(t *testing.T) {
-	t.Run("does not contain the code of the switches", func(t *testing.T) {
+	t.Run("does not contain the code of the test hooks", func(t *testing.T) {
 		for _, program := range []string{"users", "orders", "tandem"} {
 			require.NotContains(t, dependencies(t, program), faultPackage, program)
-			require.Empty(t, traces(t, filepath.Join(bin, program)), program)
+			require.Empty(t, hookNames(t, filepath.Join(bin, program)), program)
 		}
 	})
-	t.Run("does not list the settings in its help", func(t *testing.T) {
+	t.Run("does not list the settings of the test hooks in its help", func(t *testing.T) {
 		for _, program := range []string{"users", "orders", "tandem"} {
 			text := help(t, filepath.Join(bin, program))
 			require.NotContains(t, text, "FAULT_PORT", program)
 			require.NotContains(t, text, "USERS_DISABLE", program)
 		}
 	})
-	t.Run("refuses their flags", func(t *testing.T) {
+	t.Run("refuses the flags of the test hooks", func(t *testing.T) {
 		for flag, program := range map[string]string{"--fault-port=1": "users", "--users-disable=retries": "orders"} {
 			p := start(t, exec.Command(filepath.Join(bin, program), flag))
 			require.Equal(t, 1, p.exit(t))
@@ -43,14 +43,14 @@ func TestProductionBinary(t *testing.T) {
 	t.Run("does not listen on FAULT_PORT", func(t *testing.T) {
 		for _, program := range []string{"users", "orders"} {
 			port := freePort(t)
-			p := ready(t, program, "FAULT_PORT="+port)
+			p := startReady(t, program, "FAULT_PORT="+port)
 			require.Error(t, dial(port), program)
 			require.NotContains(t, p.log.String(), "FAULT_PORT")
 		}
 	})
-	t.Run("disables nothing by USERS_DISABLE", func(t *testing.T) {
+	t.Run("ignores USERS_DISABLE", func(t *testing.T) {
 		url, requests := failingUsers(t)
-		orders := ready(t, "orders", "USERS_URL="+url, "SEED_DEMO_DATA=true", "USERS_DISABLE=retries,luck")
+		orders := startReady(t, "orders", "USERS_URL="+url, "SEED_DEMO_DATA=true", "USERS_DISABLE=retries,luck")
 		_, _ = orders.get(t, "/orders/1/details")
 		require.EqualValues(t, 3, requests.Load(), "an attempt and two retries")
 		require.NotContains(t, orders.log.String(), "USERS_DISABLE")
@@ -63,12 +63,12 @@ func TestTestHooksBinary(t *testing.T) {
 	require.NoError(t, os.MkdirAll(tagged, 0o755))
 	out, err := exec.Command("go", "build", "-tags", "testhooks", "-o", tagged+"/", "./users", "./orders").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	t.Run("contains the code of the switches", func(t *testing.T) {
+	t.Run("contains the code of the test hooks", func(t *testing.T) {
 		require.Contains(t, dependencies(t, "users", "-tags=testhooks"), faultPackage)
-		require.Equal(t, []string{faultPackage, "FaultPort"}, traces(t, filepath.Join(tagged, "users")))
-		require.Equal(t, []string{faultPackage, "FaultPort", "UsersDisable"}, traces(t, filepath.Join(tagged, "orders")))
+		require.Equal(t, []string{faultPackage, "FaultPort"}, hookNames(t, filepath.Join(tagged, "users")))
+		require.Equal(t, []string{faultPackage, "FaultPort", "UsersDisable"}, hookNames(t, filepath.Join(tagged, "orders")))
 	})
-	t.Run("lists the settings in its help", func(t *testing.T) {
+	t.Run("lists the settings of the test hooks in its help", func(t *testing.T) {
 		require.Contains(t, help(t, filepath.Join(tagged, "users")), "FAULT_PORT")
 		text := help(t, filepath.Join(tagged, "orders"))
 		require.Contains(t, text, "FAULT_PORT")
@@ -77,7 +77,7 @@ func TestTestHooksBinary(t *testing.T) {
 	t.Run("listens on FAULT_PORT and injects faults", func(t *testing.T) {
 		for _, program := range []string{"users", "orders"} {
 			port := freePort(t)
-			p := ready(t, filepath.Join("testhooks", program), "FAULT_PORT="+port)
+			p := startReady(t, filepath.Join("testhooks", program), "FAULT_PORT="+port)
 			require.NoError(t, dial(port), program)
 			response, _ := p.get(t, "/version")
 			require.Equal(t, http.StatusOK, response.StatusCode)
@@ -90,9 +90,9 @@ func TestTestHooksBinary(t *testing.T) {
 			require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
 		}
 	})
-	t.Run("disables mechanisms by USERS_DISABLE", func(t *testing.T) {
+	t.Run("disables the mechanisms that USERS_DISABLE lists", func(t *testing.T) {
 		url, requests := failingUsers(t)
-		orders := ready(t, "testhooks/orders", "USERS_URL="+url, "SEED_DEMO_DATA=true", "USERS_DISABLE=retries")
+		orders := startReady(t, "testhooks/orders", "USERS_URL="+url, "SEED_DEMO_DATA=true", "USERS_DISABLE=retries")
 		_, _ = orders.get(t, "/orders/1/details")
 		require.EqualValues(t, 1, requests.Load(), "no retry")
 		require.Contains(t, orders.log.String(), `"USERS_DISABLE":"retries"`)
@@ -109,7 +109,8 @@ func TestTestHooksBinary(t *testing.T) {
 
 const faultPackage = "tandem/src/chassis/fault"
 
-// dependencies returns the packages of a program's build, by `go list -deps`.
+// dependencies returns the packages that a program is built from, as listed by
+// `go list -deps`.
 func dependencies(t *testing.T, program string, flags ...string) []string {
 	t.Helper()
 	out, err := exec.Command("go", append(append([]string{"list", "-deps"}, flags...), "./"+program)...).Output()
@@ -117,10 +118,10 @@ func dependencies(t *testing.T, program string, flags ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// traces returns which names of the switches an executable file contains: the
-// package of injected functions and the fields of the settings, which
-// reflection keeps.
-func traces(t *testing.T, file string) (found []string) {
+// hookNames returns which names of the test hooks an executable file contains: the
+// package that injects faults, and the fields of the settings, whose names
+// reflection needs.
+func hookNames(t *testing.T, file string) (found []string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ func killUnderLoad(t *testing.T, env ...string) {
 	acknowledged := map[string]bool{} // by Location
 	firstKey := 0
 	for range 3 {
-		orders := ready(t, "orders", env...)
+		orders := startReady(t, "orders", env...)
 		for location := range createUntilKilled(t, orders, firstKey) {
 			require.False(t, acknowledged[location], "two orders have the path %s", location)
 			acknowledged[location] = true
@@ -37,7 +37,7 @@ func killUnderLoad(t *testing.T, env ...string) {
 		firstKey += 1_000_000
 	}
 	require.NotEmpty(t, acknowledged)
-	restarted := ready(t, "orders", env...)
+	restarted := startReady(t, "orders", env...)
 	for location := range acknowledged {
 		response, _ := restarted.get(t, location)
 		require.Equal(t, 200, response.StatusCode, location)
@@ -45,8 +45,8 @@ func killUnderLoad(t *testing.T, env ...string) {
 	requireStatsMatch(t, restarted, len(acknowledged))
 }
 
-// createUntilKilled creates orders from several clients, kills the process with
-// 40 orders acknowledged, and returns the Locations of the acknowledged orders.
+// createUntilKilled creates orders from several clients, kills the process once
+// 40 orders are acknowledged, and returns the Locations of the acknowledged orders.
 func createUntilKilled(t *testing.T, orders *process, firstKey int) map[string]bool {
 	t.Helper()
 	var mu sync.Mutex

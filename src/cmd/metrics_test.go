@@ -11,8 +11,8 @@ import (
 // TestMetrics checks the names and help texts of all metrics of both services, as
 // `promtool check metrics` does.
 func TestMetrics(t *testing.T) {
-	users := ready(t, "users", "SEED_DEMO_DATA=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY=10")
-	orders := ready(t, "orders", "SEED_DEMO_DATA=true", "USERS_URL="+users.url, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+	users := startReady(t, "users", "SEED_DEMO_DATA=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY=10")
+	orders := startReady(t, "orders", "SEED_DEMO_DATA=true", "USERS_URL="+users.url, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	// Some metrics of the client for users exist only after its first call.
 	details, err := http.Get(orders.url + "/orders/1/details")
 	require.NoError(t, err)

@@ -29,9 +29,9 @@ func TestRollback(t *testing.T) {
 			env = append(env, "DATABASE_URL="+config.DatabaseURL.URL.String())
 		}
 		for _, program := range []string{"orders", "orders-next", "orders"} {
-			p := ready(t, program, env...)
+			p := startReady(t, program, env...)
 			_, err := postOrder(p.url, t.Name())
-			require.NoError(t, err, "all releases replay the first order's key")
+			require.NoError(t, err, "every release replays the first order for its key")
 			_, err = postOrder(p.url, program)
 			require.NoError(t, err)
 			p.signal(t, syscall.SIGTERM)

@@ -21,7 +21,7 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// patience is the time limit of every wait for an event.
+// patience is how long a test waits for an expected event.
 const patience = 30 * time.Second
 
 // bin is the folder of the built programs. TestMain sets it.
@@ -76,8 +76,8 @@ func start(t *testing.T, command *exec.Cmd, env ...string) *process {
 	return p
 }
 
-// listening starts a program and waits until it listens.
-func listening(t *testing.T, program string, env ...string) *process {
+// startListening starts a program and waits until it listens.
+func startListening(t *testing.T, program string, env ...string) *process {
 	t.Helper()
 	p := launch(t, program, env...)
 	p.awaitLine(t, "listening")
@@ -87,10 +87,10 @@ func listening(t *testing.T, program string, env ...string) *process {
 	return p
 }
 
-// ready starts a program and waits until it is ready.
-func ready(t *testing.T, program string, env ...string) *process {
+// startReady starts a program and waits until it is ready.
+func startReady(t *testing.T, program string, env ...string) *process {
 	t.Helper()
-	p := listening(t, program, env...)
+	p := startListening(t, program, env...)
 	p.awaitLine(t, "ready")
 	return p
 }

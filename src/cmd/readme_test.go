@@ -29,6 +29,7 @@ func commands(t *testing.T) (lines []string) {
 	return lines
 }
 
+// read returns the text of a file of the repository.
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../..", name))
@@ -95,9 +96,10 @@ func startAlone(t *testing.T, command string) {
 	t.Helper()
 	words := strings.Fields(command)
 	program, env := filepath.Base(words[len(words)-1]), words[:len(words)-1]
-	ready(t, program, env...)
+	startReady(t, program, env...)
 }
 
+// await waits until the URL responds with 200.
 func (p *process) await(t *testing.T, url string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -107,11 +109,11 @@ func (p *process) await(t *testing.T, url string) {
 }
 
 func TestWorkflow(t *testing.T) {
-	t.Run("runs_what_CI_runs", func(t *testing.T) {
+	t.Run("runs each command of CI", func(t *testing.T) {
 		lines := regexp.MustCompile(`(?m)^(make|tilt) .*$`).FindAllString(read(t, ".ci/run"), -1)
 		require.NotEmpty(t, lines)
 		for _, line := range lines {
-			if line != "make cluster-delete" { // a runner is new
+			if line != "make cluster-delete" { // a runner has no old cluster
 				require.Contains(t, read(t, ".github/workflows/ci.yaml"), "run: "+line+"\n")
 			}
 		}

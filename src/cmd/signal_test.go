@@ -19,12 +19,12 @@ import (
 	"tandem/src/testkit/postgrestest"
 )
 
-// userJSON is a user as the users service responds.
+// userJSON is a response of the users service.
 const userJSON = `{"id": 1, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`
 
 // slowUsers starts a stub of the users service. It responds to GET /health at
-// once. For any other request it sends to requested and responds after it has
-// received from respond.
+// once. For any other request it sends a value to requested, and responds after it
+// has received one from respond.
 func slowUsers(t *testing.T) (url string, requested <-chan struct{}, respond chan<- struct{}) {
 	t.Helper()
 	requestedC, respondC := make(chan struct{}, 16), make(chan struct{})
@@ -50,7 +50,7 @@ func TestShutdown(t *testing.T) {
 		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			t.Run(s.String(), func(t *testing.T) {
 				url, requested, respond := slowUsers(t)
-				orders := ready(t, "orders", "USERS_URL="+url, "USERS_TIMEOUT=30s", "USERS_TRY_TIMEOUT=30s", "SEED_DEMO_DATA=true")
+				orders := startReady(t, "orders", "USERS_URL="+url, "USERS_TIMEOUT=30s", "USERS_TRY_TIMEOUT=30s", "SEED_DEMO_DATA=true")
 				status := make(chan int, 1)
 				go func() {
 					response, err := http.Get(orders.url + "/orders/1/details")
@@ -75,7 +75,7 @@ func TestShutdown(t *testing.T) {
 	t.Run("aborts requests after SHUTDOWN_TIMEOUT and exits with 1", func(t *testing.T) {
 		url, requested, respond := slowUsers(t)
 		defer close(respond)
-		orders := ready(t, "orders", "USERS_URL="+url, "USERS_TIMEOUT=30s", "USERS_TRY_TIMEOUT=30s", "SEED_DEMO_DATA=true",
+		orders := startReady(t, "orders", "USERS_URL="+url, "USERS_TIMEOUT=30s", "USERS_TRY_TIMEOUT=30s", "SEED_DEMO_DATA=true",
 			"SHUTDOWN_TIMEOUT=200ms")
 		go func() { _, _ = http.Get(orders.url + "/orders/1/details") }()
 		<-requested
@@ -85,7 +85,7 @@ func TestShutdown(t *testing.T) {
 	})
 
 	t.Run("serves requests during DRAIN_DELAY but is not ready", func(t *testing.T) {
-		users := ready(t, "users", "DRAIN_DELAY=1s", "SEED_DEMO_DATA=true")
+		users := startReady(t, "users", "DRAIN_DELAY=1s", "SEED_DEMO_DATA=true")
 		response, _ := users.get(t, "/users/1")
 		require.Equal(t, 200, response.StatusCode)
 		require.False(t, response.Close)
@@ -103,7 +103,7 @@ func TestShutdown(t *testing.T) {
 	// before the server closes any connection. The clients write HTTP themselves,
 	// because net/http would retry a request whose connection was closed.
 	t.Run("aborts no request of busy clients", func(t *testing.T) {
-		users := ready(t, "users", "DRAIN_DELAY=500ms", "SEED_DEMO_DATA=true")
+		users := startReady(t, "users", "DRAIN_DELAY=500ms", "SEED_DEMO_DATA=true")
 		var completed atomic.Int64
 		const clients = 8
 		results := make(chan error, clients)
@@ -119,7 +119,7 @@ func TestShutdown(t *testing.T) {
 	})
 
 	t.Run("exits at once after a second signal", func(t *testing.T) {
-		users := ready(t, "users", "DRAIN_DELAY=10m")
+		users := startReady(t, "users", "DRAIN_DELAY=10m")
 		users.signal(t, syscall.SIGTERM)
 		users.awaitLine(t, "draining")
 		require.Eventually(t, func() bool {
@@ -139,13 +139,13 @@ func TestShutdown(t *testing.T) {
 		hanging, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections, never responds
 		require.NoError(t, err)
 		defer hanging.Close()
-		users := ready(t, "users", "SEED_DEMO_DATA=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+hanging.Addr().String())
+		users := startReady(t, "users", "SEED_DEMO_DATA=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+hanging.Addr().String())
 		response, _ := users.get(t, "/users/1")
 		require.Equal(t, 200, response.StatusCode)
 		stopped := time.Now()
 		users.signal(t, syscall.SIGTERM)
 		require.Zero(t, users.exit(t), users.stderr)
-		require.Less(t, time.Since(stopped), 8*time.Second) // a limit of 3 s, with reserve for a slow machine
+		require.Less(t, time.Since(stopped), 8*time.Second) // the limit is 3 s; the rest is for a slow machine
 		users.awaitLine(t, "traces were lost")
 	})
 }

@@ -10,8 +10,8 @@ import (
 
 func TestSmokeTest(t *testing.T) {
 	t.Run("exits with 0 if the release works", func(t *testing.T) {
-		users := ready(t, "users", "DATA_DIR="+t.TempDir())
-		orders := ready(t, "orders", "DATA_DIR="+t.TempDir(), "USERS_URL="+users.url)
+		users := startReady(t, "users", "DATA_DIR="+t.TempDir())
+		orders := startReady(t, "orders", "DATA_DIR="+t.TempDir(), "USERS_URL="+users.url)
 		usersTest := start(t, exec.Command(filepath.Join(bin, "users"), "test", "--url", users.url))
 		require.Zero(t, usersTest.exit(t), "%s %s", usersTest.log, usersTest.stderr)
 		ordersTest := start(t, exec.Command(filepath.Join(bin, "orders"), "test", "--url", orders.url, "--users-url", users.url))

@@ -54,7 +54,7 @@ func TestStart(t *testing.T) {
 		database := target.Host
 		target.Host = address
 
-		users := listening(t, "users", "DATABASE_URL="+target.String(), "SEED_DEMO_DATA=true")
+		users := startListening(t, "users", "DATABASE_URL="+target.String(), "SEED_DEMO_DATA=true")
 		users.awaitLine(t, "the database cannot be reached yet")
 		response, health := users.get(t, "/health")
 		require.Equal(t, 200, response.StatusCode)
@@ -75,7 +75,7 @@ func TestStart(t *testing.T) {
 	})
 
 	t.Run("starts without users and logs its URL", func(t *testing.T) {
-		orders := ready(t, "orders", "USERS_URL=http://127.0.0.1:1")
+		orders := startReady(t, "orders", "USERS_URL=http://127.0.0.1:1")
 		lines := orders.log.Lines(t, "the users service does not respond; starting without it")
 		require.Equal(t, "http://127.0.0.1:1", lines[0]["url.full"])
 	})

@@ -52,7 +52,7 @@ func (c *check) run(ctx context.Context, timeout time.Duration, probe func(conte
 	onResult(state)
 }
 
-// state returns the last result. It waits for the first probe until ctx ends.
+// state returns the last result. It waits for the first one, at most until ctx ends.
 func (c *check) state(ctx context.Context) string {
 	select {
 	case <-c.firstDone:

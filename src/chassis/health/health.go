@@ -26,7 +26,7 @@ type Health struct {
 	dependencyUp *prometheus.GaugeVec
 
 	mu           sync.Mutex
-	phase        string // why the service is not ready, independent of its checks; empty when it is started
+	phase        string // why the service is not ready, independent of its checks; empty once it has started
 	store        *check // nil until WatchStore
 	dependencies map[string]*check
 }
@@ -73,7 +73,7 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 	registry.MustRegister(h.dependencyUp, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "service_ready", Help: "Whether GET /health?ready=1 returns 200.",
 	}, h.readyValue))
-	h.upSetter("store")(Unreachable) // the series exists before the store is open
+	h.dependencyUpSetter("store")(Unreachable) // the series exists before the store is open
 	return h
 }
 
@@ -88,7 +88,7 @@ func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) erro
 		}
 		return Healthy
 	}
-	c := startCheck(ctx, storeInterval, pingState, h.upSetter("store"))
+	c := startCheck(ctx, storeInterval, pingState, h.dependencyUpSetter("store"))
 	firstCtx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	c.state(firstCtx)
@@ -102,14 +102,14 @@ func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) erro
 // readiness: an outage of that service must not make every pod of this one
 // unready.
 func (h *Health) WatchDependency(ctx context.Context, name string, probe func(context.Context) string) {
-	c := startCheck(ctx, dependencyInterval, probe, h.upSetter(name))
+	c := startCheck(ctx, dependencyInterval, probe, h.dependencyUpSetter(name))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.dependencies[name] = c
 }
 
-// SetReady ends the start: from now on only the check of the store decides
-// about readiness. After SetDraining it has no effect.
+// SetReady ends the start: from now on only the check of the store determines
+// whether the service is ready. After SetDraining it has no effect.
 func (h *Health) SetReady() { h.setPhase("") }
 
 // SetDraining makes the service unready permanently.
@@ -143,7 +143,7 @@ func (h *Health) Handle(w http.ResponseWriter, r *http.Request) error {
 }
 
 // unreadyReason returns why the service is not ready, or the empty string if it
-// is. It waits for the first check of the store until ctx ends.
+// is. It waits for the first check of the store, at most until ctx ends.
 func (h *Health) unreadyReason(ctx context.Context) string {
 	phase, store, _ := h.snapshot()
 	switch {
@@ -166,8 +166,8 @@ func (h *Health) readyValue() float64 {
 	return 1
 }
 
-// report returns the body of the response. It waits for first checks until ctx
-// ends.
+// report returns the body of the response. It waits for the first checks, at most
+// until ctx ends.
 func (h *Health) report(ctx context.Context) report {
 	_, store, dependencies := h.snapshot()
 	status := Healthy
@@ -202,8 +202,8 @@ func (h *Health) setPhase(phase string) {
 	}
 }
 
-// upSetter returns a function that sets dependency_up for a dependency.
-func (h *Health) upSetter(dependency string) func(state string) {
+// dependencyUpSetter returns a function that sets dependency_up for a dependency.
+func (h *Health) dependencyUpSetter(dependency string) func(state string) {
 	gauge := h.dependencyUp.WithLabelValues(dependency)
 	return func(state string) {
 		if state == Healthy {

@@ -24,7 +24,7 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// maxProbeDuration is how long a probe may take.
+// maxProbeDuration is how long the response to a probe may take.
 const maxProbeDuration = 100 * time.Millisecond
 
 // service serves /health as an App does.
@@ -60,10 +60,10 @@ func (s *service) requireReady(t *testing.T) {
 	t.Helper()
 	status, members := s.request(t, "GET", "/health?ready=1")
 	require.Equal(t, http.StatusOK, status, "%v", members)
-	s.requireGauge(t, 1)
+	s.requireReadyGauge(t, 1)
 }
 
-func (s *service) requireGauge(t *testing.T, ready int) {
+func (s *service) requireReadyGauge(t *testing.T, ready int) {
 	t.Helper()
 	want := fmt.Sprintf("# HELP service_ready Whether GET /health?ready=1 returns 200.\n# TYPE service_ready gauge\nservice_ready %d\n", ready)
 	require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(want), "service_ready"))
@@ -76,8 +76,8 @@ func (s *service) requireNotReady(t *testing.T, reason string) {
 	status, members := s.request(t, "GET", "/health?ready=1")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, reason, members["error"])
-	require.EqualValues(t, http.StatusServiceUnavailable, members["status"], "it is problem details")
-	s.requireGauge(t, 0)
+	require.EqualValues(t, http.StatusServiceUnavailable, members["status"], "the body is a problem")
+	s.requireReadyGauge(t, 0)
 	status, _ = s.request(t, "GET", "/health")
 	require.Equal(t, http.StatusOK, status)
 }
@@ -119,7 +119,7 @@ func hang(ctx context.Context) error {
 // are blocked, and a goroutine that is left at the end fails the test.
 func inBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t) })
+	synctest.Test(t, test)
 }
 
 func TestReadiness(t *testing.T) {
@@ -144,7 +144,7 @@ func TestReadiness(t *testing.T) {
 		})
 	})
 
-	t.Run("follows the store, liveness does not", func(t *testing.T) {
+	t.Run("follows the store, but liveness does not", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			s, db := newService(t), &store{}
 			s.WatchStore(t.Context(), db.ping)

@@ -15,7 +15,7 @@ type attempt struct {
 	target      *url.URL
 	deadline    time.Time // of the whole call; the deadline of the caller's context applies as well
 	resendCount int       // 0 for the first attempt
-	avoid       *endpoint // the endpoint of the previous attempt, which is used again only if it is the only one
+	avoid       *endpoint // the endpoint of the previous attempt, chosen again only if no other is available
 }
 
 // attemptResult is the result of an attempt: a response, or an error and its kind.
@@ -52,7 +52,7 @@ type errorKind int
 
 const (
 	kindNone         errorKind = iota
-	kindTimeout                // a deadline of the Config
+	kindTimeout                // a timeout of the Config
 	kindCanceled               // canceled by the caller, or by a deadline of the caller
 	kindConnect                // no endpoint, or no connection to it
 	kindTransport              // the connection broke, or the peer did not speak HTTP
@@ -76,8 +76,8 @@ func (k errorKind) label() string {
 }
 
 // classify sets the kind of a failed attempt's error. It looks at the contexts first: when
-// a context ends, the transport breaks the connection, and its error may be any cause that
-// the caller has set. The context's own error replaces it.
+// a context ends, the transport breaks the connection and returns the context's cause, which
+// may be any error. The context's own error replaces it.
 func (r *attemptResult) classify(callerCtx, attemptCtx context.Context) {
 	if r.err == nil {
 		return

@@ -21,7 +21,7 @@ const loadRatio = 2
 
 // balancer distributes attempts over the peer's endpoints by the "power of two choices":
 // it picks two at random and prefers the second if that one has clearly less load. Load
-// is EWMA latency times attempts in flight.
+// is the moving average of the latency times the attempts in flight, the new one included.
 //
 // It is not an http.RoundTripper: only the caller knows whether the body was read
 // completely, and a retry must be able to name an endpoint to avoid.
@@ -36,8 +36,8 @@ type balancer struct {
 	endpoints     atomic.Pointer[endpointSet] // nil until the first lookup has ended
 	firstLookup   chan struct{}               // closed when the first lookup has ended
 	lookupRequest chan struct{}               // a value asks for a lookup
-	pickMu        sync.Mutex                  // so that two attempts do not both find an endpoint idle
-	ejectMu       sync.Mutex                  // so that two ejections do not remove each other's last alternative
+	pickMu        sync.Mutex                  // so that two attempts do not both choose an endpoint because it is idle
+	ejectMu       sync.Mutex                  // so that simultaneous ejections leave one endpoint available
 
 	lookupFailing bool // the last lookup failed; only refreshLoop uses it
 	cancel        context.CancelFunc
@@ -51,9 +51,9 @@ type endpointSet struct {
 	err        error // why endpoints is empty
 }
 
-// pick chooses an endpoint, if possible another one than avoid, and counts an attempt to
-// it. The caller must call done when the attempt has ended. pick waits only for the first
-// lookup. The error is ErrNoAddress or that of ctx.
+// pick chooses an endpoint, other than avoid if possible, and counts an attempt to it. The
+// caller must call done when the attempt has ended. pick waits only for the first lookup.
+// The error is ErrNoAddress or that of ctx.
 func (b *balancer) pick(ctx context.Context, avoid *endpoint) (*endpoint, error) {
 	set := b.endpoints.Load()
 	if set == nil {
@@ -66,7 +66,7 @@ func (b *balancer) pick(ctx context.Context, avoid *endpoint) (*endpoint, error)
 	}
 	if len(set.endpoints) == 0 {
 		b.requestLookup()
-		// Not wrapped: a deadline that the lookup exceeded is not the deadline of this call.
+		// The error of the lookup is not wrapped: its deadline is not the deadline of this call.
 		return nil, fmt.Errorf("%w for %s: %v", ErrNoAddress, b.lookupConfig.host, set.err) //nolint:errorlint // see above
 	}
 	b.pickMu.Lock()
@@ -135,8 +135,8 @@ func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
 }
 
 // randomAvailable returns a random available endpoint other than two given ones, or nil
-// if there is none. It draws a few times before it goes through the whole list: from the
-// list alone, the endpoint after an ejected one would get that one's share as well.
+// if there is none. It draws at random a few times before it takes the first one in the
+// list, because that one would get too many attempts otherwise.
 func (s *endpointSet) randomAvailable(now time.Time, exclude, alsoExclude *endpoint) *endpoint {
 	const draws = 8
 	eligible := func(e *endpoint) bool { return e != exclude && e != alsoExclude && e.available(now) }

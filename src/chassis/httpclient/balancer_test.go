@@ -137,7 +137,7 @@ func TestBalancer(t *testing.T) {
 		const runs = 50
 		tests := map[string]struct {
 			duration    time.Duration // of an attempt to the slow endpoint
-			maxAttempts float64       // to it, of 200 in 400 ms
+			maxAttempts float64       // that it gets, of 200 in 400 ms
 		}{
 			"hangs":   {time.Hour, 3},
 			"is slow": {100 * time.Millisecond, 9},
@@ -158,7 +158,7 @@ func TestBalancer(t *testing.T) {
 	t.Run("gives equal shares to equal endpoints", func(t *testing.T) {
 		tests := map[string]struct {
 			pause time.Duration
-			oneIn int // one attempt in so many has the pause
+			oneIn int // one of so many attempts has the pause
 		}{
 			"garbage collection":   {10 * time.Millisecond, 100},
 			"shared CPU":           {50 * time.Millisecond, 100},
@@ -190,7 +190,7 @@ func TestBalancer(t *testing.T) {
 	})
 
 	// A caller with a short deadline never waits until the endpoint responds. The client must still learn that it is slow.
-	t.Run("takes a canceled call as a sample of latency", func(t *testing.T) {
+	t.Run("counts a canceled call as a sample of latency", func(t *testing.T) {
 		l, r, c := twoBackends(t, hang, ok)
 		for range 200 {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -213,10 +213,10 @@ func TestBalancer(t *testing.T) {
 	})
 
 	t.Run("works if the peer listens on one of two addresses", func(t *testing.T) {
-		for name, n := range map[string]*fakeResolver{"v6 first": resolverFor("::1", "127.0.0.1"), "v4 first": resolverFor("127.0.0.1", "::1")} {
+		for name, ips := range map[string][]string{"v6 first": {"::1", "127.0.0.1"}, "v4 first": {"127.0.0.1", "::1"}} {
 			t.Run(name, func(t *testing.T) {
 				b, _ := singleBackend(t, ok)
-				c := newClient(t, "http://localhost:"+b.port(), withResolver(n, time.Hour))
+				c := newClient(t, "http://localhost:"+b.port(), withResolver(resolverFor(ips...), time.Hour))
 				for range 50 {
 					assert.Equal(t, http.StatusOK, get(t, c).Status)
 				}
@@ -224,7 +224,7 @@ func TestBalancer(t *testing.T) {
 		}
 	})
 
-	t.Run("resolves localhost by the system resolver", func(t *testing.T) {
+	t.Run("resolves localhost with the system resolver", func(t *testing.T) {
 		b, _ := singleBackend(t, ok)
 		assert.Equal(t, http.StatusOK, get(t, newClient(t, "http://localhost:"+b.port())).Status)
 	})
@@ -334,11 +334,11 @@ func TestEjection(t *testing.T) {
 		assert.Equal(t, minEjection, e.eject(now), "a success resets the time of the next ejection")
 	})
 
-	// If the endpoint still hangs, that delays one call, not every call that arrives in the meantime.
+	// If the endpoint still hangs, that delays one call, not every call until the first attempt times out.
 	t.Run("sends one attempt at a time after an ejection", func(t *testing.T) {
 		tests := map[string]struct {
 			outcome outcome // of the first attempt
-			next    int     // simultaneous attempts that it gets then, at most
+			next    int     // attempts that it gets afterwards, of 100 simultaneous ones
 		}{
 			"success":          {outcomeSuccess, 100},
 			"failure":          {outcomeFailure, 0},
@@ -354,9 +354,9 @@ func TestEjection(t *testing.T) {
 				for range 1000 { // so that load does not keep attempts away from e
 					busy.begin(time.Now())
 				}
-				require.Equal(t, 1, picks(b, e))
+				require.Equal(t, 1, countPicks(b, e))
 				b.done(e, time.Millisecond, tt.outcome)
-				assert.Equal(t, tt.next, picks(b, e))
+				assert.Equal(t, tt.next, countPicks(b, e))
 			})
 		}
 	})
@@ -367,13 +367,13 @@ func TestEjection(t *testing.T) {
 			e := newEndpoint(b.endpoints.Load().endpoints[0].AddrPort)
 			e.eject(time.Now().Add(-minEjection))
 			b.endpoints.Load().endpoints[0] = e
-			require.Equal(t, 1, picks(b, e))
+			require.Equal(t, 1, countPicks(b, e))
 		}
 	})
 }
 
-// picks makes 100 simultaneous attempts and returns how many of them go to e.
-func picks(b *balancer, e *endpoint) int {
+// countPicks makes 100 simultaneous attempts and returns how many of them go to e.
+func countPicks(b *balancer, e *endpoint) int {
 	var n atomic.Int64
 	var group sync.WaitGroup
 	start := make(chan struct{})

@@ -31,10 +31,10 @@ func newBreaker(cfg Config) circuitbreaker.CircuitBreaker[any] {
 		Build()
 }
 
-// recordResult reports the outcome of a call to b, which returns the call's permit.
+// recordResult records the outcome of a call in b, which returns the permit of the call.
 //
-// A call with an unknown outcome is neither a success nor a failure, and failsafe cannot
-// take a permit back without one of the two. This matters only in the half-open state,
+// A call with an unknown outcome is neither a success nor a failure, but failsafe takes a
+// permit back only with one of the two. This matters only in the half-open state,
 // which has few permits: if none came back, the breaker would reject every call from then
 // on. So recordResult starts the half-open state again, with all permits.
 func recordResult(b circuitbreaker.CircuitBreaker[any], o outcome) {

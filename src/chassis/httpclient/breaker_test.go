@@ -76,7 +76,7 @@ func TestBreaker(t *testing.T) {
 		}
 	})
 
-	t.Run("closes after half-open calls with an unknown outcome", func(t *testing.T) {
+	t.Run("can still close after half-open calls with an unknown outcome", func(t *testing.T) {
 		b := newBreaker(Config{Logger: slog.New(slog.DiscardHandler)})
 		b.HalfOpen()
 		for range 3 * breakerHalfOpenCalls {

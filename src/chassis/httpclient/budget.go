@@ -8,7 +8,7 @@ import (
 const (
 	budgetWindow     = 10 * time.Second
 	budgetRatio      = 0.2 // retries per call
-	budgetMinRetries = 10  // retries per window in addition, so that a client with few calls can retry
+	budgetMinRetries = 10  // additional retries per window, so that a client with few calls can retry
 )
 
 // retryBudget limits retries to a share of the calls in the last few seconds: a peer that
@@ -27,7 +27,7 @@ type retryBudget struct {
 	unlimited bool // mechanism Budget is disabled
 }
 
-// recordCall counts a call, which allows for budgetRatio of a retry.
+// recordCall counts a call, which adds budgetRatio to the retries that are allowed.
 func (b *retryBudget) recordCall(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,10 +17,10 @@ const (
 // returns the result of the last one. Only Get calls it, so only idempotent requests are
 // retried (RFC 9110, section 9.2.2).
 //
-// The deadline of the call needs no context of its own: no attempt exceeds it, and no
-// delay begins that would exceed it. So the caller gets the last response rather than a
-// timeout. The client does not wait for a Retry-After: the retry goes to another endpoint
-// anyway.
+// The deadline of the call is not set in a context, because no attempt exceeds it and no
+// delay begins that would exceed it. If no time is left for a retry, the caller gets the
+// last response rather than a timeout. The client does not wait for a Retry-After: the retry
+// goes to another endpoint anyway.
 func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL) attemptResult {
 	start := time.Now()
 	c.budget.recordCall(start)

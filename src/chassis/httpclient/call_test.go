@@ -52,7 +52,7 @@ func TestRetries(t *testing.T) {
 		assert.EqualValues(t, 2, b.hits.Load())
 	})
 
-	// A delay that would exceed the deadline must not replace the response by a timeout. On a
+	// A delay that would exceed the deadline must not replace the response with a timeout. On a
 	// busy machine the response itself may come too late, so one success is enough.
 	t.Run("returns the response when no time is left for a retry", func(t *testing.T) {
 		_, c := singleBackend(t, status(http.StatusServiceUnavailable), func(c *Config) { c.Timeout = baseBackoff/2 - 1 })
@@ -81,7 +81,7 @@ func TestDeadlines(t *testing.T) {
 		}
 	})
 
-	t.Run("limits an attempt with its body", func(t *testing.T) {
+	t.Run("limits an attempt, body included", func(t *testing.T) {
 		slowBody := func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()

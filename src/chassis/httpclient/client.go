@@ -1,6 +1,6 @@
-// Package httpclient calls another service over HTTP and limits the effect of its
-// failures on the caller: it balances over all addresses of the peer's DNS name, retries
-// failed attempts where that is safe, and fails fast when the peer is down.
+// Package httpclient calls another service, the peer, over HTTP and limits the effect of
+// the peer's failures on the caller: it balances load over all addresses of the peer's DNS
+// name, retries failed attempts where that is safe, and fails fast when the peer is down.
 //
 // The layers of a call, outermost first: deadline of the call, circuit breaker, retries
 // within a budget, balancer, deadline of one attempt, http.Transport.
@@ -55,16 +55,16 @@ const MaxBody = 4 << 20
 
 // Resolver looks up the addresses of a host, as *net.Resolver does. If a name does not
 // exist, the error must be a *net.DNSError with IsNotFound: the client then has no
-// endpoints. After any other error it keeps the last ones.
+// endpoints. After any other error it keeps those of the last successful lookup.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // Config is the configuration of a Client.
 type Config struct {
-	// BaseURL has scheme (http or https), host, and optionally port and path prefix.
+	// BaseURL has a scheme (http or https), a host, and optionally a port and a path prefix.
 	// The host may be an absolute DNS name with a trailing dot, which avoids the queries of
-	// a DNS search list. Host header and TLS server name do not contain the dot.
+	// a DNS search list. The Host header and the TLS server name do not contain the dot.
 	BaseURL *url.URL
 	// Peer is the name of the other service in metrics (label server_address), errors and
 	// logs.
@@ -188,9 +188,9 @@ func New(cfg Config) (*Client, error) {
 // Route is the template of path, such as "/users/{id}". It becomes the attribute and
 // label url.template, so it must not contain anything that a caller chooses.
 //
-// Without a response, errors.Is finds one of these: ErrBreakerOpen, ErrNoAddress,
-// ErrBodyTooLarge, context.Canceled, context.DeadlineExceeded (for the caller's deadline
-// and those of the Config). Any other error is the transport's, of the last attempt.
+// For errors.Is, the error is ErrBreakerOpen, ErrNoAddress, ErrBodyTooLarge,
+// context.Canceled or context.DeadlineExceeded (for the caller's deadline and the timeouts
+// of the Config). Any other error is that of the transport in the last attempt.
 func (c *Client) Get(ctx context.Context, route, path string) (*Response, error) {
 	target, err := c.targetURL(path)
 	if err != nil {

@@ -85,10 +85,10 @@ func TestGet(t *testing.T) {
 
 	t.Run("uses the trailing dot for lookups only", func(t *testing.T) {
 		b, _ := singleBackend(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
-		n := resolverFor("127.0.0.1")
-		c := newClient(t, "http://users.test.:"+b.port(), withResolver(n, time.Hour))
+		resolver := resolverFor("127.0.0.1")
+		c := newClient(t, "http://users.test.:"+b.port(), withResolver(resolver, time.Hour))
 		assert.Equal(t, "users.test:"+b.port(), string(get(t, c).Body))
-		assert.Equal(t, "users.test.", n.lastHost)
+		assert.Equal(t, "users.test.", resolver.lastHost)
 	})
 
 	t.Run("sends the TLS server name", func(t *testing.T) {

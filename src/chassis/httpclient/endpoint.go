@@ -30,10 +30,10 @@ type endpoint struct {
 	// silentSince is when the last attempt ended, or when the first of those in flight
 	// began, whichever is later.
 	silentSince time.Time
-	// latency is the EWMA of the duration of attempts. The weight of a sample grows with
-	// the time since the last one, at sampledAt. So a single pause for garbage collection
-	// or the CPU, which every endpoint has now and then, does not move load away. Method
-	// load sees an endpoint that hangs before its attempts end.
+	// latency is the exponentially weighted moving average (EWMA) of the duration of attempts.
+	// The weight of a sample grows with the time since the last one, at sampledAt. So a single
+	// pause of the endpoint, for garbage collection or for lack of CPU time, does not move load
+	// away. The method load detects an endpoint that hangs before its attempts end.
 	latency   time.Duration
 	sampledAt time.Time
 
@@ -80,8 +80,8 @@ func (e *endpoint) end(now time.Time, duration time.Duration, o outcome) bool {
 }
 
 // updateLatency adds the duration of an attempt to the EWMA. An attempt with an unknown
-// outcome would have taken at least that long, so it can only raise the latency. Without
-// it, an endpoint that hangs would look as if it had no samples.
+// outcome would have taken at least that long, so it can only raise the latency. If such
+// attempts did not count, an endpoint that hangs would have no samples.
 func (e *endpoint) updateLatency(now time.Time, duration time.Duration, o outcome) {
 	oldWeight := math.Exp(-float64(now.Sub(e.sampledAt)) / float64(latencyDecay))
 	if o == outcomeUnknown && float64(duration) < float64(e.latency)*oldWeight {
@@ -106,8 +106,8 @@ func (e *endpoint) load(now time.Time) float64 {
 }
 
 // available returns whether e may get an attempt. After an ejection it gets one attempt at
-// a time until one succeeds. If e still hangs, that delays one call, not every call that
-// arrives before an attempt's deadline.
+// a time until one succeeds. If e still hangs, that delays one call, not every call until
+// the first attempt times out.
 func (e *endpoint) available(now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

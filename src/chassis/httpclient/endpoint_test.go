@@ -34,7 +34,7 @@ func TestEndpoint(t *testing.T) {
 		for range 1000 {
 			sample(time.Millisecond, outcomeSuccess)
 		}
-		assert.InDelta(t, time.Second, at(0), float64(time.Millisecond), "a thousand samples in no time have no weight")
+		assert.InDelta(t, time.Second, at(0), float64(time.Millisecond), "a thousand samples at one instant have no weight")
 		sample(time.Microsecond, outcomeUnknown)
 		assert.InDelta(t, time.Second, at(0), float64(time.Millisecond), "a short attempt with an unknown outcome does not lower the latency")
 		now = now.Add(latencyDecay)

@@ -36,11 +36,11 @@ func TestDisable(t *testing.T) {
 			disabled []Mechanism
 			attempts int64
 		}{
-			"retries":       {[]Mechanism{Breaker, Retries}, calls},
-			"budget":        {[]Mechanism{Breaker, Budget}, calls * (1 + maxRetries)},
-			"breaker":       {[]Mechanism{Breaker}, calls + allowed},
-			"all":           {[]Mechanism{Retries, Budget, Breaker, Ejection, Latency, Lookups, Pool}, calls},
-			"breaker stays": {[]Mechanism{Budget}, breakerMinCalls * (1 + maxRetries)},
+			"retries":     {[]Mechanism{Breaker, Retries}, calls},
+			"budget":      {[]Mechanism{Breaker, Budget}, calls * (1 + maxRetries)},
+			"breaker":     {[]Mechanism{Breaker}, calls + allowed},
+			"all":         {[]Mechanism{Retries, Budget, Breaker, Ejection, Latency, Lookups, Pool}, calls},
+			"budget only": {[]Mechanism{Budget}, breakerMinCalls * (1 + maxRetries)},
 		}
 		for name, tt := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestDisable(t *testing.T) {
 		assert.Zero(t, metric(t, reg, "circuit_breaker_state", nil).GetGauge().GetValue())
 	})
 
-	t.Run("keeps an endpoint that is down in use without ejection", func(t *testing.T) {
+	t.Run("without Ejection, keeps an endpoint that is down in use", func(t *testing.T) {
 		for name, tt := range map[string]struct {
 			disabled []Mechanism
 			ejected  int
@@ -72,7 +72,7 @@ func TestDisable(t *testing.T) {
 		}
 	})
 
-	t.Run("gives a slow endpoint its share without latency", func(t *testing.T) {
+	t.Run("without Latency, gives a slow endpoint its share", func(t *testing.T) {
 		slow := func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Millisecond); ok(w, r) }
 		l, _, c := twoBackends(t, slow, ok, disable(Latency))
 		for range 100 {
@@ -81,23 +81,23 @@ func TestDisable(t *testing.T) {
 		assert.InDelta(t, 50, l.hits.Load(), 25, "five standard deviations")
 	})
 
-	t.Run("keeps the first endpoints without lookups", func(t *testing.T) {
+	t.Run("without Lookups, keeps the first endpoints", func(t *testing.T) {
 		both := startBackends(t, func(string) http.HandlerFunc { return ok }, left, right)
-		n := resolverFor()
-		n.set(noSuchHost())
-		c := newClient(t, "http://peer:"+both[0].port(), withResolver(n, shortInterval), disable(Lookups))
+		resolver := resolverFor()
+		resolver.set(noSuchHost())
+		c := newClient(t, "http://peer:"+both[0].port(), withResolver(resolver, shortInterval), disable(Lookups))
 		_, err := c.Get(t.Context(), "/x", "/x")
 		require.ErrorIs(t, err, ErrNoAddress)
 
-		n.set(nil, left)
+		resolver.set(nil, left)
 		require.Eventually(t, func() bool { _, err := c.Get(t.Context(), "/x", "/x"); return err == nil }, testTimeout, time.Millisecond)
-		n.set(nil, right)
+		resolver.set(nil, right)
 		<-c.balancer.stopped
 		get(t, c)
 		assert.Zero(t, both[1].hits.Load())
 	})
 
-	t.Run("opens a connection for each attempt without a pool", func(t *testing.T) {
+	t.Run("without Pool, opens a connection for each attempt", func(t *testing.T) {
 		connections, c := clientWithCountedConnections(t, ok, disable(Pool))
 		for range 5 {
 			get(t, c)

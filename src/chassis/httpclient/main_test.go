@@ -34,33 +34,33 @@ type fakeResolver struct {
 	count    int
 }
 
-func (n *fakeResolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.lastHost = host
-	n.count++
-	return n.ips, n.err
+func (r *fakeResolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastHost = host
+	r.count++
+	return r.ips, r.err
 }
 
-func (n *fakeResolver) set(err error, ips ...string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.err, n.ips = err, nil
+func (r *fakeResolver) set(err error, ips ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.ips = err, nil
 	for _, ip := range ips {
-		n.ips = append(n.ips, netip.MustParseAddr(ip))
+		r.ips = append(r.ips, netip.MustParseAddr(ip))
 	}
 }
 
-func (n *fakeResolver) lookups() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.count
+func (r *fakeResolver) lookups() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count
 }
 
 func resolverFor(ips ...string) *fakeResolver {
-	n := &fakeResolver{}
-	n.set(nil, ips...)
-	return n
+	resolver := &fakeResolver{}
+	resolver.set(nil, ips...)
+	return resolver
 }
 
 // backend is a server that counts its requests.
@@ -140,8 +140,8 @@ func newClient(t testing.TB, base string, options ...func(*Config)) *Client {
 	return c
 }
 
-func withResolver(n *fakeResolver, interval time.Duration) func(*Config) {
-	return func(c *Config) { c.Resolver, c.LookupInterval = n, interval }
+func withResolver(resolver *fakeResolver, interval time.Duration) func(*Config) {
+	return func(c *Config) { c.Resolver, c.LookupInterval = resolver, interval }
 }
 
 func get(t *testing.T, c *Client) *Response {

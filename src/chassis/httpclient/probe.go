@@ -6,10 +6,9 @@ import (
 )
 
 // Probe sends a GET for path to check the peer's health. If the connection breaks it
-// makes one more attempt, at another endpoint. It passes the circuit breaker, does not use
-// the retry budget, and makes no spans and no metrics. A fast response to it says nothing
-// about the latency of real calls, so a connection error is all that it reports to the
-// balancer.
+// makes one more attempt, at another endpoint. It bypasses the circuit breaker and the
+// retry budget, and creates no spans and no metrics. It reports only connection errors to the
+// balancer: a fast response to a probe says nothing about the latency of real calls.
 func (c *Client) Probe(ctx context.Context, path string) (*Response, error) {
 	target, err := c.targetURL(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestProbe(t *testing.T) {
-	t.Run("passes an open breaker", func(t *testing.T) {
+	t.Run("bypasses an open breaker", func(t *testing.T) {
 		_, c := singleBackend(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/health" {
 				w.WriteHeader(http.StatusInternalServerError)
@@ -47,7 +47,7 @@ func TestProbe(t *testing.T) {
 		}
 	})
 
-	t.Run("makes no spans and no metrics", func(t *testing.T) {
+	t.Run("creates no spans and no metrics", func(t *testing.T) {
 		spans, registry := tracetest.NewSpanRecorder(), prometheus.NewRegistry()
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 		_, c := singleBackend(t, ok, func(c *Config) { c.Tracer, c.Registry = provider.Tracer("test"), registry })

@@ -94,8 +94,8 @@ func (b *balancer) refreshLoop(ctx context.Context) {
 	}
 }
 
-// endpointsFixed returns whether no further lookup is made: a test has disabled lookups,
-// and one has found addresses.
+// endpointsFixed returns whether no further lookup is made, because a test has disabled
+// lookups and the first addresses are found.
 func (b *balancer) endpointsFixed() bool {
 	return b.staticEndpoints && len(b.endpoints.Load().list()) > 0
 }
@@ -108,7 +108,7 @@ func (b *balancer) requestLookup() {
 	}
 }
 
-// lookup resolves the host once. It returns a host that is an IP address as it is, without
+// lookup resolves the host once. If the host is an IP address, lookup returns it without
 // the resolver.
 func (b *balancer) lookup(ctx context.Context) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(b.lookupConfig.host); err == nil {
@@ -119,7 +119,7 @@ func (b *balancer) lookup(ctx context.Context) ([]netip.Addr, error) {
 	return b.lookupConfig.resolver.LookupNetIP(ctx, "ip", b.lookupConfig.host)
 }
 
-// applyLookup replaces the endpoints by the result of a lookup. If the resolver fails, the
+// applyLookup replaces the endpoints with the result of a lookup. If the resolver fails, the
 // last endpoints stay in use. If it answers that the name has no address, they do not.
 func (b *balancer) applyLookup(ips []netip.Addr, err error) {
 	old := b.endpoints.Load()

@@ -16,9 +16,9 @@ import (
 
 // testBalancer returns a balancer with endpoints of the given addresses. It makes no lookups.
 func testBalancer(ips ...string) *balancer {
-	n := resolverFor(ips...)
-	b := newBalancer(Config{BaseURL: mustURL("http://peer"), Resolver: n, Logger: slog.New(slog.DiscardHandler)}, 80)
-	b.applyLookup(n.ips, nil)
+	resolver := resolverFor(ips...)
+	b := newBalancer(Config{BaseURL: mustURL("http://peer"), Resolver: resolver, Logger: slog.New(slog.DiscardHandler)}, 80)
+	b.applyLookup(resolver.ips, nil)
 	return b
 }
 
@@ -32,16 +32,16 @@ const shortInterval = 10 * time.Millisecond
 func TestLookup(t *testing.T) {
 	t.Run("adds and removes endpoints", func(t *testing.T) {
 		both := startBackends(t, func(string) http.HandlerFunc { return ok }, left, right)
-		n := resolverFor(left)
-		c := newClient(t, "http://peer:"+both[0].port(), withResolver(n, shortInterval))
+		resolver := resolverFor(left)
+		c := newClient(t, "http://peer:"+both[0].port(), withResolver(resolver, shortInterval))
 		get(t, c)
 		assert.Zero(t, both[1].hits.Load())
 
-		n.set(nil, left, right)
+		resolver.set(nil, left, right)
 		require.Eventually(t, func() bool { get(t, c); return both[1].hits.Load() > 0 }, testTimeout, time.Millisecond,
 			"an added endpoint gets calls")
 
-		n.set(nil, right)
+		resolver.set(nil, right)
 		require.Eventually(t, func() bool { healthy, _ := c.balancer.count(); return healthy == 1 }, testTimeout, time.Millisecond)
 		before := both[0].hits.Load()
 		for range 20 {
@@ -52,10 +52,10 @@ func TestLookup(t *testing.T) {
 
 	t.Run("follows a connection error", func(t *testing.T) {
 		both := startBackends(t, func(string) http.HandlerFunc { return ok }, left, right)
-		n := resolverFor(left)
-		c := newClient(t, "http://peer:"+both[0].port(), withResolver(n, time.Hour))
+		resolver := resolverFor(left)
+		c := newClient(t, "http://peer:"+both[0].port(), withResolver(resolver, time.Hour))
 		get(t, c)
-		n.set(nil, right)
+		resolver.set(nil, right)
 		both[0].Close()
 		require.Eventually(t, func() bool {
 			res, err := c.Get(t.Context(), "/x", "/x")
@@ -65,11 +65,11 @@ func TestLookup(t *testing.T) {
 
 	t.Run("fails fast if the host does not exist, and recovers", func(t *testing.T) {
 		b, _ := singleBackend(t, ok)
-		n := resolverFor("127.0.0.1")
-		c := newClient(t, "http://peer:"+b.port(), withResolver(n, shortInterval))
+		resolver := resolverFor("127.0.0.1")
+		c := newClient(t, "http://peer:"+b.port(), withResolver(resolver, shortInterval))
 		get(t, c)
 
-		n.set(noSuchHost())
+		resolver.set(noSuchHost())
 		fails := func() bool { _, err := c.Get(t.Context(), "/x", "/x"); return err != nil }
 		require.Eventually(t, fails, testTimeout, time.Millisecond)
 		start := time.Now()
@@ -80,48 +80,48 @@ func TestLookup(t *testing.T) {
 		assert.Less(t, time.Since(start), testTimeout/4)
 		assert.True(t, c.breaker.IsClosed(), "no request was sent, so none failed")
 
-		n.set(nil, "127.0.0.1")
+		resolver.set(nil, "127.0.0.1")
 		require.Eventually(t, func() bool { return !fails() }, testTimeout, time.Millisecond)
 	})
 
 	t.Run("is limited in frequency", func(t *testing.T) {
-		n := resolverFor()
-		n.set(noSuchHost())
+		resolver := resolverFor()
+		resolver.set(noSuchHost())
 		start := time.Now()
-		c := newClient(t, "http://peer", withResolver(n, time.Hour))
+		c := newClient(t, "http://peer", withResolver(resolver, time.Hour))
 		for range 1000 {
 			_, err := c.Get(t.Context(), "/x", "/x")
 			require.ErrorIs(t, err, ErrNoAddress)
 		}
-		assert.LessOrEqual(t, n.lookups(), 2+int(time.Since(start)/minLookupInterval))
+		assert.LessOrEqual(t, resolver.lookups(), 2+int(time.Since(start)/minLookupInterval))
 	})
 
 	t.Run("recovers before the interval has passed", func(t *testing.T) {
 		b, _ := singleBackend(t, ok)
-		n := resolverFor()
-		n.set(noSuchHost())
-		c := newClient(t, "http://peer:"+b.port(), withResolver(n, time.Hour))
+		resolver := resolverFor()
+		resolver.set(noSuchHost())
+		c := newClient(t, "http://peer:"+b.port(), withResolver(resolver, time.Hour))
 		_, err := c.Get(t.Context(), "/x", "/x")
 		require.ErrorIs(t, err, ErrNoAddress)
-		n.set(nil, "127.0.0.1")
+		resolver.set(nil, "127.0.0.1")
 		require.Eventually(t, func() bool { _, err := c.Get(t.Context(), "/x", "/x"); return err == nil }, testTimeout, time.Millisecond)
 	})
 
 	t.Run("keeps the last endpoints if the resolver fails", func(t *testing.T) {
 		b, _ := singleBackend(t, ok)
-		n := resolverFor("127.0.0.1")
-		c := newClient(t, "http://peer:"+b.port(), withResolver(n, shortInterval))
+		resolver := resolverFor("127.0.0.1")
+		c := newClient(t, "http://peer:"+b.port(), withResolver(resolver, shortInterval))
 		get(t, c)
-		n.set(serverFailure())
-		before := n.lookups()
-		require.Eventually(t, func() bool { return n.lookups() > before+3 }, testTimeout, time.Millisecond)
+		resolver.set(serverFailure())
+		before := resolver.lookups()
+		require.Eventually(t, func() bool { return resolver.lookups() > before+3 }, testTimeout, time.Millisecond)
 		assert.Equal(t, http.StatusOK, get(t, c).Status)
 	})
 
 	t.Run("returns the error of a resolver that has never worked", func(t *testing.T) {
-		n := resolverFor()
-		n.set(serverFailure())
-		c := newClient(t, "http://peer", withResolver(n, time.Hour))
+		resolver := resolverFor()
+		resolver.set(serverFailure())
+		c := newClient(t, "http://peer", withResolver(resolver, time.Hour))
 		_, err := c.Get(t.Context(), "/x", "/x")
 		require.ErrorIs(t, err, ErrNoAddress)
 		assert.ErrorContains(t, err, "server misbehaving")
@@ -138,7 +138,7 @@ func TestLookup(t *testing.T) {
 		first := b.endpoints.Load().endpoints[0]
 		b.applyLookup([]netip.Addr{netip.MustParseAddr("10.0.0.3"), netip.MustParseAddr("::ffff:10.0.0.1"), netip.MustParseAddr("10.0.0.1")}, nil)
 		require.Len(t, b.endpoints.Load().endpoints, 2)
-		assert.Same(t, first, b.endpoints.Load().endpoints[0], "sorted")
+		assert.Same(t, first, b.endpoints.Load().endpoints[0], "the endpoints are sorted")
 		b.applyLookup([]netip.Addr{netip.MustParseAddr("10.0.0.3")}, nil)
 		b.applyLookup([]netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil)
 		assert.NotSame(t, first, b.endpoints.Load().endpoints[0], "a new pod may have the address of an old one")
@@ -148,14 +148,14 @@ func TestLookup(t *testing.T) {
 
 	t.Run("ignores the order of the addresses", func(t *testing.T) {
 		var logged bytes.Buffer
-		n := resolverFor("127.0.0.2", "127.0.0.3")
+		resolver := resolverFor("127.0.0.2", "127.0.0.3")
 		b := testBalancer("127.0.0.2", "127.0.0.3")
 		b.log = slog.New(slog.NewTextHandler(&logged, nil))
-		n.set(nil, "127.0.0.3", "127.0.0.2")
-		b.applyLookup(n.ips, nil)
+		resolver.set(nil, "127.0.0.3", "127.0.0.2")
+		b.applyLookup(resolver.ips, nil)
 		assert.Empty(t, logged.String())
-		n.set(nil, "127.0.0.3")
-		b.applyLookup(n.ips, nil)
+		resolver.set(nil, "127.0.0.3")
+		b.applyLookup(resolver.ips, nil)
 		assert.Contains(t, logged.String(), "endpoints changed")
 	})
 }

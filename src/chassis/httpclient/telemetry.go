@@ -22,8 +22,8 @@ import (
 	signals "tandem/src/chassis/telemetry"
 )
 
-// telemetry creates the client span and the metrics of each attempt, by OpenTelemetry's
-// semantic conventions:
+// telemetry creates the client span and the metrics of each attempt, following
+// OpenTelemetry's semantic conventions:
 // https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span
 // https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client
 type telemetry struct {
@@ -140,8 +140,8 @@ func (t *telemetry) setSpanAttributes(span trace.Span, a attempt, result attempt
 	}
 }
 
-// observer returns the histogram of s. If it exists, that takes no lock and does not
-// allocate.
+// observer returns the histogram of s. Once the histogram exists, observer takes no lock
+// and does not allocate.
 func (t *telemetry) observer(s series) prometheus.Observer {
 	if observer, ok := (*t.observers.Load())[s]; ok {
 		return observer

@@ -92,10 +92,10 @@ func TestSpans(t *testing.T) {
 
 				base := &http.Transport{}
 				defer base.CloseIdleConnections()
-				theirs := http.Client{Transport: otelhttp.NewTransport(base, otelhttp.WithTracerProvider(provider))}
+				otelhttpClient := http.Client{Transport: otelhttp.NewTransport(base, otelhttp.WithTracerProvider(provider))}
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL+"/x?y=1", nil)
 				require.NoError(t, err)
-				res, err := theirs.Do(req)
+				res, err := otelhttpClient.Do(req)
 				require.NoError(t, err)
 				require.NoError(t, res.Body.Close())
 
@@ -125,8 +125,8 @@ func TestSpans(t *testing.T) {
 
 	t.Run("has a span for a call without an endpoint", func(t *testing.T) {
 		provider, recorder := newSpanRecorder(sdktrace.AlwaysSample())
-		n := resolverFor()
-		c := newClient(t, "http://peer", withResolver(n, time.Hour), func(c *Config) { c.Tracer = provider.Tracer("test") })
+		resolver := resolverFor()
+		c := newClient(t, "http://peer", withResolver(resolver, time.Hour), func(c *Config) { c.Tracer = provider.Tracer("test") })
 		_, err := c.Get(t.Context(), "/x", "/x")
 		require.ErrorIs(t, err, ErrNoAddress)
 		require.Len(t, recorder.Ended(), 1)

@@ -27,7 +27,7 @@ const (
 
 // transport sends a request to an endpoint and reads the response.
 type transport struct {
-	host       string // value of the Host header: the peer's name, never an IP address of it
+	host       string // value of the Host header: the peer's name, never one of its IP addresses
 	base       *http.Transport
 	propagator propagation.TextMapPropagator
 }
@@ -52,7 +52,7 @@ func newTransport(cfg Config) *transport {
 			MaxIdleConnsPerHost:    maxIdleConnsPerHost,
 			IdleConnTimeout:        idleConnTimeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-			DisableCompression:     true, // the peer is near: compression costs it more CPU time than it saves
+			DisableCompression:     true, // the network is fast: compression costs more CPU time than it saves
 		},
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"tandem/src/chassis/web"
 )
 
-// App is one running service: its HTTP server and what the service shares with
-// the chassis.
+// App is one service: its HTTP server, and the telemetry, router and health that
+// the service and the chassis share.
 type App struct {
 	Telemetry *telemetry.Telemetry
 	Router    *web.Router
@@ -36,7 +36,8 @@ type App struct {
 }
 
 // New returns an App whose router serves /health, /metrics and /version. It
-// does not listen yet. The error is that of an invalid OTEL_* variable.
+// does not listen yet. It returns an error for an invalid log level or OTEL_*
+// variable.
 func New(ctx context.Context, service string, config settings.Service, getenv func(string) string, stdout io.Writer) (*App, error) {
 	info := build.For(service)
 	t, err := telemetry.New(ctx, info, config.LogLevel, getenv, stdout)
@@ -126,8 +127,8 @@ func shutdownCause(ctx context.Context) error {
 	return nil
 }
 
-// drain stops being ready and keeps serving for the drain delay. Kubernetes
-// removes a deleted pod from its Service, but each kube-proxy and each client
+// drain makes the service unready and keeps it serving for the drain delay.
+// Kubernetes removes a deleted pod from its Service, but each kube-proxy and each client
 // learns of the removal at a different time
 // (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow).
 func (a *App) drain() {
@@ -138,7 +139,8 @@ func (a *App) drain() {
 }
 
 // shutDown stops the server, exports the remaining spans and calls the
-// functions registered by OnClose. Stopping and exporting have timeouts.
+// functions registered by OnClose. Stopping and exporting have timeouts; the
+// functions have none.
 func (a *App) shutDown(ctx context.Context) error {
 	err := a.stopServer(ctx)
 	if flushErr := a.Telemetry.Flush(ctx); flushErr != nil {
@@ -171,7 +173,7 @@ func (a *App) newServer() *http.Server {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute, // longer than that of usual clients, so that the client closes first
+		IdleTimeout:       2 * time.Minute, // longer than that of most clients, so that the client closes first
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.Telemetry.Log.Handler(), slog.LevelWarn),
 	}

@@ -35,7 +35,7 @@ type runningApp struct {
 	client  *http.Client
 }
 
-// config returns settings without delays, after the adjustments.
+// config returns settings without delays, adjusted by the given functions.
 func config(adjust ...func(*settings.Service)) settings.Service {
 	c := settings.Service{Common: settings.Common{ShutdownTimeout: waitTimeout, MaxInFlight: 10, LogLevel: "debug"}}
 	for _, f := range adjust {
@@ -115,7 +115,7 @@ func (r *runningApp) wait(t *testing.T) error {
 	}
 }
 
-// healthy is a start function that registers one route and a healthy store.
+// healthy is a start function that registers one route and watches a healthy store.
 func healthy(ctx context.Context, a *runningApp) error {
 	a.Router.Handle("GET", "/things", ok)
 	a.Health.WatchStore(ctx, func(context.Context) error { return nil })
@@ -212,7 +212,7 @@ func TestRun(t *testing.T) {
 		require.Error(t, err)
 	})
 
-	t.Run("finishes requests in flight before it closes anything", func(t *testing.T) {
+	t.Run("finishes requests in flight before it calls OnClose functions", func(t *testing.T) {
 		entered, release := make(chan struct{}), make(chan struct{})
 		r := run(t, config(), slow(entered, release))
 		r.awaitReady(t)
@@ -356,16 +356,16 @@ func TestNew(t *testing.T) {
 	})
 }
 
-// migrations create the smallest schema.
+// migrations create the smallest schema that OpenDatabase accepts.
 var migrations = fstest.MapFS{"migrations/sqlite/00001_t.sql": &fstest.MapFile{Data: []byte(
 	"-- +goose Up\nCREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (1);\n")}}
 
 func TestOpenDatabase(t *testing.T) {
-	t.Run("makes the app ready and closes with it", func(t *testing.T) {
+	t.Run("makes the app ready, and closes when the app stops", func(t *testing.T) {
 		ignored := goleak.IgnoreCurrent()
 		var ping func(context.Context) error
-		onTempDir := config(func(c *settings.Service) { c.DataDir = t.TempDir(); c.DrainDelay = 50 * time.Millisecond })
-		r := run(t, onTempDir, func(ctx context.Context, a *runningApp) error {
+		inTempDir := config(func(c *settings.Service) { c.DataDir = t.TempDir(); c.DrainDelay = 50 * time.Millisecond })
+		r := run(t, inTempDir, func(ctx context.Context, a *runningApp) error {
 			db, err := a.OpenDatabase(ctx, "test", migrations)
 			if err == nil {
 				ping = db.Ping

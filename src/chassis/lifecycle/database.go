@@ -16,7 +16,8 @@ func (a *App) OpenDatabase(ctx context.Context, name string, migrations fs.FS) (
 	if err != nil {
 		return nil, err
 	}
-	// The check runs until the App closes the database: requests are served after ctx ends.
+	// The check runs until the App closes the database, because requests are still
+	// served after ctx ends.
 	checkCtx, stopCheck := context.WithCancel(context.WithoutCancel(ctx))
 	a.Health.WatchStore(checkCtx, db.Ping)
 	a.OnClose(func() error {

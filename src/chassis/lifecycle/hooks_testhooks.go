@@ -8,7 +8,8 @@ import (
 	"tandem/src/chassis/fault"
 )
 
-// openTestHooks listens on FAULT_PORT, where a test can inject faults, unless that is 0.
+// openTestHooks listens on FAULT_PORT, where a test can inject faults. It does nothing
+// if the port is 0.
 func (a *App) openTestHooks(ctx context.Context) error {
 	if a.settings.FaultPort == 0 {
 		return nil

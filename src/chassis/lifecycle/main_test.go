@@ -21,10 +21,11 @@ import (
 	"tandem/src/chassis/settings"
 )
 
-// programEnv selects which of the programs below this test binary runs.
+// programEnv is the environment variable that makes this test binary run one of the
+// programs instead of the tests.
 const programEnv = "LIFECYCLE_TEST_PROGRAM"
 
-// programs can run in a process of their own.
+// programs are the programs, by name, that a test can run in a process of its own.
 var programs = map[string]func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error{
 	"serve": func(ctx context.Context, _ []string, getenv func(string) string, stdout io.Writer) error {
 		app, err := lifecycle.New(ctx, "test-service", config(), getenv, stdout)
@@ -83,7 +84,7 @@ func TestMainProgram(t *testing.T) {
 		}
 	})
 
-	t.Run("a second signal kills the process", func(t *testing.T) {
+	t.Run("is killed by a second signal", func(t *testing.T) {
 		c := command(t, "hang")
 		out, err := c.StdoutPipe()
 		require.NoError(t, err)

@@ -1,6 +1,8 @@
 // Package settings reads a process's configuration from flags and environment
 // variables (https://12factor.net/config). A setting is a field of a struct.
-// The field's tags contain its default, its help text and its valid values.
+// The field's tags contain its default, its help text and its valid values: min and
+// max for a number or a duration, oneof for a string, someof for a list, and schemes
+// with an example (like) for a URL.
 //
 // The flag's name is that of the field, and the variable's name is that of the
 // flag in upper case: the field DrainDelay has --drain-delay and DRAIN_DELAY. A
@@ -51,6 +53,7 @@ type Program struct {
 	Port  int    // the default of PORT
 }
 
+// common returns the Common that a struct of settings embeds.
 func (c *Common) common() *Common { return c }
 
 // Parse fills the struct of settings that into points to, and its Effective if

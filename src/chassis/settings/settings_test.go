@@ -74,7 +74,7 @@ func TestParse(t *testing.T) {
 	t.Run("names the variable, the value and the valid values", func(t *testing.T) {
 		tests := map[string]struct{ name, value, want string }{
 			"not a number":    {"PORT", "http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
-			"beyond range":    {"PORT", "70000", `PORT="70000" is not usable: give a whole number from 0 to 65535`},
+			"above maximum":   {"PORT", "70000", `PORT="70000" is not usable: give a whole number from 0 to 65535`},
 			"not a duration":  {"DRAIN_DELAY", "5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m, such as 1500ms or 5s`},
 			"not a choice":    {"LOG_LEVEL", "loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
 			"not a bool":      {"SEED_DEMO_DATA", "maybe", `SEED_DEMO_DATA="maybe" is not usable: give true or false`},

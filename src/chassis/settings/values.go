@@ -14,7 +14,7 @@ import (
 
 // ValueError is the error of a setting with an invalid value.
 type ValueError struct {
-	Variable string // name of the environment variable, also if the flag was given
+	Variable string // name of the environment variable, even if the flag was given
 	Value    string // the invalid value, with secrets masked
 	Valid    string // description of the valid values
 }
@@ -75,7 +75,7 @@ func mappers() []kong.Option {
 	}
 }
 
-// IsBool reports to kong whether the flag may have no value.
+// IsBool tells kong whether the flag may be given without a value.
 func (m mapper) IsBool() bool { return m.isFlag }
 
 // Decode parses the next token and sets the field, or returns a *ValueError.
@@ -155,7 +155,7 @@ func parseURL(text string, tag *kong.Tag) (any, error) {
 func checkBounds[T int | time.Duration](value T, tag *kong.Tag, parse func(string) (T, error)) error {
 	for _, bound := range []struct {
 		text string
-		sign T
+		sign T // -1 makes the maximum a minimum
 	}{{tag.Get("min"), 1}, {tag.Get("max"), -1}} {
 		limit, err := parse(bound.text)
 		if err != nil {
@@ -190,7 +190,7 @@ func validValues(tag *kong.Tag) string {
 }
 
 // maskSecrets returns the text of an invalid value without what may be a
-// password. Only URLs contain passwords.
+// password. Only settings of type URL have passwords.
 func maskSecrets(text string, tag *kong.Tag) string {
 	if !tag.Has("schemes") {
 		return text

@@ -40,7 +40,7 @@ func DurationOpts(name, help string) prometheus.HistogramOpts {
 }
 
 // Observe adds a duration to a histogram of seconds. If the span is sampled, its
-// trace id becomes the exemplar; otherwise there is none, because the tracing
+// trace ID becomes the exemplar; otherwise there is none, because the tracing
 // backend does not have the trace.
 func Observe(histogram prometheus.Observer, duration time.Duration, span trace.SpanContext) {
 	if exemplars, ok := histogram.(prometheus.ExemplarObserver); ok && span.IsSampled() {

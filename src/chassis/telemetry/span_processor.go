@@ -29,7 +29,7 @@ type countingProcessor struct {
 }
 
 // newCountingProcessor returns a processor that exports spans in batches, and
-// registers its metrics. The error is that of OTEL_BSP_MAX_QUEUE_SIZE.
+// registers its metrics. It returns an error for an invalid OTEL_BSP_MAX_QUEUE_SIZE.
 func newCountingProcessor(
 	exporter sdktrace.SpanExporter, getenv func(string) string, registry prometheus.Registerer,
 ) (*countingProcessor, error) {

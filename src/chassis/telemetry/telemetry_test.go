@@ -117,7 +117,7 @@ func TestTracer(t *testing.T) {
 		signals, err := newSignals(t, nil, io.Discard)
 		require.NoError(t, err)
 		_, span := signals.Tracer.Start(t.Context(), "work")
-		require.True(t, span.SpanContext().IsValid(), "log lines and problem details contain ids")
+		require.True(t, span.SpanContext().IsValid(), "log lines and problem details contain IDs")
 		require.False(t, span.SpanContext().IsSampled())
 		require.False(t, span.IsRecording(), "nobody reads the attributes")
 		span.End()
@@ -181,7 +181,7 @@ func TestTracer(t *testing.T) {
 		require.Equal(t, "opentelemetry", resource["telemetry.sdk.name"])
 	})
 
-	t.Run("uses the whole URL of the endpoint variable for traces", func(t *testing.T) {
+	t.Run("uses OTEL_EXPORTER_OTLP_TRACES_ENDPOINT as the whole URL", func(t *testing.T) {
 		c := newCollector(t)
 		signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.URL + "/ingest"}, io.Discard)
 		require.NoError(t, err)
@@ -257,7 +257,7 @@ func TestTracer(t *testing.T) {
 		_ = signals.Flush(t.Context())
 	})
 
-	t.Run("exports by gRPC if the variable says so", func(t *testing.T) {
+	t.Run("exports over gRPC if OTEL_EXPORTER_OTLP_PROTOCOL says so", func(t *testing.T) {
 		signals, err := newSignals(t, map[string]string{
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
 		}, io.Discard)
@@ -378,7 +378,7 @@ func parseLog(t *testing.T, text []byte) (lines []map[string]any) {
 }
 
 func TestLog(t *testing.T) {
-	t.Run("adds the ids of the span to a line", func(t *testing.T) {
+	t.Run("adds the IDs of the span to a line", func(t *testing.T) {
 		var out bytes.Buffer
 		signals, err := newSignals(t, nil, &out)
 		require.NoError(t, err)

@@ -22,7 +22,7 @@ import (
 
 // newTracerProvider returns a provider that exports the spans that
 // OTEL_TRACES_SAMPLER selects. Without an exporter it samples none, but still
-// generates trace ids, because log lines and problem details contain them.
+// generates trace IDs, because log lines and problem details contain them.
 func newTracerProvider(
 	ctx context.Context, info build.Info, getenv func(string) string, log *slog.Logger, registry prometheus.Registerer,
 ) (*sdktrace.TracerProvider, error) {
@@ -56,8 +56,8 @@ func newTracerProvider(
 
 // newExporter returns the OTLP exporter that the variables of the specification
 // select (https://opentelemetry.io/docs/specs/otel/protocol/exporter/), or nil
-// if they disable tracing or name no endpoint. The exporter itself reads the
-// remaining variables from the process's environment.
+// if they disable tracing or name neither an endpoint nor an exporter. The exporter
+// itself reads the remaining variables from the process's environment.
 func newExporter(ctx context.Context, getenv func(string) string) (sdktrace.SpanExporter, error) {
 	endpoint := firstSet(getenv, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 	switch name := getenv("OTEL_TRACES_EXPORTER"); {

@@ -22,8 +22,8 @@ const MaxBody = 1 << 20
 const bodyTimeout = 3 * time.Second
 
 // Body is the JSON object in the body of a request. Its methods collect members
-// of the wrong type, and Err returns all of them in one error. Members that no
-// method reads are ignored.
+// that are missing or have the wrong type, and Err returns all of them in one
+// error. Members that no method reads are ignored.
 type Body struct {
 	members map[string]jsontext.Value
 	invalid failure.Fields
@@ -71,11 +71,11 @@ func readFailure(err error) error {
 }
 
 func decodeFailure(err error, size int) error {
-	message := fmt.Sprintf("The body is not valid JSON: %d bytes that make no object.", size)
+	message := fmt.Sprintf("The body of %d bytes is not a JSON object.", size)
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		message = fmt.Sprintf("The body must be a JSON object, not a %s.", kindName(semantic.JSONKind))
 	} else if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		message = fmt.Sprintf("The body is not valid JSON: it goes wrong at byte %d.", syntax.ByteOffset)
+		message = fmt.Sprintf("The body is not valid JSON: syntax error at byte %d.", syntax.ByteOffset)
 		if errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
 			message = fmt.Sprintf("The body is not usable JSON: it names a member twice, at byte %d.", syntax.ByteOffset)
 		}
@@ -88,7 +88,7 @@ func (b *Body) String(name string) string {
 	if value := b.OptionalString(name); value != nil {
 		return *value
 	}
-	b.addRequired(name)
+	b.addMissing(name)
 	return ""
 }
 
@@ -96,7 +96,7 @@ func (b *Body) String(name string) string {
 // or invalid.
 func (b *Body) OptionalString(name string) *string {
 	var value string
-	if !b.hasKind(name, '"', "must be a string") || json.Unmarshal(b.members[name], &value) != nil {
+	if !b.checkKind(name, '"', "must be a string") || json.Unmarshal(b.members[name], &value) != nil {
 		return nil
 	}
 	return &value
@@ -128,8 +128,8 @@ func (b *Body) Cents(name string) decimal.Cents {
 	return decimal.Cents(b.number(name, 2, "must be a number with at most 2 decimals"))
 }
 
-// Err returns an Invalid failure that names every member of the wrong type, and
-// of the other members each that is among the violations of the domain's rules. It
+// Err returns an Invalid failure that lists the members that are missing or have the
+// wrong type, and then the violations of the domain's rules by other members. It
 // returns nil if there are none.
 func (b *Body) Err(violations failure.Fields) error {
 	for _, field := range violations {
@@ -142,8 +142,8 @@ func (b *Body) Err(violations failure.Fields) error {
 
 // number returns a member as an integer in units of 10^-scale.
 func (b *Body) number(name string, scale int, rule string) int64 {
-	if !b.hasKind(name, '0', rule) {
-		b.addRequired(name)
+	if !b.checkKind(name, '0', rule) {
+		b.addMissing(name)
 		return 0
 	}
 	n, err := decimal.Parse(string(b.members[name]), scale)
@@ -156,9 +156,9 @@ func (b *Body) number(name string, scale int, rule string) int64 {
 	return n
 }
 
-// hasKind reports whether the member is present with that kind of value. If it is
-// present with another kind, hasKind adds it to the invalid members.
-func (b *Body) hasKind(name string, want jsontext.Kind, rule string) bool {
+// checkKind reports whether the member is present and has the wanted kind of value.
+// It adds a member of another kind to the invalid members.
+func (b *Body) checkKind(name string, want jsontext.Kind, rule string) bool {
 	value, present := b.members[name]
 	if present && value.Kind() != want {
 		b.invalid.Add(name, rule)
@@ -167,7 +167,9 @@ func (b *Body) hasKind(name string, want jsontext.Kind, rule string) bool {
 	return present
 }
 
-func (b *Body) addRequired(name string) {
+// addMissing adds a missing member to the invalid members. A member that is already
+// among them is not missing: it has the wrong type.
+func (b *Body) addMissing(name string) {
 	if !b.invalid.Has(name) {
 		b.invalid.Add(name, "is required")
 	}

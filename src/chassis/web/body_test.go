@@ -71,8 +71,8 @@ func TestReadBody(t *testing.T) {
 		require.ErrorContains(t, err, "did not arrive whole")
 	})
 
-	t.Run("says where a body is no valid JSON object", func(t *testing.T) {
-		const object, syntax = "The body must be a JSON object, not ", "The body is not valid JSON: it goes wrong at byte "
+	t.Run("says where a body is not a valid JSON object", func(t *testing.T) {
+		const object, syntax = "The body must be a JSON object, not ", "The body is not valid JSON: syntax error at byte "
 		tests := map[string]struct{ text, want string }{
 			"null":                    {`null`, object + "null."},
 			"list":                    {`[{"name":"x"}]`, object + "a list."},
@@ -84,13 +84,13 @@ func TestReadBody(t *testing.T) {
 			"cut off":                 {`{"name": "x"`, syntax + "12."},
 			"no quotes":               {`{key: "x"}`, syntax + "1."},
 			"single quotes":           {`{'name': "x"}`, syntax + "1."},
-			"comma too many":          {`{"a": 1,}`, syntax + "7."},
-			"comma too few":           {`{"a": 1 "b": 2}`, syntax + "8."},
+			"trailing comma":          {`{"a": 1,}`, syntax + "7."},
+			"missing comma":           {`{"a": 1 "b": 2}`, syntax + "8."},
 			"comment":                 {`{"a": 1} // x`, syntax + "9."},
 			"trailing text":           {`{"a": 1} x`, syntax + "9."},
 			"two objects":             {`{}{}`, syntax + "2."},
-			"number with a zero":      {`{"a": 01}`, syntax + "7."},
-			"number with a plus":      {`{"a": +1}`, syntax + "6."},
+			"leading zero":            {`{"a": 01}`, syntax + "7."},
+			"plus sign":               {`{"a": +1}`, syntax + "6."},
 			"NaN":                     {`{"a": NaN}`, syntax + "6."},
 			"not UTF-8":               {"{\"a\": \"\xff\"}", syntax + "7."},
 			"half a surrogate pair":   {`{"a": "\ud800"}`, syntax + "7."},
@@ -103,8 +103,8 @@ func TestReadBody(t *testing.T) {
 		for name, tt := range tests {
 			t.Run(name, func(t *testing.T) {
 				_, err := readBody("application/json", tt.text)
-				shown, is := errors.AsType[*failure.Error](err)
-				require.True(t, is, "%v", err)
+				shown, isFailure := errors.AsType[*failure.Error](err)
+				require.True(t, isFailure, "%v", err)
 				require.Equal(t, failure.Invalid, shown.Code)
 				require.Equal(t, tt.want, shown.Message)
 				require.Empty(t, shown.Fields)
@@ -139,9 +139,9 @@ func TestBody(t *testing.T) {
 		tests := []struct {
 			literal    string
 			whole      int64
-			wholeWrong string
+			wholeError string
 			cents      decimal.Cents
-			centsWrong string
+			centsError string
 		}{
 			{"2", 2, "", 200, ""},
 			{"2.0", 2, "", 200, ""},
@@ -167,10 +167,10 @@ func TestBody(t *testing.T) {
 			t.Run(tt.literal, func(t *testing.T) {
 				body := parseBody(t, `{"n": `+tt.literal+`}`)
 				require.Equal(t, tt.whole, body.Int("n"))
-				requireInvalid(t, body, tt.wholeWrong)
+				requireInvalid(t, body, tt.wholeError)
 				body = parseBody(t, `{"n": `+tt.literal+`}`)
 				require.Equal(t, tt.cents, body.Cents("n"))
-				requireInvalid(t, body, tt.centsWrong)
+				requireInvalid(t, body, tt.centsError)
 			})
 		}
 	})
@@ -185,7 +185,7 @@ func TestBody(t *testing.T) {
 		body.String("city")
 		body.String("street")
 		body.Int("number")
-		broken := failure.Fields{{Name: "city", Message: "must be longer"}, {Name: "name", Message: "must be longer"}}
+		violations := failure.Fields{{Name: "city", Message: "must be longer"}, {Name: "name", Message: "must be longer"}}
 		require.Equal(t, []failure.Field{
 			{Name: "name", Message: "must be a string"},
 			{Name: "email", Message: "must be a string"},
@@ -195,7 +195,7 @@ func TestBody(t *testing.T) {
 			{Name: "street", Message: "is required"},
 			{Name: "number", Message: "is required"},
 			{Name: "city", Message: "must be longer"}, // name appears once, for its type
-		}, invalidFields(t, body.Err(broken)))
+		}, invalidFields(t, body.Err(violations)))
 	})
 }
 
@@ -226,14 +226,14 @@ func requireInvalid(t *testing.T, body *web.Body, why string) {
 
 func invalidFields(t *testing.T, err error) []failure.Field {
 	t.Helper()
-	bad, is := errors.AsType[*failure.Error](err)
-	require.True(t, is, "%v", err)
-	require.Equal(t, failure.Invalid, bad.Code)
-	return bad.Fields
+	invalid, isFailure := errors.AsType[*failure.Error](err)
+	require.True(t, isFailure, "%v", err)
+	require.Equal(t, failure.Invalid, invalid.Code)
+	return invalid.Fields
 }
 
-// FuzzReadBody checks that any bytes are either an object whose members can be
-// read or an error of the caller.
+// FuzzReadBody checks that ReadBody returns either an object whose members can be
+// read or a failure that blames the caller.
 func FuzzReadBody(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `null`, `[]`, `{"a": 1}`, `{"a": "\ud83d\ude00", "b": true}`, `{"a": 1e400}`, `{"a": -0.0}`, `{"a": 1, "a": 2}`,
@@ -256,7 +256,7 @@ func FuzzReadBody(f *testing.F) {
 			require.Equal(t, value[0] == 't' || value[0] == 'f', body.OptionalBool(name) != nil)
 			body.Int(name)
 			body.Cents(name)
-			require.Error(t, body.Err(nil), "no value has all types")
+			require.Error(t, body.Err(nil), "no value has the type of every method")
 		}
 		body = parseBody(t, string(text))
 		require.NoError(t, body.Err(nil), "members that no method reads are ignored")

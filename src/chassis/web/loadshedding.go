@@ -12,14 +12,15 @@ import (
 const (
 	// maxWait is the longest time that a request waits for a slot.
 	maxWait = 200 * time.Millisecond
-	// maxWaitingPerSlot bounds the requests that wait for a slot.
+	// maxWaitingPerSlot is the maximum number of waiting requests for each slot.
 	maxWaitingPerSlot = 4
-	// refusalLogInterval is the time over which one log line sums up the refusals.
+	// refusalLogInterval is the period whose refusals one log line counts.
 	refusalLogInterval = time.Second
 )
 
 // loadShedder limits the requests in flight. A request that finds no free slot
-// waits for one, up to maxWait; if too many wait already, it is refused at once.
+// waits for one, up to maxWait. If too many are waiting already, it is refused at
+// once.
 type loadShedder struct {
 	slots   chan struct{} // holds one element for each request in flight
 	waiting chan struct{} // holds one element for each request that waits for a slot
@@ -51,8 +52,8 @@ func (s *loadShedder) acquire(ctx context.Context) bool {
 	return true
 }
 
-// wait waits for a slot. It reports false if too many requests wait already, if
-// maxWait passes or if the context ends.
+// wait waits for a slot. It reports false if too many requests are waiting
+// already, if maxWait passes or if the context ends.
 func (s *loadShedder) wait(ctx context.Context) bool {
 	select {
 	case s.waiting <- struct{}{}:
@@ -71,7 +72,7 @@ func (s *loadShedder) wait(ctx context.Context) bool {
 	return false
 }
 
-// release gives the slot of one request back.
+// release returns the slot of one request.
 func (s *loadShedder) release() {
 	s.active.Dec()
 	<-s.slots

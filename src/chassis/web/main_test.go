@@ -33,6 +33,8 @@ type service struct {
 	log     *telemetrytest.Log
 }
 
+// newService returns a service that is open. slots is the maximum number of its
+// requests in flight, by default 100.
 func newService(t testing.TB, slots ...int) *service {
 	t.Helper()
 	signals, log := telemetrytest.New(t)
@@ -70,7 +72,7 @@ func failWith(err error) web.Handler {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
-// request serves a request. The target is taken as it appears in the request line.
+// request serves a request without a body. target is the text in its request line.
 func (s *service) request(method, target string) *httptest.ResponseRecorder {
 	return s.serve(httptest.NewRequest(method, target, nil))
 }
@@ -100,8 +102,8 @@ func (s *service) serve(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// start serves over the network. Close of the server waits until it has served all
-// requests.
+// start serves s over the network. Closing the server waits for the requests in
+// flight.
 func (s *service) start(t *testing.T) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(s)
@@ -126,7 +128,7 @@ func (s *service) counts(t testing.TB) map[string]uint64 {
 	return seen
 }
 
-// series returns the same, with the series that are zero.
+// series is like counts, but with the series that are zero.
 func (s *service) series(t testing.TB) map[string]uint64 {
 	t.Helper()
 	counts := map[string]uint64{}

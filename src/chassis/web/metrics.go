@@ -11,9 +11,9 @@ import (
 	"tandem/src/chassis/telemetry"
 )
 
-// metrics are the server metrics of OpenTelemetry's HTTP conventions, with names
-// in Prometheus' form
-// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-server).
+// metrics are the server metrics of OpenTelemetry's HTTP conventions
+// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-server),
+// with their names written as Prometheus requires.
 type metrics struct {
 	duration *prometheus.HistogramVec
 	active   prometheus.Gauge
@@ -25,7 +25,7 @@ func newMetrics(registry *prometheus.Registry) metrics {
 			telemetry.DurationOpts("http_server_request_duration_seconds", "Duration of HTTP server requests."),
 			[]string{"http_request_method", "http_route", "http_response_status_code"}),
 		active: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "http_server_active_requests", Help: "HTTP server requests in flight, those of probes and scrapers not counted.",
+			Name: "http_server_active_requests", Help: "HTTP server requests in flight, without those of probes and scrapers.",
 		}),
 	}
 	registry.MustRegister(m.duration, m.active)

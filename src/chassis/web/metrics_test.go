@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 			method := randomMethod(random)
 			r, err := parseRequest(method, path+"?"+randomText(random, "abc=&%"), randomText(random, "abc/"), randomText(random, "{}[]"))
 			if err != nil {
-				continue // net/http rejects the request itself
+				continue // net/http itself rejects the request
 			}
 			r.Header.Set("User-Agent", randomText(random, "abc"))
 			r.Host = randomText(random, "abc")
@@ -90,11 +90,11 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 
-	t.Run("begin the usual statuses of a route at zero", func(t *testing.T) {
+	t.Run("start at zero for the usual statuses of a route", func(t *testing.T) {
 		series := newService(t).series(t)
-		for _, answer := range []string{"GET /things 200", "GET /things 500", "GET /things 503", "POST /things 201"} {
-			require.Contains(t, series, answer, "Prometheus sees no increase in a series that begins with an observation")
-			require.Zero(t, series[answer])
+		for _, key := range []string{"GET /things 200", "GET /things 500", "GET /things 503", "POST /things 201"} {
+			require.Contains(t, series, key, "Prometheus sees no increase in a series that begins with an observation")
+			require.Zero(t, series[key])
 		}
 	})
 }

@@ -29,12 +29,12 @@ func TestPanic(t *testing.T) {
 				defer response.Body.Close()
 				require.Equal(t, http.StatusInternalServerError, response.StatusCode)
 				members := requireProblemBody(t, response.Header, http.StatusInternalServerError, response.Body)
-				require.NotContains(t, members["error"], "hush")
+				require.NotContains(t, members["error"], "secret")
 				server.Close()
 
 				line := s.logLine(t)
 				require.Equal(t, "ERROR", line["level"])
-				require.Contains(t, line["error"], "panic: boom with a hush-hush detail")
+				require.Contains(t, line["error"], "panic: boom with a secret detail")
 				require.Contains(t, line["exception.stacktrace"], "web_test.panicAtOnce(")
 				require.Equal(t, members["trace_id"], line["trace_id"])
 				require.Equal(t, map[string]uint64{"GET /panic 500": 1}, s.counts(t))
@@ -156,26 +156,26 @@ func TestCanceledRequest(t *testing.T) {
 		})
 		server := s.start(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		gone := make(chan error)
+		clientErr := make(chan error)
 		go func() {
 			response, err := get(ctx, t, server.URL+"/slow")
 			if err == nil {
 				response.Body.Close()
 			}
-			gone <- err
+			clientErr <- err
 		}()
 		<-entered
 		cancel()
-		require.ErrorIs(t, <-gone, context.Canceled)
+		require.ErrorIs(t, <-clientErr, context.Canceled)
 		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 1 }, timeout, 5*time.Millisecond)
 		line := s.logLine(t)
 		require.EqualValues(t, web.StatusClientClosedRequest, line["http.response.status_code"])
-		require.Equal(t, "INFO", line["level"], "it is no error of the service")
+		require.Equal(t, "INFO", line["level"], "it is not an error of the service")
 		require.Contains(t, line["error"], "The peer cannot be reached.", "the log has the cause")
 		require.Equal(t, map[string]uint64{"GET /slow 499": 1}, s.counts(t))
 	})
 
-	t.Run("keeps the status of a response that was written", func(t *testing.T) {
+	t.Run("keeps the status that the handler has written", func(t *testing.T) {
 		s := newService(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		s.Handle("GET", "/last", func(w http.ResponseWriter, r *http.Request) error {
@@ -193,7 +193,7 @@ var registrations = map[string]func(s *service, path string, handler web.Handler
 	"probe": func(s *service, path string, handler web.Handler) { s.HandleProbe("GET", path, handler) },
 }
 
-func panicAtOnce(http.ResponseWriter, *http.Request) error { panic("boom with a hush-hush detail") }
+func panicAtOnce(http.ResponseWriter, *http.Request) error { panic("boom with a secret detail") }
 
 func panicAfterWrite(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Length", "100")

@@ -19,8 +19,8 @@ const StatusClientClosedRequest = 499
 // that time an overload has often passed and a circuit breaker is half-open.
 const retryAfter = "1"
 
-// Problem is the body of an error response: the problem details of RFC 9457, the
-// detail again as "error", the trace ID of the request and, for invalid input,
+// Problem is the body of an error response: the problem details of RFC 9457, a copy
+// of the detail named "error", the trace ID of the request and, for invalid input,
 // each invalid field.
 type Problem struct {
 	Type       string          `json:"type"`
@@ -31,7 +31,7 @@ type Problem struct {
 	Error      string          `json:"error"`
 	TraceID    string          `json:"trace_id"`
 	Errors     []failure.Field `json:"errors,omitempty"`
-	Extensions map[string]any  `json:",embed"`
+	Extensions map[string]any  `json:",embed"` // more members of the same object
 }
 
 // Status returns the HTTP status of a failure code, 500 for an unknown code.
@@ -78,11 +78,11 @@ func Code(status int) failure.Code {
 	return failure.Internal
 }
 
-// toProblem returns what the response may tell about an error. A *failure.Error
-// stays as it is. Any other error becomes an Internal failure that hides its
-// text, which only the log shows. If the caller closed the request, the result is
-// Canceled whatever the error is.
-func toProblem(ctx context.Context, err error) *failure.Error {
+// toFailure converts the error of a request to the failure that the response
+// shows. A *failure.Error stays as it is. Any other error becomes an Internal
+// failure without the text of the error, which only the log contains. If the
+// caller closed the request, the result is Canceled whatever the error is.
+func toFailure(ctx context.Context, err error) *failure.Error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return failure.New(failure.Canceled, "The caller closed the request.").WithCause(err)
 	}

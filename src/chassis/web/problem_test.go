@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 		}, seen)
 	})
 
-	t.Run("has no code below 400, and an unknown one is Internal", func(t *testing.T) {
+	t.Run("has no code below 400, and the code of an unknown error status is Internal", func(t *testing.T) {
 		for _, status := range []int{200, 201, 204, 304} {
 			require.Empty(t, web.Code(status))
 		}
@@ -49,7 +49,7 @@ func TestProblem(t *testing.T) {
 		for _, code := range allCodes(t) {
 			t.Run(string(code), func(t *testing.T) {
 				s := newService(t)
-				s.Handle("GET", "/failure", failWith(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("hush")))))
+				s.Handle("GET", "/failure", failWith(fmt.Errorf("wrapped: %w", failure.New(code, "A sentence.").WithCause(errors.New("secret")))))
 				w := s.request("GET", "/failure")
 				members := requireProblem(t, w, web.Status(code))
 				require.Equal(t, "A sentence.", members["error"])
@@ -57,7 +57,7 @@ func TestProblem(t *testing.T) {
 				require.NotContains(t, members, "errors")
 				require.Equal(t, code == failure.Unavailable, w.Header().Get("Retry-After") == "1")
 				line := s.logLine(t)
-				require.Equal(t, "A sentence.: hush", line["error"], "the log has the cause")
+				require.Equal(t, "A sentence.: secret", line["error"], "the log has the cause")
 				level := map[failure.Code]string{failure.Internal: "ERROR", failure.Unavailable: "WARN"}[code]
 				require.Equal(t, cmp.Or(level, "INFO"), line["level"])
 			})
@@ -147,11 +147,11 @@ func allCodes(t *testing.T) (all []failure.Code) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../failure/failure.go", nil, 0)
 	require.NoError(t, err)
 	ast.Inspect(file, func(n ast.Node) bool {
-		spec, is := n.(*ast.ValueSpec)
-		if !is {
+		spec, isSpec := n.(*ast.ValueSpec)
+		if !isSpec {
 			return true
 		}
-		if of, is := spec.Type.(*ast.Ident); is && of.Name == "Code" {
+		if specType, isIdent := spec.Type.(*ast.Ident); isIdent && specType.Name == "Code" {
 			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 			require.NoError(t, err)
 			all = append(all, failure.Code(text))

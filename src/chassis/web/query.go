@@ -101,12 +101,12 @@ func (q *Query) Cursor() int64 {
 	}
 	id, ok := parseCursor(value)
 	if !ok {
-		q.invalid.Add("cursor", "must be the next_cursor of an earlier answer, unchanged")
+		q.invalid.Add("cursor", "must be the unchanged next_cursor of an earlier response")
 	}
 	return id
 }
 
-// Reject adds an invalid parameter to those that Err returns.
+// Reject adds a parameter to the invalid ones that Err names.
 func (q *Query) Reject(name, message string) { q.invalid.Add(name, message) }
 
 // Err returns an Invalid failure that names every invalid parameter, and nil if

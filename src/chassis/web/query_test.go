@@ -21,7 +21,7 @@ func TestQuery(t *testing.T) {
 			choice = "must be one of true, false, all"
 			list   = "must be at most 3 whole numbers from 1, separated by commas"
 			limit  = "must be a whole number from 1 to 500"
-			cursor = "must be the next_cursor of an earlier answer, unchanged"
+			cursor = "must be the unchanged next_cursor of an earlier response"
 		)
 		text := func(q *web.Query) any { return q.OneOf("v", "true", "false", "all") }
 		id := func(q *web.Query) any { return q.ID("v") }

@@ -48,8 +48,8 @@ func logLevel(rec *responseRecorder) slog.Level {
 	}
 }
 
-// probeLogLevel returns DEBUG for the request of a probe, so that the log is not
-// full of them, but ERROR for a defect.
+// probeLogLevel returns ERROR for a defect and DEBUG for any other request of a
+// probe, so that probes do not fill the log.
 func probeLogLevel(rec *responseRecorder) slog.Level {
 	if level := logLevel(rec); level == slog.LevelError {
 		return level

@@ -18,7 +18,7 @@ func TestRequestLog(t *testing.T) {
 
 	t.Run("describes the request and its response", func(t *testing.T) {
 		s := newService(t)
-		w := s.request("GET", "/things/7?token=hush")
+		w := s.request("GET", "/things/7?token=secret")
 		line := s.logLine(t)
 		require.Equal(t, "INFO", line["level"])
 		require.Equal(t, "GET", line["http.request.method"])
@@ -29,18 +29,18 @@ func TestRequestLog(t *testing.T) {
 		require.Contains(t, line, "duration_seconds")
 		require.NotContains(t, line, "error")
 		require.NotContains(t, line, "exception.stacktrace")
-		require.NotContains(t, s.log.String(), "hush", "a query may contain personal data")
+		require.NotContains(t, s.log.String(), "secret", "a query may contain personal data")
 	})
 
 	t.Run("has the error that the response hides", func(t *testing.T) {
 		s := newService(t)
-		s.Handle("GET", "/fault", failWith(errors.New("password=hush")))
+		s.Handle("GET", "/fault", failWith(errors.New("password=secret")))
 		w := s.request("GET", "/fault")
 		text := w.Body.String()
 		members := requireProblem(t, w, http.StatusInternalServerError)
-		require.NotContains(t, text, "hush")
+		require.NotContains(t, text, "secret")
 		line := s.logLine(t)
-		require.Contains(t, line["error"], "password=hush")
+		require.Contains(t, line["error"], "password=secret")
 		require.Equal(t, "ERROR", line["level"])
 		require.Equal(t, line["trace_id"], members["trace_id"], "the trace ID in a bug report leads to the log line")
 		require.NotContains(t, line, "exception.stacktrace")

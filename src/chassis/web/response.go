@@ -37,7 +37,7 @@ func encode(w http.ResponseWriter, status int, mediaType string, value any) erro
 }
 
 // write writes a response. Its error is always nil: if the body cannot be sent,
-// the client has closed the connection, and that is no error of the service.
+// the client has closed the connection, which is not an error of the service.
 func write(w http.ResponseWriter, status int, mediaType string, body []byte) error {
 	header := w.Header()
 	header.Set("Content-Type", mediaType)

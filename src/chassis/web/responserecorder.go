@@ -7,8 +7,8 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// responseRecorder passes a response on to the client and keeps what its span,
-// its metrics and its log line need.
+// responseRecorder passes a response on to the client and records what the span,
+// the metrics and the log line of the request need.
 type responseRecorder struct {
 	http.ResponseWriter
 	start   time.Time
@@ -16,7 +16,7 @@ type responseRecorder struct {
 	status  int    // 0 until the response begins
 	size    int    // bytes of the body
 	err     *failure.Error
-	stack   []byte // of a panic
+	stack   []byte // of the handler's panic, or nil
 	aborted bool   // the handler failed after its response had begun
 }
 

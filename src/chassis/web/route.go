@@ -18,8 +18,8 @@ import (
 )
 
 // route serves the requests of one route. Each request passes through ServeHTTP,
-// also if it matches no route or is refused, and gets its span, its metrics and
-// its log line there. One place costs less than a chain of middleware.
+// even if it matches no route or is refused, and gets its span, its metrics and
+// its log line there. That costs less than a chain of middleware.
 type route struct {
 	router   *Router
 	template string
@@ -64,8 +64,8 @@ func (h *route) serveTraced(rec *responseRecorder, r *http.Request) {
 func (h *route) refuse(rec *responseRecorder, r *http.Request) {
 	ctx := h.ensureTraceID(r)
 	busy := failure.New(failure.Unavailable, "The service is busy; try again shortly.")
-	// toProblem turns it into Canceled if the caller left the queue.
-	h.fail(rec, r.WithContext(ctx), toProblem(ctx, busy))
+	// toFailure returns Canceled instead if the caller has left the queue.
+	h.fail(rec, r.WithContext(ctx), toFailure(ctx, busy))
 	if rec.status != http.StatusServiceUnavailable {
 		h.record(ctx, rec, r, logLevel(rec))
 		return
@@ -94,7 +94,7 @@ func (h *route) ensureTraceID(r *http.Request) context.Context {
 func (h *route) respond(rec *responseRecorder, r *http.Request) {
 	defer h.recoverPanic(rec, r)
 	if err := h.callHandler(rec, r); err != nil {
-		h.fail(rec, r, toProblem(r.Context(), err))
+		h.fail(rec, r, toFailure(r.Context(), err))
 	}
 	if rec.status == 0 {
 		rec.status = http.StatusOK // net/http sends 200 if the handler writes nothing.
@@ -116,9 +116,9 @@ func (h *route) recoverPanic(rec *responseRecorder, r *http.Request) {
 		return
 	}
 	rec.stack = debug.Stack()
-	// A panic is an internal error even if the caller has gone, so the request's
-	// context is not passed.
-	h.fail(rec, r, toProblem(context.Background(), errors.New(validUTF8(fmt.Sprintf("panic: %v", value)))))
+	// The request's context is not passed, because a panic is an internal error even
+	// if the caller has closed the request.
+	h.fail(rec, r, toFailure(context.Background(), errors.New(validUTF8(fmt.Sprintf("panic: %v", value)))))
 }
 
 // fail writes a problem response. If the handler has already begun to write its

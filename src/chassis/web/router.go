@@ -31,13 +31,13 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 // Router serves the routes of a service. Until Open is called it responds with
 // 503 to unknown paths, because their routes may not be registered yet.
 type Router struct {
-	mux        atomic.Pointer[mux.Router] // replaced by register, never changed
+	mux        atomic.Pointer[mux.Router] // register replaces it and never modifies it
 	log        *slog.Logger
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	metrics    metrics
 	shedder    *loadShedder
-	fault      func(context.Context) error
+	fault      func(context.Context) error // set by Inject, or nil
 	open       atomic.Bool
 	draining   atomic.Bool
 }
@@ -114,12 +114,12 @@ func (rt *Router) eachRoute(visit func(registered *mux.Route, template string, m
 	})
 }
 
-// Open declares that all routes are registered: unknown paths are 404 from now on.
+// Open declares that all routes are registered: unknown paths get 404 from now on.
 func (rt *Router) Open() { rt.open.Store(true) }
 
-// Inject sets a function that runs before the handler of each request, except
-// for probes. If it returns an error, the router treats it as the handler's. Call
-// Inject before the router serves requests.
+// Inject sets a function that runs before each handler, except those of probes, so
+// that a test can inject faults. The router treats its error like an error of the
+// handler. Call Inject before the router serves requests.
 func (rt *Router) Inject(fault func(context.Context) error) { rt.fault = fault }
 
 // Drain makes the router close each connection after its next response, so that
@@ -158,8 +158,8 @@ func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error
 	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
 }
 
-// allowedMethods returns the methods of all routes that match the path of the
-// request, sorted. The request's own method must match none of them.
+// allowedMethods returns the sorted methods of all routes that match the path of
+// the request. It must not be called if one of them has the request's own method.
 func (rt *Router) allowedMethods(r *http.Request) []string {
 	var allowed []string
 	rt.eachRoute(func(registered *mux.Route, _ string, methods []string) {

@@ -97,7 +97,7 @@ func TestRouter(t *testing.T) {
 		require.Equal(t, "Method Not Allowed", members["title"])
 	})
 
-	t.Run("matches dots like any other segment", func(t *testing.T) {
+	t.Run("treats . and .. like any other segment", func(t *testing.T) {
 		for _, target := range []string{"/things/..", "/things/."} {
 			require.Equal(t, http.StatusOK, newService(t).request("GET", target).Code, target)
 		}
@@ -179,7 +179,7 @@ func TestRouter(t *testing.T) {
 		require.EqualValues(t, 200, s.logLine(t)["http.response.status_code"])
 	})
 
-	t.Run("lets a handler reach the connection", func(t *testing.T) {
+	t.Run("lets a handler flush its response", func(t *testing.T) {
 		s := newService(t)
 		s.Handle("GET", "/flushed", func(w http.ResponseWriter, _ *http.Request) error {
 			_, _ = io.WriteString(w, "part")
@@ -245,7 +245,7 @@ func FuzzRouter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target, mediaType, body string) {
 		r, err := parseRequest(method, target, mediaType, body)
 		if err != nil {
-			t.Skip("net/http rejects the request itself")
+			t.Skip("net/http itself rejects the request")
 		}
 		w := s.serve(r)
 		require.Less(t, w.Code, 500, "%s", w.Body)

@@ -69,7 +69,7 @@ func knownMethod(method string) string {
 	}
 }
 
-// requestAttributes returns the span attributes of a request. The method is that
+// requestAttributes returns the span attributes of a request. method is the result
 // of knownMethod.
 func requestAttributes(r *http.Request, method string) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 12)
@@ -96,8 +96,8 @@ func requestAttributes(r *http.Request, method string) []attribute.KeyValue {
 // exporter drops a whole batch of spans if one attribute is not UTF-8.
 func validUTF8(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// appendPeer appends the address of the client. It is always the peer's:
-// X-Forwarded-For is ignored, because any client can send it.
+// appendPeer appends the address of the client, which is always the peer of the
+// connection: X-Forwarded-For is ignored, because any client can send it.
 func appendPeer(attrs []attribute.KeyValue, remote string) []attribute.KeyValue {
 	if host, _, err := net.SplitHostPort(remote); err == nil {
 		attrs = append(attrs, semconv.ClientAddress(host))
@@ -105,8 +105,8 @@ func appendPeer(attrs []attribute.KeyValue, remote string) []attribute.KeyValue 
 	return appendAddress(attrs, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey, remote)
 }
 
-// appendAddress appends the host and the port of hostPort, or all of it as the
-// address if it has no port.
+// appendAddress appends the host and the port of hostPort, or hostPort itself as
+// the address if it has no port.
 func appendAddress(attrs []attribute.KeyValue, address, portKey attribute.Key, hostPort string) []attribute.KeyValue {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {

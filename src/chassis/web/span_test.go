@@ -70,9 +70,9 @@ func TestServerSpan(t *testing.T) {
 
 	t.Run("is a child of the caller's span and the parent of the handler's", func(t *testing.T) {
 		s, spans := newTracedService(t)
-		var within trace.SpanContext
+		var handlerSpan trace.SpanContext
 		s.Handle("GET", "/seen", func(w http.ResponseWriter, r *http.Request) error {
-			within = trace.SpanContextFromContext(r.Context())
+			handlerSpan = trace.SpanContextFromContext(r.Context())
 			return ok(w, r)
 		})
 		r := newGet("/seen", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -81,7 +81,7 @@ func TestServerSpan(t *testing.T) {
 		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", span.SpanContext().TraceID().String())
 		require.Equal(t, "b7ad6b7169203331", span.Parent().SpanID().String())
 		require.True(t, span.Parent().IsRemote())
-		require.Equal(t, span.SpanContext(), within)
+		require.Equal(t, span.SpanContext(), handlerSpan)
 		line := s.logLine(t)
 		require.Equal(t, span.SpanContext().SpanID().String(), line["span_id"])
 	})
@@ -140,7 +140,7 @@ func TestServerSpan(t *testing.T) {
 		require.Len(t, spans.Ended(), 3)
 	})
 
-	t.Run("has addresses and ports apart", func(t *testing.T) {
+	t.Run("separates addresses from ports", func(t *testing.T) {
 		s, spans := newTracedService(t)
 		tests := []struct {
 			host, remote string
@@ -175,15 +175,15 @@ func TestServerSpan(t *testing.T) {
 		onlyOurs := []string{"url.query", "error.type"}
 		onlyOtelhttp := []string{"http.request.body.size"}
 		tests := map[string]func() *http.Request{
-			"matched":       func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/things/7?x=1", nil) },
-			"HEAD":          func() *http.Request { return httptest.NewRequest("HEAD", "http://users:5001/things", nil) },
-			"without port":  func() *http.Request { return httptest.NewRequest("GET", "http://users/things", nil) },
-			"not found":     func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/nothing", nil) },
-			"wrong method":  func() *http.Request { return httptest.NewRequest("DELETE", "http://users:5001/things", nil) },
-			"odd method":    func() *http.Request { return httptest.NewRequest("PURGE", "http://users:5001/things", nil) },
-			"server error":  func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/fault", nil) },
-			"unavailable":   func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/busy", nil) },
-			"caller's fail": func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/conflict", nil) },
+			"matched":      func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/things/7?x=1", nil) },
+			"HEAD":         func() *http.Request { return httptest.NewRequest("HEAD", "http://users:5001/things", nil) },
+			"without port": func() *http.Request { return httptest.NewRequest("GET", "http://users/things", nil) },
+			"not found":    func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/nothing", nil) },
+			"wrong method": func() *http.Request { return httptest.NewRequest("DELETE", "http://users:5001/things", nil) },
+			"odd method":   func() *http.Request { return httptest.NewRequest("PURGE", "http://users:5001/things", nil) },
+			"server error": func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/fault", nil) },
+			"unavailable":  func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/busy", nil) },
+			"client error": func() *http.Request { return httptest.NewRequest("GET", "http://users:5001/conflict", nil) },
 			"with a body": func() *http.Request {
 				r := newPost("http://users:5001/things", "application/json", strings.NewReader(`{"name": "x"}`))
 				return r
@@ -216,15 +216,15 @@ func TestServerSpan(t *testing.T) {
 				for path, handler := range handlers {
 					inner.Handle("GET", path, handler)
 				}
-				measure := otelhttp.NewHandler(inner, "server",
+				instrumented := otelhttp.NewHandler(inner, "server",
 					otelhttp.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))),
 					otelhttp.WithPropagators(propagation.TraceContext{}))
 				serveMux := http.NewServeMux()
 				for _, pattern := range inner.Routes() {
-					serveMux.Handle(pattern, measure)
+					serveMux.Handle(pattern, instrumented)
 				}
 				if _, pattern := serveMux.Handler(request()); pattern == "" {
-					measure.ServeHTTP(httptest.NewRecorder(), request())
+					instrumented.ServeHTTP(httptest.NewRecorder(), request())
 				} else {
 					serveMux.ServeHTTP(httptest.NewRecorder(), request())
 				}

@@ -21,18 +21,18 @@ func methodsOf(method string) []string {
 }
 
 // checkTemplate returns an error unless each segment of the path is either plain
-// text that needs no escaping or one whole variable such as {id}, each with a
-// name of its own. Variables with a regular expression ({id:[0-9]+}) are refused,
-// because checkOrder cannot compare them.
+// text that needs no escaping or one variable such as {id}. Two variables must not
+// have the same name. Variables with a regular expression ({id:[0-9]+}) are
+// refused, because checkOrder cannot compare them.
 func checkTemplate(path string) error {
 	if path == "/" {
 		return nil
 	}
 	plainOrVariable := regexp.MustCompile(`^([A-Za-z0-9._~-]+|\{[a-z_]+\})$`)
-	root, rest, _ := strings.Cut(path, "/")
+	beforeSlash, rest, _ := strings.Cut(path, "/")
 	segments := strings.Split(rest, "/")
 	for i, segment := range segments {
-		if root != "" || !plainOrVariable.MatchString(segment) {
+		if beforeSlash != "" || !plainOrVariable.MatchString(segment) {
 			return fmt.Errorf("route %s: each segment must be plain text or a variable such as {id}", path)
 		}
 		if isVariable(segment) && slices.Contains(segments[:i], segment) {
@@ -46,8 +46,8 @@ func isVariable(segment string) bool { return strings.HasPrefix(segment, "{") }
 
 // checkOrder returns an error if a registered route takes requests that are meant
 // for a new one with these methods and this path. mux uses the first route that
-// matches, so a concrete path must be registered before a template that matches
-// it too, whatever their methods. Routes with equivalent paths must not share a
+// matches, so a concrete path must be registered before a template that also
+// matches it, whatever their methods. Routes with equivalent paths must not share a
 // method.
 func (rt *Router) checkOrder(methods []string, path string) (err error) {
 	rt.eachRoute(func(_ *mux.Route, earlierPath string, earlierMethods []string) {
@@ -82,9 +82,9 @@ func compareTemplates(first, second string) (overlap, equivalent, narrower bool)
 	return true, !firstNarrower && !secondNarrower, firstNarrower && !secondNarrower
 }
 
-// normalizePath returns the request with each path segment decoded that needs no
-// escaping, so that /%6frders matches the route /orders (RFC 3986, section
-// 6.2.2.2). Escapes that change the meaning, such as %2F, stay.
+// normalizePath returns the request with unnecessary escapes in its path decoded,
+// so that /%6frders matches the route /orders (RFC 3986, section 6.2.2.2). A
+// segment with a necessary escape, such as %2F, stays as it is.
 func normalizePath(r *http.Request) *http.Request {
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for i, segment := range segments {

@@ -19,20 +19,20 @@ func TestHandle(t *testing.T) {
 			first, second [2]string
 			refused       bool
 		}{
-			"same route":                               {[2]string{"GET", "/a"}, [2]string{"GET", "/a"}, true},
-			"same route with another variable":         {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/{name}"}, true},
-			"HEAD after GET":                           {[2]string{"GET", "/a"}, [2]string{"HEAD", "/a"}, true},
-			"concrete path after a template":           {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
-			"the same with another method":             {[2]string{"PATCH", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
-			"paths that overlap in part":               {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/stats"}, true},
-			"longer template after a wider one":        {[2]string{"GET", "/{a}/{b}/x"}, [2]string{"GET", "/a/{b}/x"}, true},
-			"another method":                           {[2]string{"GET", "/a"}, [2]string{"POST", "/a"}, false},
-			"another method and variable":              {[2]string{"GET", "/a/{id}"}, [2]string{"PUT", "/a/{name}"}, false},
-			"concrete path before a template":          {[2]string{"GET", "/a/stats"}, [2]string{"GET", "/a/{id}"}, false},
-			"concrete path before template, PATCH":     {[2]string{"GET", "/a/stats"}, [2]string{"PATCH", "/a/{id}"}, false},
-			"concrete path before two variables":       {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/{id}"}, false},
-			"another length":                           {[2]string{"GET", "/{id}"}, [2]string{"GET", "/a/{id}"}, false},
-			"different text beside the same variables": {[2]string{"GET", "/a/{id}/x"}, [2]string{"GET", "/a/{id}/y"}, false},
+			"same route":                             {[2]string{"GET", "/a"}, [2]string{"GET", "/a"}, true},
+			"same route with another variable name":  {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/{name}"}, true},
+			"HEAD after GET":                         {[2]string{"GET", "/a"}, [2]string{"HEAD", "/a"}, true},
+			"concrete path after a template":         {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
+			"concrete path after a template, PATCH":  {[2]string{"PATCH", "/a/{id}"}, [2]string{"GET", "/a/stats"}, true},
+			"paths that overlap in part":             {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/stats"}, true},
+			"narrower template after a wider one":    {[2]string{"GET", "/{a}/{b}/x"}, [2]string{"GET", "/a/{b}/x"}, true},
+			"another method":                         {[2]string{"GET", "/a"}, [2]string{"POST", "/a"}, false},
+			"another method and variable name":       {[2]string{"GET", "/a/{id}"}, [2]string{"PUT", "/a/{name}"}, false},
+			"concrete path before a template":        {[2]string{"GET", "/a/stats"}, [2]string{"GET", "/a/{id}"}, false},
+			"concrete path before a template, PATCH": {[2]string{"GET", "/a/stats"}, [2]string{"PATCH", "/a/{id}"}, false},
+			"narrower template before a wider one":   {[2]string{"GET", "/a/{id}"}, [2]string{"GET", "/{any}/{id}"}, false},
+			"another number of segments":             {[2]string{"GET", "/{id}"}, [2]string{"GET", "/a/{id}"}, false},
+			"different text after the same variable": {[2]string{"GET", "/a/{id}/x"}, [2]string{"GET", "/a/{id}/y"}, false},
 		}
 		for name, tt := range tests {
 			t.Run(name, func(t *testing.T) {
