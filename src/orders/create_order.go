@@ -19,7 +19,7 @@ import (
 // again. The handler then does the following; the SQL is in idempotency.go:
 //
 //  1. readCreateOrder reads the key and the order and hashes the order.
-//  2. findReplay looks for a response that is stored under the key. If there
+//  2. findStoredResponse looks for a response that is stored under the key. If there
 //     is one, the handler sends it again and does not call the users service.
 //  3. activeUser reads the user from the users service.
 //  4. Store.CreateOnce inserts the order and stores the response under the key,
@@ -69,24 +69,24 @@ func readCreateOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Idempote
 func replayOrCreate(
 	ctx context.Context, store *Store, users *client.Client, order NewOrder, key IdempotencyKey,
 ) (*CreatedResponse, error) {
-	if replay, err := findReplay(ctx, store, key); replay != nil || err != nil {
+	if replay, err := findStoredResponse(ctx, store, key); replay != nil || err != nil {
 		return replay, err
 	}
 	user, err := activeUser(ctx, users, order.UserID)
 	if err != nil {
 		// A concurrent request with the same key may have succeeded during this
 		// call. Both requests must get the same response, so look again.
-		if replay, _ := findReplay(ctx, store, key); replay != nil {
+		if replay, _ := findStoredResponse(ctx, store, key); replay != nil {
 			return replay, nil
 		}
 		return nil, err
 	}
-	return insertAndEncode(ctx, store, user, order, key)
+	return insertForUser(ctx, store, user, order, key)
 }
 
-// findReplay returns the response that is stored under the key, or nil if there
+// findStoredResponse returns the response that is stored under the key, or nil if there
 // is none or the request has no key.
-func findReplay(ctx context.Context, store *Store, key IdempotencyKey) (*CreatedResponse, error) {
+func findStoredResponse(ctx context.Context, store *Store, key IdempotencyKey) (*CreatedResponse, error) {
 	if key.Value == "" {
 		return nil, nil
 	}
@@ -111,9 +111,9 @@ func activeUser(ctx context.Context, users *client.Client, id int64) (client.Use
 	return user, err
 }
 
-// insertAndEncode stores the order and returns the response to its request. If
+// insertForUser stores the order and returns the response to its request. If
 // the request has a key, the response is stored too.
-func insertAndEncode(
+func insertForUser(
 	ctx context.Context, store *Store, user client.User, order NewOrder, key IdempotencyKey,
 ) (*CreatedResponse, error) {
 	encode := func(created Order) ([]byte, error) {

@@ -19,7 +19,7 @@ import (
 )
 
 func TestCreateOrder(t *testing.T) {
-	onBothStores(t, "returns the order with its user", func(t *testing.T, s services) {
+	testServices(t, "returns the order with its user", func(t *testing.T, s services) {
 		created := s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		require.Equal(t, "/orders/1", created.Header.Get("Location"))
 		require.Equal(t, `{"email":"juan@email.com","name":"Juan Perez"}`, created.At(t, "user_info"))
@@ -29,7 +29,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, created.At(t, "order"), s.Get(t, "/orders/1").At(t))
 	})
 
-	onBothStores(t, "names all invalid members and stores nothing", func(t *testing.T, s services) {
+	testServices(t, "names all invalid members and stores nothing", func(t *testing.T, s services) {
 		tests := map[string]struct {
 			body string
 			want []string
@@ -49,7 +49,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "stores the maximum values exactly", func(t *testing.T, s services) {
+	testServices(t, "stores the maximum values exactly", func(t *testing.T, s services) {
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000}`).Require(t, 201)
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1, "price": 1e9}`).Require(t, 201)
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 3, "price": 0.1}`).Require(t, 201)
@@ -57,7 +57,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "2000000000.30", s.Get(t, "/orders/stats").At(t, "total_revenue"))
 	})
 
-	onBothStores(t, "rejects an unknown or inactive user", func(t *testing.T, s services) {
+	testServices(t, "rejects an unknown or inactive user", func(t *testing.T, s services) {
 		unknown := s.Post(t, "/orders", orderJSON(77, "Laptop", 1, 899.99)).Require(t, 400)
 		require.Equal(t, "77", unknown.At(t, "user_id"))
 		require.Equal(t, `"failed"`, unknown.At(t, "service_communication"))
@@ -68,7 +68,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "fails fast and stores nothing while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "fails fast and stores nothing while users is unavailable", func(t *testing.T, s services) {
 		require.NoError(t, s.users.Stop())
 		start := time.Now()
 		rejected := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 503)
@@ -78,7 +78,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "replays the same key", func(t *testing.T, s services) {
+	testServices(t, "replays the same key", func(t *testing.T, s services) {
 		first := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "abc").Require(t, 201)
 		require.Empty(t, first.Header.Get("Idempotency-Replayed"))
 		require.NoError(t, s.users.Stop()) // a replay does not call users
@@ -92,13 +92,13 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "1", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "stores only a 201 under the key", func(t *testing.T, s services) {
+	testServices(t, "stores only a 201 under the key", func(t *testing.T, s services) {
 		s.Post(t, "/orders", `{}`, "Idempotency-Key", "k").Require(t, 400)
 		s.Post(t, "/orders", orderJSON(77, "Laptop", 1, 899.99), "Idempotency-Key", "k").Require(t, 400)
 		require.Empty(t, s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 201).Header.Get("Idempotency-Replayed"))
 	})
 
-	onBothStores(t, "accepts a key of 1 to 255 printable characters", func(t *testing.T, s services) {
+	testServices(t, "accepts a key of 1 to 255 printable characters", func(t *testing.T, s services) {
 		for _, key := range []string{`""`, strings.Repeat("k", 256), "caf\u00e9", "a\tb"} {
 			require.Equal(t, []string{"Idempotency-Key"}, s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", key).Require(t, 400).Fields(), key)
 		}
@@ -108,7 +108,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "3", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "creates one order for concurrent requests with one key", func(t *testing.T, s services) {
+	testServices(t, "creates one order for concurrent requests with one key", func(t *testing.T, s services) {
 		const clients = 12
 		responses := make([]servicetest.Response, clients)
 		var requests sync.WaitGroup
@@ -165,7 +165,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Zero(t, notGET.Load())
 	})
 
-	onBothDatabases(t, "lets a key expire after 24 hours", func(t *testing.T, store *orders.Store, db *database.DB) {
+	testStore(t, "lets a key expire after 24 hours", func(t *testing.T, store *orders.Store, db *database.DB) {
 		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
 		oldKey := orders.IdempotencyKey{Value: "old", RequestHash: []byte("a")}
 		youngKey := orders.IdempotencyKey{Value: "young", RequestHash: []byte("a")}
@@ -198,7 +198,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, 1, count)
 	})
 
-	onBothDatabases(t, "creates nothing if the key was used for another order", func(t *testing.T, store *orders.Store, _ *database.DB) {
+	testStore(t, "creates nothing if the key was used for another order", func(t *testing.T, store *orders.Store, _ *database.DB) {
 		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
 		_, err := store.CreateOnce(t.Context(), orders.IdempotencyKey{Value: "k", RequestHash: []byte("a")}, order, encodeID)
 		require.NoError(t, err)

@@ -23,7 +23,7 @@ func FuzzRoutes(f *testing.F) {
 	db := openDatabase(f, servicetest.SQLite(f))
 	signals, _ := telemetrytest.New(f)
 	router := web.NewRouter(signals, 10)
-	orders.Routes(router, orders.NewStore(db), startUsersStub(f))
+	orders.Routes(router, orders.NewStore(db), newUsersStubClient(f))
 	router.Open()
 
 	f.Add("GET", "/orders", "user_id=1&status=shipped&limit=3&expand=user&cursor=YWZ0ZXI6Mg", "", "")
@@ -41,9 +41,9 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
-// startUsersStub returns a client of a stub of the users service, which responds
+// newUsersStubClient returns a client of a stub of the users service, which responds
 // to every request with the user 1.
-func startUsersStub(f *testing.F) *client.Client {
+func newUsersStubClient(f *testing.F) *client.Client {
 	f.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeUser(w)

@@ -12,4 +12,4 @@ import (
 // need exist in programs that are built with the tag testhooks.
 type UsersTestHooks struct{}
 
-func (UsersTestHooks) client(*slog.Logger) httpclient.TestHooks { return httpclient.TestHooks{} }
+func (UsersTestHooks) httpClientHooks(*slog.Logger) httpclient.TestHooks { return httpclient.TestHooks{} }

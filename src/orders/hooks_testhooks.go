@@ -14,7 +14,7 @@ type UsersTestHooks struct {
 }
 
 // client returns the hooks of the client for users. It logs a warning if they disable anything.
-func (h UsersTestHooks) client(log *slog.Logger) httpclient.TestHooks {
+func (h UsersTestHooks) httpClientHooks(log *slog.Logger) httpclient.TestHooks {
 	var hooks httpclient.TestHooks
 	for _, name := range h.UsersDisable {
 		hooks.Disable = append(hooks.Disable, httpclient.Mechanism(name))

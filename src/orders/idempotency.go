@@ -90,8 +90,8 @@ func (s *Store) FindResponse(ctx context.Context, key IdempotencyKey) (*CreatedR
 	}
 }
 
-// errKeyInUse makes CreateOnce roll back because another request used the key.
-var errKeyInUse = errors.New("idempotency key is in use")
+// errKeyUsed makes CreateOnce roll back because another request used the key.
+var errKeyUsed = errors.New("idempotency key is in use")
 
 // CreateOnce inserts a pending order and stores the response to its request
 // under the key, in one transaction. If another request uses the key at the
@@ -120,7 +120,7 @@ func (s *Store) CreateOnce(
 		response = CreatedResponse{OrderID: created.ID, Body: body}
 		return insertResponse(ctx, q, key, response)
 	})
-	if !errors.Is(err, errKeyInUse) {
+	if !errors.Is(err, errKeyUsed) {
 		return &response, err
 	}
 	replay, err := s.FindResponse(ctx, key)
@@ -132,7 +132,7 @@ func (s *Store) CreateOnce(
 }
 
 // insertResponse stores a response under a key. It overwrites a response that
-// has expired and returns errKeyInUse if there is one that has not. If another
+// has expired and returns errKeyUsed if there is one that has not. If another
 // transaction is inserting the same key, the primary key makes this one wait.
 func insertResponse(ctx context.Context, q database.Querier, key IdempotencyKey, r CreatedResponse) error {
 	const query = "INSERT INTO idempotency_keys (key, request_hash, order_id, answer, created_at) VALUES ($1, $2, $3, $4, $5)" +
@@ -144,7 +144,7 @@ func insertResponse(ctx context.Context, q database.Querier, key IdempotencyKey,
 		return err
 	}
 	if rows, err := result.RowsAffected(); err != nil || rows == 0 {
-		return errors.Join(err, errKeyInUse)
+		return errors.Join(err, errKeyUsed)
 	}
 	return nil
 }

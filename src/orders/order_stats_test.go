@@ -12,7 +12,7 @@ import (
 )
 
 func TestOrderStats(t *testing.T) {
-	onBothDatabases(t, "equals a recount after concurrent changes", func(t *testing.T, store *orders.Store, _ *database.DB) {
+	testStore(t, "equals a recount after concurrent changes", func(t *testing.T, store *orders.Store, _ *database.DB) {
 		paths := [][]orders.Status{nil, {orders.Shipped}, {orders.Shipped, orders.Completed}, {orders.Cancelled}}
 		var writers errgroup.Group
 		for w := range 8 {

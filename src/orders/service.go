@@ -58,14 +58,14 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 	// service drains.
 	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
 	app.OnClose(func() error { stopWatch(); users.Close(); return nil })
-	app.Health.WatchDependency(watchCtx, client.Service, users.Health)
+	app.Health.WatchDependency(watchCtx, client.ServiceName, users.Health)
 	return app.Run(ctx, func(ctx context.Context) error { return start(ctx, config, app, users) })
 }
 
 func newClient(config Config, app *lifecycle.App) (*client.Client, error) {
 	return client.New(httpclient.Config{
 		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, AttemptTimeout: config.UsersTryTimeout,
-		TestHooks: config.UsersTestHooks.client(app.Telemetry.Log),
+		TestHooks: config.UsersTestHooks.httpClientHooks(app.Telemetry.Log),
 		Tracer:    app.Telemetry.Tracer, Propagator: app.Telemetry.Propagator,
 		Registry: app.Telemetry.Registry, Logger: app.Telemetry.Log,
 	})
@@ -96,7 +96,7 @@ func awaitUsers(ctx context.Context, config Config, app *lifecycle.App) {
 	log.Info("waiting for the users service", slog.Float64("timeout_seconds", usersWait.Seconds()))
 	ctx, cancel := context.WithTimeout(ctx, usersWait)
 	defer cancel()
-	app.Health.Await(ctx, client.Service)
+	app.Health.Await(ctx, client.ServiceName)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		log.Warn("the users service does not respond; starting without it",
 			slog.String(string(semconv.URLFullKey), config.UsersURL.String()))

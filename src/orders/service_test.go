@@ -63,9 +63,9 @@ func startServices(t *testing.T, ordersConfig, usersConfig settings.Service) ser
 	return services{servicetest.API{URL: o.URL, Transport: loadContract(t).Transport(nil)}, o, u}
 }
 
-// onBothStores runs a subtest against both services, once with SQLite and once
+// testServices runs a subtest against both services, once with SQLite and once
 // with PostgreSQL.
-func onBothStores(t *testing.T, name string, test func(t *testing.T, s services)) {
+func testServices(t *testing.T, name string, test func(t *testing.T, s services)) {
 	t.Run(name, func(t *testing.T) {
 		t.Run("SQLite", func(t *testing.T) {
 			test(t, startServices(t, servicetest.SQLite(t), servicetest.SQLite(t)))

@@ -55,7 +55,7 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 			test: t, orders: smoketest.NewAPI(config.URL), users: smoketest.NewAPI(config.UsersURL),
 			user: client.NewTestUser(), key: "release-test-" + rand.Text(),
 		}
-		if !t.Await("users is healthy", s.users.Healthy(client.Service)) ||
+		if !t.Await("users is healthy", s.users.Healthy(client.ServiceName)) ||
 			!t.Await("orders is healthy and reaches users", s.orders.Healthy(serviceName)) {
 			return
 		}
@@ -76,7 +76,7 @@ func (s *smokeTest) createUser(ctx context.Context) error {
 
 func (s *smokeTest) createOrder(ctx context.Context) error {
 	var created createOrderResponse
-	response := s.post(ctx, s.user.ID, s.key)
+	response := s.postOrder(ctx, s.user.ID, s.key)
 	if err := response.Expect(http.StatusCreated, &created); err != nil {
 		return err
 	}
@@ -87,9 +87,9 @@ func (s *smokeTest) createOrder(ctx context.Context) error {
 	return nil
 }
 
-// post sends a POST /orders request. If it creates an order, expected or not,
+// postOrder sends a POST /orders request. If it creates an order, expected or not,
 // the order is cancelled at the end of the smoke test.
-func (s *smokeTest) post(ctx context.Context, userID int64, key string) smoketest.Response {
+func (s *smokeTest) postOrder(ctx context.Context, userID int64, key string) smoketest.Response {
 	response := s.orders.Do(ctx, smoketest.Request{
 		Method: http.MethodPost, Path: "/orders", IdempotencyKey: key,
 		Body: createOrderRequest{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
@@ -138,7 +138,7 @@ func (s *smokeTest) readDetails(ctx context.Context) error {
 
 func (s *smokeTest) repeatCreateOrder(ctx context.Context) error {
 	var created createOrderResponse
-	response := s.post(ctx, s.user.ID, s.key)
+	response := s.postOrder(ctx, s.user.ID, s.key)
 	if err := response.Expect(http.StatusCreated, &created); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (s *smokeTest) repeatCreateOrder(ctx context.Context) error {
 }
 
 func (s *smokeTest) orderForUnknownUser(ctx context.Context) error {
-	return s.post(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
+	return s.postOrder(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
 }
 
 func (s *smokeTest) getUnknownOrder(ctx context.Context) error {

@@ -43,12 +43,12 @@ func requireCleanedUp(t *testing.T, ordersURL, usersURL, printed string) {
 	require.Equal(t, api.Get(t, "/orders").At(t, "count"), api.Get(t, "/orders?status=cancelled").At(t, "count"), printed)
 }
 
-// intercept handles requests and reports whether it has responded.
-type intercept = func(http.ResponseWriter, *http.Request) bool
+// interceptor handles requests and reports whether it has responded.
+type interceptor = func(http.ResponseWriter, *http.Request) bool
 
-// respond responds with a status and a body to requests that match a pattern,
+// respondTo responds with a status and a body to requests that match a pattern,
 // such as "GET /orders/{id}".
-func respond(pattern string, status int, body string) intercept {
+func respondTo(pattern string, status int, body string) interceptor {
 	mux := http.NewServeMux()
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -105,17 +105,17 @@ func TestSmokeTest(t *testing.T) {
 		)
 		tests := map[string]struct {
 			failed    string
-			intercept intercept
+			intercept interceptor
 		}{
-			"unavailable":              {"orders is healthy and reaches users", respond("GET /health", 503, "")},
-			"users unreachable":        {"orders is healthy and reaches users", respond("GET /health", 200, degraded)},
-			"creating orders fails":    {"an order is created for the user; an order for an unknown user is rejected", respond("POST /orders", 500, "")},
+			"unavailable":              {"orders is healthy and reaches users", respondTo("GET /health", 503, "")},
+			"users unreachable":        {"orders is healthy and reaches users", respondTo("GET /health", 200, degraded)},
+			"creating orders fails":    {"an order is created for the user; an order for an unknown user is rejected", respondTo("POST /orders", 500, "")},
 			"orders for another user":  {"the same request again returns the same order; an order for an unknown user is rejected", replaceUser},
-			"reading orders fails":     {"the order is read back; an unknown order is not found", respond("GET /orders/{id}", 500, "")},
-			"another order is read":    {"the order is read back; an unknown order is not found", respond("GET /orders/{id}", 200, order)},
-			"details without the user": {"the order's details contain the user", respond("GET /orders/{id}/details", 200, details)},
+			"reading orders fails":     {"the order is read back; an unknown order is not found", respondTo("GET /orders/{id}", 500, "")},
+			"another order is read":    {"the order is read back; an unknown order is not found", respondTo("GET /orders/{id}", 200, order)},
+			"details without the user": {"the order's details contain the user", respondTo("GET /orders/{id}/details", 200, details)},
 			"keys are ignored":         {"the same request again returns the same order", removeKey},
-			"no metrics":               {"metrics are served", respond("GET /metrics", 404, "")},
+			"no metrics":               {"metrics are served", respondTo("GET /metrics", 404, "")},
 		}
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -129,9 +129,9 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("fails if users does not work", func(t *testing.T) {
 		ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-		for failed, intercept := range map[string]intercept{
-			"users is healthy":  respond("GET /health", 503, ""),
-			"a user is created": respond("POST /users", 503, ""),
+		for failed, intercept := range map[string]interceptor{
+			"users is healthy":  respondTo("GET /health", 503, ""),
+			"a user is created": respondTo("POST /users", 503, ""),
 		} {
 			_, err := runSmokeTest(t, ordersURL, servicetest.WithFaultyResponses(t, usersURL, intercept))
 			require.ErrorContains(t, err, failed)
@@ -140,7 +140,7 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, respond("PATCH /orders/{id}", 500, "")), usersURL)
+		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, respondTo("PATCH /orders/{id}", 500, "")), usersURL)
 		require.EqualError(t, err, "the release does not work: clean up order 1")
 	})
 }

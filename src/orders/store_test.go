@@ -25,11 +25,11 @@ func openDatabase(t testing.TB, config settings.Service) *database.DB {
 	return db
 }
 
-// onBothDatabases runs a subtest against the store, without the service, once
+// testStore runs a subtest against the store, without the service, once
 // with SQLite and once with PostgreSQL.
-func onBothDatabases(t *testing.T, name string, test func(t *testing.T, store *orders.Store, db *database.DB)) {
+func testStore(t *testing.T, name string, test func(t *testing.T, store *orders.Store, db *database.DB)) {
 	t.Run(name, func(t *testing.T) {
-		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 			db := openDatabase(t, config)
 			test(t, orders.NewStore(db), db)
 		})

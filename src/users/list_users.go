@@ -46,7 +46,7 @@ func readFilter(r *http.Request) (Filter, error) {
 // limit, the page has a cursor for the next one.
 func newPage(users []User, limit int) client.Page {
 	users, next := web.Page(users, limit, func(u User) int64 { return u.ID })
-	page := client.Page{Users: []client.User{}, Count: len(users), Service: client.Service, NextCursor: next}
+	page := client.Page{Users: []client.User{}, Count: len(users), Service: client.ServiceName, NextCursor: next}
 	for _, u := range users {
 		page.Users = append(page.Users, toResponse(u))
 	}

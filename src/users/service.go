@@ -19,7 +19,7 @@ func Program() settings.Program {
 
 // Run runs the service until ctx is cancelled; see lifecycle.App.
 func Run(ctx context.Context, config Config, getenv func(string) string, stdout io.Writer) error {
-	app, err := lifecycle.New(ctx, client.Service, config.Service, getenv, stdout)
+	app, err := lifecycle.New(ctx, client.ServiceName, config.Service, getenv, stdout)
 	if err != nil {
 		return err
 	}

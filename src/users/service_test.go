@@ -29,11 +29,11 @@ func loadContract(t *testing.T) *contracttest.Contract {
 	return contracttest.Load(t, document)
 }
 
-// onBothStores runs a subtest against the service, once with SQLite and once
+// testService runs a subtest against the service, once with SQLite and once
 // with PostgreSQL. It compares every request and response with openapi.yaml.
-func onBothStores(t *testing.T, name string, test func(t *testing.T, api servicetest.API)) {
+func testService(t *testing.T, name string, test func(t *testing.T, api servicetest.API)) {
 	t.Run(name, func(t *testing.T) {
-		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 			service := servicetest.StartReady(t, runUsers(config))
 			test(t, servicetest.API{URL: service.URL, Transport: loadContract(t).Transport(nil)})
 		})

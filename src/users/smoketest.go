@@ -38,7 +38,7 @@ type smokeTest struct {
 func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer) error {
 	return smoketest.Run(ctx, stdout, config.Options, func(t *smoketest.Test) {
 		s := &smokeTest{t, smoketest.NewAPI(config.URL), client.NewTestUser()}
-		if !t.Await("users is healthy", s.api.Healthy(client.Service)) {
+		if !t.Await("users is healthy", s.api.Healthy(client.ServiceName)) {
 			return
 		}
 		if t.Check("a user is created", s.createUser) {
@@ -46,7 +46,7 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 			t.Check("the same e-mail address is rejected", s.createDuplicate)
 		}
 		t.Check("an unknown user is not found", s.getUnknownUser)
-		t.Check("metrics are served", s.api.HasMetrics(client.Service))
+		t.Check("metrics are served", s.api.HasMetrics(client.ServiceName))
 	})
 }
 

@@ -22,12 +22,12 @@ func runSmokeTest(t *testing.T, url string) (printed string, err error) {
 	return out.String(), err
 }
 
-// intercept handles requests and reports whether it has responded.
-type intercept = func(http.ResponseWriter, *http.Request) bool
+// interceptor handles requests and reports whether it has responded.
+type interceptor = func(http.ResponseWriter, *http.Request) bool
 
-// respond responds with a status and a body to requests with that method and path
+// respondTo responds with a status and a body to requests with that method and path
 // prefix.
-func respond(method, pathPrefix string, status int, body string) intercept {
+func respondTo(method, pathPrefix string, status int, body string) interceptor {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != method || !strings.HasPrefix(r.URL.Path, pathPrefix) {
 			return false
@@ -50,7 +50,7 @@ func changeDuplicate(_ http.ResponseWriter, r *http.Request) bool {
 
 func TestSmokeTest(t *testing.T) {
 	t.Run("passes and cleans up", func(t *testing.T) {
-		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 			url := servicetest.StartReady(t, runUsers(config)).URL
 			for range 2 {
 				printed, err := runSmokeTest(t, url)
@@ -67,15 +67,15 @@ func TestSmokeTest(t *testing.T) {
 		const user = `{"id": 1, "name": "Somebody", "email": "else@example.com", "active": true, "created_at": "2025-01-10T00:00:00Z"}`
 		tests := map[string]struct {
 			failed    string
-			intercept intercept
+			intercept interceptor
 		}{
-			"unavailable":             {"users is healthy", respond("GET", "/health", 503, "")},
-			"degraded":                {"users is healthy", respond("GET", "/health", 200, `{"service": "users-service", "status": "degraded"}`)},
-			"creating users fails":    {"a user is created", respond("POST", "/users", 500, "")},
-			"reading users fails":     {"the user is read back; an unknown user is not found", respond("GET", "/users/", 500, "")},
-			"another user is read":    {"the user is read back; an unknown user is not found", respond("GET", "/users/", 200, user)},
+			"unavailable":             {"users is healthy", respondTo("GET", "/health", 503, "")},
+			"degraded":                {"users is healthy", respondTo("GET", "/health", 200, `{"service": "users-service", "status": "degraded"}`)},
+			"creating users fails":    {"a user is created", respondTo("POST", "/users", 500, "")},
+			"reading users fails":     {"the user is read back; an unknown user is not found", respondTo("GET", "/users/", 500, "")},
+			"another user is read":    {"the user is read back; an unknown user is not found", respondTo("GET", "/users/", 200, user)},
 			"duplicates are accepted": {"the same e-mail address is rejected", changeDuplicate},
-			"no metrics":              {"metrics are served", respond("GET", "/metrics", 404, "")},
+			"no metrics":              {"metrics are served", respondTo("GET", "/metrics", 404, "")},
 		}
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -89,9 +89,9 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		url := servicetest.StartReady(t, runUsers(servicetest.SQLite(t))).URL
-		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respond("PATCH", "/users/", 500, "")))
+		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respondTo("PATCH", "/users/", 500, "")))
 		require.EqualError(t, err, "the release does not work: clean up user 1")
-		_, err = runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respond("PATCH", "/users/", 200, `{"active": true}`)))
+		_, err = runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respondTo("PATCH", "/users/", 200, `{"active": true}`)))
 		require.EqualError(t, err, "the release does not work: clean up user 2")
 	})
 }

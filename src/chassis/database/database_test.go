@@ -44,8 +44,8 @@ func migrations(lowestVersions ...int) fs.FS {
 	return files
 }
 
-// runOnBoth runs a test on an empty database of each system.
-func runOnBoth(t *testing.T, test func(t *testing.T, config database.Config)) {
+// onBothDatabases runs a test on an empty database of each system.
+func onBothDatabases(t *testing.T, test func(t *testing.T, config database.Config)) {
 	t.Run("SQLite", func(t *testing.T) {
 		test(t, database.Config{Name: "test", DataDir: t.TempDir()})
 	})
@@ -92,7 +92,7 @@ func count(t *testing.T, db *database.DB, table string) (n int) {
 	return n
 }
 
-func insert(id int) database.TxFunc {
+func insert(id int) database.OpFunc {
 	return func(ctx context.Context, q database.Querier) error {
 		_, err := q.ExecContext(ctx, "INSERT INTO t1 (id, at) VALUES ($1, $2)", id, time.Now().UTC())
 		return err
@@ -101,7 +101,7 @@ func insert(id int) database.TxFunc {
 
 func TestOpen(t *testing.T) {
 	t.Run("migrates once when several replicas start together", func(t *testing.T) {
-		runOnBoth(t, func(t *testing.T, config database.Config) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			var starts errgroup.Group
 			var mu sync.Mutex
 			for range 5 {
@@ -123,7 +123,7 @@ func TestOpen(t *testing.T) {
 	})
 
 	t.Run("accepts a newer schema that is compatible", func(t *testing.T) {
-		runOnBoth(t, func(t *testing.T, config database.Config) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			openOnce(t, config, migrations(1, 1))
 			older, err := open(t, config, migrations(1))
 			require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestOpen(t *testing.T) {
 	})
 
 	t.Run("refuses a schema that requires a newer binary", func(t *testing.T) {
-		runOnBoth(t, func(t *testing.T, config database.Config) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			openOnce(t, config, migrations(1, 1, 3))
 			_, err := open(t, config, migrations(1, 1))
 			require.ErrorContains(t, err, "this binary's schema version is 2, but the database requires version 3 or later: run a newer release")
@@ -200,7 +200,7 @@ func TestOpen(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	t.Run("rolls back a failed transaction", func(t *testing.T) {
-		runOnBoth(t, func(t *testing.T, config database.Config) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			db, err := open(t, config, migrations(1))
 			require.NoError(t, err)
 			boom := errors.New("boom")
@@ -234,7 +234,7 @@ func TestWrite(t *testing.T) {
 	})
 
 	t.Run("keeps microseconds of a time", func(t *testing.T) {
-		runOnBoth(t, func(t *testing.T, config database.Config) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			db, err := open(t, config, migrations(1))
 			require.NoError(t, err)
 			want := time.Date(2026, 2, 3, 4, 5, 6, 123456000, time.UTC)
@@ -268,7 +268,7 @@ func TestWrite(t *testing.T) {
 
 func TestExec(t *testing.T) {
 	t.Run("returns an error that IsDuplicate recognises", func(t *testing.T) {
-		runOnBoth(t, func(t *testing.T, config database.Config) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			db, err := open(t, config, migrations(1))
 			require.NoError(t, err)
 			op := database.Op{Name: "INSERT", Table: "t1"}

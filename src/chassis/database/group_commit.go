@@ -26,7 +26,7 @@ type groupCommitter struct {
 // pendingTx is one transaction of a group.
 type pendingTx struct {
 	ctx      context.Context // of the caller
-	fn       TxFunc
+	fn       OpFunc
 	err      error         // result of fn; set before done is closed
 	panicked *txPanic      // panic of fn, or nil; set before done is closed
 	done     chan struct{} // closed when the transaction is committed or has failed
@@ -54,7 +54,7 @@ func newGroupCommitter(pool *sql.DB) *groupCommitter {
 // do runs fn in a transaction and returns when it is committed or has failed.
 // It returns the error of ctx if that ends before the transaction is queued or
 // begins, and sql.ErrConnDone after close. It panics if fn panics.
-func (g *groupCommitter) do(ctx context.Context, fn TxFunc) error {
+func (g *groupCommitter) do(ctx context.Context, fn OpFunc) error {
 	tx := &pendingTx{ctx: ctx, fn: fn, done: make(chan struct{})}
 	select {
 	case g.queue <- tx:

@@ -16,7 +16,7 @@ import (
 
 // execTogether runs the functions in one group and returns their errors. An
 // extra transaction blocks the writer until they are queued.
-func execTogether(t *testing.T, db *database.DB, fns ...database.TxFunc) []error {
+func execTogether(t *testing.T, db *database.DB, fns ...database.OpFunc) []error {
 	t.Helper()
 	op := database.Op{Name: "INSERT", Table: "t1"}
 	blocked, unblock := make(chan struct{}), make(chan struct{})
@@ -51,7 +51,7 @@ func TestGroupCommit(t *testing.T) {
 		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
 		require.NoError(t, err)
 		boom, crash := errors.New("boom"), errors.New("crash")
-		insertThen := func(id int, then func() error) database.TxFunc {
+		insertThen := func(id int, then func() error) database.OpFunc {
 			return func(ctx context.Context, q database.Querier) error {
 				return errors.Join(insert(id)(ctx, q), then())
 			}

@@ -30,9 +30,9 @@ type Op struct {
 	Table string
 }
 
-// TxFunc runs the statements of one operation. It may run several times, so it
+// OpFunc runs the statements of one operation. It may run several times, so it
 // must not keep results of a failed attempt.
-type TxFunc func(ctx context.Context, q Querier) error
+type OpFunc func(ctx context.Context, q Querier) error
 
 // Read runs statements that change nothing, outside a transaction.
 //
@@ -40,13 +40,13 @@ type TxFunc func(ctx context.Context, q Querier) error
 // concurrent transaction, they run it again, in at most five attempts. They
 // return a failure.Unavailable if the database is unavailable, and otherwise the
 // error of fn or of the database.
-func (db *DB) Read(ctx context.Context, op Op, fn TxFunc) error {
+func (db *DB) Read(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error { return fn(ctx, db.reader) })
 }
 
 // Exec runs one statement, which is its own transaction. When Exec returns nil,
 // the change is durable. For the limits and errors see Read.
-func (db *DB) Exec(ctx context.Context, op Op, fn TxFunc) error {
+func (db *DB) Exec(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
 		if db.groupCommitter != nil {
 			return db.groupCommitter.do(ctx, fn)
@@ -58,7 +58,7 @@ func (db *DB) Exec(ctx context.Context, op Op, fn TxFunc) error {
 // Write runs any number of statements in one transaction. When Write returns
 // nil, the changes are durable; otherwise there are none. For the limits and
 // errors see Read.
-func (db *DB) Write(ctx context.Context, op Op, fn TxFunc) error {
+func (db *DB) Write(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
 		if db.groupCommitter != nil {
 			return db.groupCommitter.do(ctx, fn)
@@ -85,7 +85,7 @@ func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) erro
 }
 
 // transact runs fn in a transaction of its own and commits it.
-func (db *DB) transact(ctx context.Context, fn TxFunc) error {
+func (db *DB) transact(ctx context.Context, fn OpFunc) error {
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
