@@ -17,8 +17,8 @@ import (
 	"tandem/src/users/client"
 )
 
-// FuzzRoutes sends random requests to the routes and the store of the service. No
-// response may have a status of 500 or more.
+// FuzzRoutes sends random requests to all routes of the service, which use a real
+// store. No response may have a status of 500 or more.
 func FuzzRoutes(f *testing.F) {
 	db := openDatabase(f, servicetest.SQLite(f))
 	signals, _ := telemetrytest.New(f)
@@ -41,8 +41,8 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
-// newUsersStubClient returns a client of a stub of the users service, which responds
-// to every request with the user 1.
+// newUsersStubClient starts a stub of the users service, which responds to every
+// request with the user 1, and returns a client of it.
 func newUsersStubClient(f *testing.F) *client.Client {
 	f.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

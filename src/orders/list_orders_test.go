@@ -62,7 +62,7 @@ func TestListOrders(t *testing.T) {
 		}
 	})
 
-	t.Run("expands the users of all orders by one call", func(t *testing.T) {
+	t.Run("reads the users of all orders in one call", func(t *testing.T) {
 		var calls atomic.Int64
 		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -95,7 +95,7 @@ func TestListOrders(t *testing.T) {
 		require.Equal(t, "null", list.At(t, "orders", 0, "user"))
 	})
 
-	t.Run("reads only rows of the page, by an index", func(t *testing.T) {
+	t.Run("finds the rows of a page with an index", func(t *testing.T) {
 		db := openDatabase(t, servicetest.SQLite(t))
 		for where, index := range map[string]string{
 			"id > 1":                                  "PRIMARY KEY",

@@ -11,7 +11,7 @@ import (
 )
 
 func TestUpdateOrder(t *testing.T) {
-	testServices(t, "allows only forward transitions", func(t *testing.T, s services) {
+	testServices(t, "allows only the documented transitions", func(t *testing.T, s services) {
 		allowed := map[string]bool{
 			"pending shipped": true, "shipped completed": true, "pending cancelled": true, "shipped cancelled": true,
 		}
@@ -44,7 +44,7 @@ func TestUpdateOrder(t *testing.T) {
 		s.Patch(t, "/orders/9", statusJSON("shipped")).Require(t, 404)
 	})
 
-	testServices(t, "lets one of several concurrent transitions succeed", func(t *testing.T, s services) {
+	testServices(t, "lets exactly one of several concurrent transitions succeed", func(t *testing.T, s services) {
 		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		codes := make([]int, 8)
 		var requests sync.WaitGroup

@@ -9,10 +9,10 @@ import (
 	"tandem/src/users/client"
 )
 
-// Config are the settings of the service.
+// Config holds the settings of the users service.
 type Config struct{ settings.Service }
 
-// Program describes the program users in its help text.
+// Program describes the users program for its help text.
 func Program() settings.Program {
 	return settings.Program{Name: "users", About: "The users service: stores the users who can place orders.", Port: 5001}
 }

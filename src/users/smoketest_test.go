@@ -14,7 +14,8 @@ import (
 	"tandem/src/users"
 )
 
-// runSmokeTest runs the smoke test, which does not wait for the service.
+// runSmokeTest runs the smoke test without waiting for the service to become
+// healthy.
 func runSmokeTest(t *testing.T, url string) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -22,11 +23,12 @@ func runSmokeTest(t *testing.T, url string) (printed string, err error) {
 	return out.String(), err
 }
 
-// interceptor handles requests and reports whether it has responded.
+// interceptor may change a request or respond to it. It reports whether it has
+// responded.
 type interceptor = func(http.ResponseWriter, *http.Request) bool
 
-// respondTo responds with a status and a body to requests with that method and path
-// prefix.
+// respondTo returns an interceptor that responds with a status and a body to
+// requests with the method and a path that begins with pathPrefix.
 func respondTo(method, pathPrefix string, status int, body string) interceptor {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != method || !strings.HasPrefix(r.URL.Path, pathPrefix) {
@@ -38,8 +40,8 @@ func respondTo(method, pathPrefix string, status int, body string) interceptor {
 	}
 }
 
-// changeDuplicate changes the e-mail address of the second user, so that it is not
-// a duplicate of the first one's.
+// changeDuplicate changes the e-mail address of the second user, which the smoke
+// test sends in upper case, so that it differs from the address of the first.
 func changeDuplicate(_ http.ResponseWriter, r *http.Request) bool {
 	if body, _ := io.ReadAll(r.Body); len(body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("RELEASE-TEST"), []byte("OTHER-RELEASE"))))
@@ -69,12 +71,12 @@ func TestSmokeTest(t *testing.T) {
 			failed    string
 			intercept interceptor
 		}{
-			"unavailable":             {"users is healthy", respondTo("GET", "/health", 503, "")},
-			"degraded":                {"users is healthy", respondTo("GET", "/health", 200, `{"service": "users-service", "status": "degraded"}`)},
+			"unavailable":             {"the users service is healthy", respondTo("GET", "/health", 503, "")},
+			"degraded":                {"the users service is healthy", respondTo("GET", "/health", 200, `{"service": "users-service", "status": "degraded"}`)},
 			"creating users fails":    {"a user is created", respondTo("POST", "/users", 500, "")},
-			"reading users fails":     {"the user is read back; an unknown user is not found", respondTo("GET", "/users/", 500, "")},
-			"another user is read":    {"the user is read back; an unknown user is not found", respondTo("GET", "/users/", 200, user)},
-			"duplicates are accepted": {"the same e-mail address is rejected", changeDuplicate},
+			"reading users fails":     {"the created user can be read; an unknown user is not found", respondTo("GET", "/users/", 500, "")},
+			"another user is read":    {"the created user can be read; an unknown user is not found", respondTo("GET", "/users/", 200, user)},
+			"duplicates are accepted": {"a second user with the same e-mail address is rejected", changeDuplicate},
 			"no metrics":              {"metrics are served", respondTo("GET", "/metrics", 404, "")},
 		}
 		for name, test := range tests {

@@ -1,3 +1,4 @@
+// Package client is the client of the users service.
 package client
 
 import (
@@ -18,7 +19,8 @@ import (
 )
 
 // Client calls the users service. Its methods return failure.Unavailable if the
-// service does not respond, or if they cannot decode the response.
+// service does not respond, responds with an unexpected error, or sends a
+// response that they cannot decode.
 type Client struct{ httpClient *httpclient.Client }
 
 // New returns a client of the service at config.BaseURL. The caller must close it.
@@ -34,15 +36,16 @@ func New(config httpclient.Config) (*Client, error) {
 // Close stops the client's background work.
 func (c *Client) Close() { c.httpClient.Close() }
 
-// User returns the user with that ID, active or not. Its error is
+// User returns the user with the given ID, active or not. It returns
 // failure.NotFound if the user does not exist.
 func (c *Client) User(ctx context.Context, id int64) (user User, err error) {
 	err = c.get(ctx, "/users/{id}", "/users/"+strconv.FormatInt(id, 10), &user)
 	return user, err
 }
 
-// Users returns the users with those IDs, active or not, by ID. Users who do not
-// exist are not in the result. It makes one call, for at most 100 IDs.
+// Users returns the users with the given IDs, active or not, as a map from ID to
+// user. Users who do not exist are not in the map. Users makes one call, so ids
+// may contain at most 100 IDs.
 func (c *Client) Users(ctx context.Context, ids []int64) (map[int64]User, error) {
 	idTexts := make([]string, len(ids))
 	for i, id := range ids {
@@ -78,15 +81,15 @@ func (c *Client) Health(ctx context.Context) string {
 	return health.Healthy
 }
 
-// get makes a GET request and decodes the response into target. route is the
-// template of path, for telemetry.
+// get sends a GET request and decodes the response body into target. route is
+// the route that path matches, such as /users/{id}, for telemetry.
 func (c *Client) get(ctx context.Context, route, path string, target any) error {
 	response, err := c.httpClient.Get(ctx, route, path)
 	if err != nil {
 		return unavailable(err)
 	}
 	switch web.Code(response.Status) {
-	case "":
+	case "": // not an error status
 		if err := json.Unmarshal(response.Body, target); err != nil {
 			return unavailable(fmt.Errorf("decode the response to GET %s: %w", path, err))
 		}
@@ -100,7 +103,7 @@ func (c *Client) get(ctx context.Context, route, path string, target any) error 
 		if json.Unmarshal(response.Body, &problem) == nil && problem.UserID != nil {
 			return failure.New(failure.NotFound, "There is no such user.")
 		}
-	default:
+	default: // any other error status is unexpected
 	}
 	return unavailable(fmt.Errorf("GET %s: unexpected status %d", path, response.Status))
 }

@@ -1,6 +1,3 @@
-// Package client is the client of the users service. The users service encodes
-// its responses with the types of this package too, so that the service and its
-// client always agree.
 package client
 
 import "time"
@@ -9,7 +6,8 @@ import "time"
 // and traces.
 const ServiceName = "users-service"
 
-// User is a user in a response body.
+// User is a user in a response body. The users service encodes its responses with
+// User and Page, so that the service and its client always agree.
 type User struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
