@@ -15,9 +15,9 @@ import (
 
 // createOrder returns the handler of POST /orders.
 //
-// A client can send an Idempotency-Key with the order. It can then repeat the
-// request without creating a second order. The steps of a request with a key
-// are the following; their SQL is in idempotency.go:
+// A client can send an Idempotency-Key with the order, and then repeat the
+// request without creating a second order. The handler processes a request with
+// a key in four steps (idempotency.go contains their SQL):
 //
 //  1. readCreateOrder reads the key and the order, and hashes the order.
 //  2. findStoredResponse looks for a response that is stored under the key. If
@@ -28,8 +28,8 @@ import (
 //     committed first, CreateOnce returns the response to that request.
 //
 // Only a 201 response is stored. A request that gets any other response does
-// not use up its key. A request without a key skips step 2, and step 4 is
-// Store.Create, which only inserts the order.
+// not use up its key. For a request without a key, the handler skips step 2 and
+// calls Store.Create in step 4, which only inserts the order.
 func createOrder(store *Store, users *client.Client) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		order, key, err := readCreateOrder(w, r)

@@ -68,7 +68,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	testServices(t, "fails fast and stores nothing while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "fails fast and stores nothing while the users service is unavailable", func(t *testing.T, s services) {
 		require.NoError(t, s.users.Stop())
 		start := time.Now()
 		rejected := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 503)
@@ -128,7 +128,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "1", s.Get(t, "/orders/stats").At(t, "total_orders"))
 	})
 
-	t.Run("returns the response to a concurrent request with the same key if its own call to users fails", func(t *testing.T) {
+	t.Run("returns the response to a concurrent request with the same key if its own call to the users service fails", func(t *testing.T) {
 		const traceID = "0af7651916cd43dd8448eb211c80319c" // of the request whose call to users fails
 		called, created := make(chan struct{}), make(chan struct{})
 		var once sync.Once
@@ -153,7 +153,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, first.Text, second.Text)
 	})
 
-	t.Run("calls users with GET only", func(t *testing.T) {
+	t.Run("sends only GET requests to the users service", func(t *testing.T) {
 		var notGET atomic.Int64
 		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet {
@@ -198,7 +198,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, 1, count)
 	})
 
-	testStore(t, "creates nothing if the key was used for another order", func(t *testing.T, store *orders.Store, _ *database.DB) {
+	testStore(t, "creates nothing if the key was used for a different order", func(t *testing.T, store *orders.Store, _ *database.DB) {
 		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
 		_, err := store.CreateOnce(t.Context(), orders.IdempotencyKey{Value: "k", RequestHash: []byte("a")}, order, encodeID)
 		require.NoError(t, err)

@@ -33,7 +33,7 @@ type IdempotencyKey struct {
 type CreatedResponse struct {
 	OrderID  int64
 	Body     []byte // JSON
-	Replayed bool   // whether it was stored: an earlier request with the same key created the order
+	Replayed bool   // whether this is the stored response to an earlier request with the same key
 }
 
 // readIdempotencyKey returns the value of the request's Idempotency-Key header,
@@ -45,8 +45,8 @@ func readIdempotencyKey(r *http.Request) (string, error) {
 	}
 	key := values[0]
 	// The IETF draft defines the value as a quoted string, but many clients omit the quotes.
-	if unopened, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(unopened, `"`) {
-		key = strings.TrimSuffix(unopened, `"`)
+	if rest, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(rest, `"`) {
+		key = strings.TrimSuffix(rest, `"`)
 	}
 	notPrintable := func(c rune) bool { return c < ' ' || c > '~' }
 	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKeyLength || strings.ContainsFunc(key, notPrintable) {

@@ -22,7 +22,7 @@ func listOrders(store *Store, users *client.Client) web.Handler {
 			return err
 		}
 		limit := filter.Limit
-		filter.Limit++ // an extra order, which is not in the page, tells that there is a next page
+		filter.Limit++ // reads one order more than the page may contain; if there is one, there is a next page
 		orders, err := store.List(r.Context(), filter)
 		if err != nil {
 			return err

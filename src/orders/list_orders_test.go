@@ -87,7 +87,7 @@ func TestListOrders(t *testing.T) {
 		require.Equal(t, "null", response.At(t, "orders", 2, "user"))
 	})
 
-	testServices(t, "returns orders without their users while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "returns orders without their users while the users service is unavailable", func(t *testing.T, s services) {
 		createSixOrders(t, s)
 		require.NoError(t, s.users.Stop())
 		list := s.Get(t, "/orders?expand=user").Require(t, 200)

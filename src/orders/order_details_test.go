@@ -14,7 +14,7 @@ func TestOrderDetails(t *testing.T) {
 		}
 	})
 
-	testServices(t, "returns the order without its user while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "returns the order without its user while the users service is unavailable", func(t *testing.T, s services) {
 		createSixOrders(t, s)
 		details := s.Get(t, "/orders/1/details").Require(t, 200)
 		require.Equal(t, `"success"`, details.At(t, "communication_status"))

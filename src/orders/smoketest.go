@@ -64,8 +64,8 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 			t.Check("the order's details contain the user", s.readDetails)
 			t.Check("a repeated request returns the same order", s.repeatCreateOrder)
 		}
-		t.Check("an order for an unknown user is rejected", s.orderForUnknownUser)
-		t.Check("an unknown order is not found", s.getUnknownOrder)
+		t.Check("an order for an unknown user is rejected", s.createOrderForUnknownUser)
+		t.Check("an unknown order is not found", s.readUnknownOrder)
 		t.Check("metrics are served", s.orders.HasMetrics(serviceName))
 	})
 }
@@ -97,7 +97,9 @@ func (s *smokeTest) postOrder(ctx context.Context, userID int64, key string) smo
 	})
 	var created createOrderResponse
 	if response.Expect(http.StatusCreated, &created) == nil && created.Order.ID != s.order.ID {
-		s.test.OnCleanup(fmt.Sprintf("order %d", created.Order.ID), func(ctx context.Context) error { return s.cancelOrder(ctx, created.Order.ID) })
+		s.test.OnCleanup(fmt.Sprintf("order %d", created.Order.ID), func(ctx context.Context) error {
+			return s.cancelOrder(ctx, created.Order.ID)
+		})
 	}
 	return response
 }
@@ -149,10 +151,10 @@ func (s *smokeTest) repeatCreateOrder(ctx context.Context) error {
 	return nil
 }
 
-func (s *smokeTest) orderForUnknownUser(ctx context.Context) error {
+func (s *smokeTest) createOrderForUnknownUser(ctx context.Context) error {
 	return s.postOrder(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
 }
 
-func (s *smokeTest) getUnknownOrder(ctx context.Context) error {
+func (s *smokeTest) readUnknownOrder(ctx context.Context) error {
 	return s.orders.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

@@ -53,7 +53,7 @@ func (s *Store) Get(ctx context.Context, id int64) (order Order, err error) {
 	return order, err
 }
 
-// List returns the orders that the filter selects, ordered by ID.
+// List returns the orders that the filter selects, sorted by ID.
 func (s *Store) List(ctx context.Context, f Filter) (orders []Order, err error) {
 	var where database.Where
 	if f.UserID != 0 {
@@ -114,7 +114,7 @@ func (s *Store) Stats(ctx context.Context) (stats Stats, err error) {
 	return sumStats(totals), err
 }
 
-// statusTotals are the totals over the orders with one status.
+// statusTotals holds the totals over the orders with one status.
 type statusTotals struct {
 	status  Status
 	orders  int64

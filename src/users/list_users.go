@@ -18,7 +18,7 @@ func listUsers(store *Store) web.Handler {
 			return err
 		}
 		limit := filter.Limit
-		filter.Limit++ // an extra user, who is not in the page, tells that there is a next page
+		filter.Limit++ // reads one user more than the page may contain; if there is one, there is a next page
 		users, err := store.List(r.Context(), filter)
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 			t.Check("the created user can be read", s.readUser)
 			t.Check("a second user with the same e-mail address is rejected", s.createDuplicate)
 		}
-		t.Check("an unknown user is not found", s.getUnknownUser)
+		t.Check("an unknown user is not found", s.readUnknownUser)
 		t.Check("metrics are served", s.api.HasMetrics(client.ServiceName))
 	})
 }
@@ -81,6 +81,6 @@ func (s *smokeTest) createDuplicate(ctx context.Context) error {
 	return client.CreateTestUser(ctx, s.test, s.api, same).Expect(http.StatusConflict, nil)
 }
 
-func (s *smokeTest) getUnknownUser(ctx context.Context) error {
+func (s *smokeTest) readUnknownUser(ctx context.Context) error {
 	return s.api.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/users/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

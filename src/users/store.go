@@ -52,7 +52,7 @@ func (s *Store) Get(ctx context.Context, id int64) (user User, err error) {
 	return user, err
 }
 
-// List returns the users that the filter selects, ordered by ID.
+// List returns the users that the filter selects, sorted by ID.
 func (s *Store) List(ctx context.Context, f Filter) (users []User, err error) {
 	var where database.Where
 	where.And("id >", f.After)

@@ -127,19 +127,19 @@ func (g *groupCommitter) takeQueued() (txs []*pendingTx) {
 func (g *groupCommitter) commit(txs []*pendingTx) {
 	groupErr := g.transact(txs)
 	for _, tx := range txs {
-		sharedErr := groupErr
+		err := groupErr
 		if groupErr != nil && len(txs) > 1 {
 			tx.err, tx.panicked = nil, nil
-			sharedErr = g.transact([]*pendingTx{tx})
+			err = g.transact([]*pendingTx{tx})
 		}
-		tx.err = errors.Join(sharedErr, tx.err)
+		tx.err = errors.Join(err, tx.err)
 		close(tx.done)
 	}
 }
 
 // transact runs the transactions in one SQLite transaction and commits it. If
-// transact returns an error, none of them is committed. The results of their
-// functions are in their err and panicked.
+// transact returns an error, none of them is committed. Otherwise the err and
+// panicked of each tell whether its OpFunc failed and was rolled back.
 func (g *groupCommitter) transact(txs []*pendingTx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
 	defer cancel()

@@ -14,8 +14,8 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// execTogether runs the functions in one group and returns their errors. Before,
-// it starts a transaction that blocks the writer until all of them are queued.
+// execTogether runs the functions in one group and returns their errors. It first
+// starts a transaction that blocks the writer until all of them are queued.
 func execTogether(t *testing.T, db *database.DB, fns ...database.OpFunc) []error {
 	t.Helper()
 	op := database.Op{Name: "INSERT", Table: "t1"}

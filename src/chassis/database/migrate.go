@@ -15,10 +15,10 @@ import (
 // A migration is a pair of files named NNNNN_description.sql, one in
 // migrations/sqlite and one in migrations/postgres. Two releases run at the same
 // time during a rollout, so a migration may only add to the schema. A migration
-// of a later release then removes what no longer is used. It also raises the
-// lowest_version in the table schema_admission, the lowest schema version with
-// which a binary may use the database. The schema version of a binary is the
-// number of its newest migration.
+// of a later release then removes what is no longer used, and raises the
+// lowest_version in the table schema_admission. This is the lowest schema version
+// with which a binary may use the database. The schema version of a binary is
+// the number of its newest migration.
 func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
 	provider, err := db.newMigrationProvider(migrations)
 	if err != nil {

@@ -12,9 +12,9 @@ type Where struct {
 	args []any
 }
 
-// And adds a condition without its right side, which is the argument:
-// And("id >", 7) adds "id > $1" and the argument 7. The condition is SQL, so it
-// must not contain the input of a request.
+// And adds a condition. The text condition ends with the operator, and arg is what
+// follows it: And("id >", 7) adds "id > $1" and the argument 7. condition is SQL,
+// so it must not contain input of a request.
 func (w *Where) And(condition string, arg any) {
 	w.addKeyword()
 	w.sql.WriteString(condition + " ")

@@ -108,6 +108,7 @@ func (c *Client) get(ctx context.Context, route, path string, target any) error 
 	return unavailable(fmt.Errorf("GET %s: unexpected status %d", path, response.Status))
 }
 
+// unavailable returns a failure.Unavailable with err as its cause.
 func unavailable(err error) error {
 	return failure.New(failure.Unavailable, "The users service does not answer; try again shortly.").WithCause(err)
 }

@@ -2,8 +2,8 @@ package client
 
 import "time"
 
-// ServiceName is the name of the users service in responses, health reports, metrics
-// and traces.
+// ServiceName is the name of the users service in responses, health reports,
+// metrics and traces.
 const ServiceName = "users-service"
 
 // User is a user in a response body. The users service encodes its responses with

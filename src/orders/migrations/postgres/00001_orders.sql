@@ -13,8 +13,8 @@ CREATE INDEX orders_status_id ON orders (status, id);
 CREATE INDEX orders_user_status_id ON orders (user_id, status, id);
 
 -- The number and the revenue of the orders with each status. The triggers below
--- update them in the transaction that inserts or changes an order. Each status has 16
--- rows (shards), so that concurrent transactions rarely wait for the same row.
+-- update them in the transaction that inserts or changes an order. Each status has
+-- 16 rows (shards), so that concurrent transactions rarely wait for the same row.
 -- An order never returns to an earlier status, so all transactions lock rows in
 -- the same sequence of statuses and cannot deadlock. The fillfactor leaves room on
 -- each page, so that an update can write the new row version to the same page (a
