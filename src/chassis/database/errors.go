@@ -23,7 +23,7 @@ const (
 	pgReadOnlyTransaction  = "25006"
 	pgSerializationFailure = "40001"
 	pgDeadlockDetected     = "40P01"
-	pgQueryCanceled        = "57014" // after statement_timeout
+	pgQueryCanceled        = "57014" // a statement took longer than statement_timeout
 
 	pgConnectionException   = "08"  // prefix: a class of codes
 	pgInsufficientResources = "53"  // prefix: a class of codes, such as too many connections

@@ -99,7 +99,7 @@ func (db *DB) transact(ctx context.Context, fn OpFunc) error {
 
 // startSpan starts the client span of an operation, following OpenTelemetry's
 // database conventions (https://opentelemetry.io/docs/specs/semconv/db/database-spans/).
-// If the parent span is not recorded, it saves the work and returns a nil span.
+// If the parent span is not recorded, there is nothing to record: the span is nil.
 func (db *DB) startSpan(ctx context.Context, op Op) (context.Context, trace.Span) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return ctx, nil
