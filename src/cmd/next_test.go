@@ -23,7 +23,7 @@ func TestRollback(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	users, _, respond := slowUsers(t)
 	close(respond)
-	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 		env := []string{"USERS_URL=" + users, "DATA_DIR=" + config.DataDir}
 		if config.DatabaseURL.URL != nil {
 			env = append(env, "DATABASE_URL="+config.DatabaseURL.URL.String())

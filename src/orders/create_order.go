@@ -15,34 +15,36 @@ import (
 
 // createOrder returns the handler of POST /orders.
 //
-// A request can carry an Idempotency-Key, so that a client can safely send it
-// again. The handler then does the following; the SQL is in idempotency.go:
+// A client can send an Idempotency-Key with the order, and then repeat the
+// request without creating a second order. The handler processes a request with
+// a key in four steps (idempotency.go contains their SQL):
 //
-//  1. readCreateOrder reads the key and the order and hashes the order.
-//  2. findReplay looks for a response that is stored under the key. If there
-//     is one, the handler sends it again and does not call the users service.
+//  1. readCreateOrder reads the key and the order, and hashes the order.
+//  2. findStoredResponse looks for a response that is stored under the key. If
+//     there is one, the handler sends it again and skips the other steps.
 //  3. activeUser reads the user from the users service.
 //  4. Store.CreateOnce inserts the order and stores the response under the key,
 //     in one transaction. If a concurrent request with the same key has
-//     committed first, it returns the response of that request.
+//     committed first, CreateOnce returns the response to that request.
 //
-// Only a 201 response is stored. After any other response the key can still be
-// used. Without a key, the handler skips step 2 and only inserts the order.
+// Only a 201 response is stored. A request that gets any other response does
+// not use up its key. For a request without a key, the handler skips step 2 and
+// calls Store.Create in step 4, which only inserts the order.
 func createOrder(store *Store, users *client.Client) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		order, key, err := readCreateOrder(w, r)
 		if err != nil {
 			return err
 		}
-		created, err := replayOrCreate(r.Context(), store, users, order, key)
+		response, err := replayOrCreate(r.Context(), store, users, order, key)
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Location", fmt.Sprintf("/orders/%d", created.OrderID))
-		if created.Replayed {
+		w.Header().Set("Location", fmt.Sprintf("/orders/%d", response.OrderID))
+		if response.Replayed {
 			w.Header().Set("Idempotency-Replayed", "true")
 		}
-		return web.RawJSON(w, http.StatusCreated, created.Body)
+		return web.RawJSON(w, http.StatusCreated, response.Body)
 	}
 }
 
@@ -69,51 +71,53 @@ func readCreateOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Idempote
 func replayOrCreate(
 	ctx context.Context, store *Store, users *client.Client, order NewOrder, key IdempotencyKey,
 ) (*CreatedResponse, error) {
-	if replay, err := findReplay(ctx, store, key); replay != nil || err != nil {
-		return replay, err
+	if stored, err := findStoredResponse(ctx, store, key); stored != nil || err != nil {
+		return stored, err
 	}
 	user, err := activeUser(ctx, users, order.UserID)
 	if err != nil {
 		// A concurrent request with the same key may have succeeded during this
 		// call. Both requests must get the same response, so look again.
-		if replay, _ := findReplay(ctx, store, key); replay != nil {
-			return replay, nil
+		if stored, _ := findStoredResponse(ctx, store, key); stored != nil {
+			return stored, nil
 		}
 		return nil, err
 	}
-	return insertAndEncode(ctx, store, user, order, key)
+	return insertForUser(ctx, store, user, order, key)
 }
 
-// findReplay returns the response that is stored under the key, or nil if there
-// is none or the request has no key.
-func findReplay(ctx context.Context, store *Store, key IdempotencyKey) (*CreatedResponse, error) {
+// findStoredResponse returns the response that is stored under the key, or nil
+// if there is none or the request has no key.
+func findStoredResponse(ctx context.Context, store *Store, key IdempotencyKey) (*CreatedResponse, error) {
 	if key.Value == "" {
 		return nil, nil
 	}
 	return store.FindResponse(ctx, key)
 }
 
-// activeUser returns the user with that ID. Its error is failure.Invalid if the
-// user does not exist or is inactive, and carries the member
-// service_communication.
+// activeUser reads a user from the users service. It returns failure.Invalid if
+// the user does not exist or is inactive, and failure.Unavailable if the user
+// cannot be read. The extension service_communication of the failure says whether
+// the call succeeded.
 func activeUser(ctx context.Context, users *client.Client, id int64) (client.User, error) {
 	user, err := users.User(ctx, id)
-	if callErr, ok := errors.AsType[*failure.Error](err); ok {
-		if callErr.Code == failure.NotFound {
-			callErr = failure.New(failure.Invalid, fmt.Sprintf("There is no user %d to order for.", id)).With("user_id", id)
+	if failed, ok := errors.AsType[*failure.Error](err); ok {
+		if failed.Code == failure.NotFound {
+			failed = failure.New(failure.Invalid, fmt.Sprintf("The user %d does not exist, so the order is rejected.", id)).With("user_id", id)
 		}
-		return client.User{}, callErr.With("service_communication", communicationFailed)
+		return client.User{}, failed.With("service_communication", communicationFailed)
 	}
 	if err == nil && !user.Active {
-		err = failure.New(failure.Invalid, fmt.Sprintf("User %d is inactive and cannot order.", id)).
+		err = failure.New(failure.Invalid, fmt.Sprintf("The user %d is inactive, so the order is rejected.", id)).
 			With("user_id", id).With("service_communication", communicationSucceeded)
 	}
 	return user, err
 }
 
-// insertAndEncode stores the order and returns the response to its request. If
-// the request has a key, the response is stored too.
-func insertAndEncode(
+// insertForUser inserts an order for the user and returns the response, which
+// contains both. If the request has a key, insertForUser also stores the
+// response under the key.
+func insertForUser(
 	ctx context.Context, store *Store, user client.User, order NewOrder, key IdempotencyKey,
 ) (*CreatedResponse, error) {
 	encode := func(created Order) ([]byte, error) {

@@ -19,7 +19,7 @@ import (
 )
 
 func TestCreateOrder(t *testing.T) {
-	onBothStores(t, "returns the order with its user", func(t *testing.T, s services) {
+	testServices(t, "returns the order with its user", func(t *testing.T, s services) {
 		created := s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		require.Equal(t, "/orders/1", created.Header.Get("Location"))
 		require.Equal(t, `{"email":"juan@email.com","name":"Juan Perez"}`, created.At(t, "user_info"))
@@ -29,19 +29,19 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, created.At(t, "order"), s.Get(t, "/orders/1").At(t))
 	})
 
-	onBothStores(t, "names all invalid members and stores nothing", func(t *testing.T, s services) {
+	testServices(t, "names all invalid members and stores nothing", func(t *testing.T, s services) {
 		tests := map[string]struct {
 			body string
 			want []string
 		}{
-			"missing":         {`{}`, []string{"user_id", "product", "quantity", "price"}},
-			"strings":         {`{"user_id": "1", "product": 1, "quantity": "2", "price": "3"}`, []string{"user_id", "product", "quantity", "price"}},
-			"negative":        {`{"user_id": -1, "product": "x", "quantity": -1, "price": -0.01}`, []string{"user_id", "quantity", "price"}},
-			"fractions":       {`{"user_id": 1.5, "product": "x", "quantity": 1.5, "price": 0.001}`, []string{"user_id", "quantity", "price"}},
-			"beyond range":    {`{"user_id": 1e400, "product": "x", "quantity": 1e18, "price": 1000000000.01}`, []string{"user_id", "quantity", "price"}},
-			"product of both": {`{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000.01}`, []string{"quantity", "price"}},
-			"spaces":          {`{"user_id": 1, "product": "  ", "quantity": 1, "price": 1}`, []string{"product"}},
-			"null":            {`{"user_id": null, "product": null, "quantity": null, "price": null}`, []string{"user_id", "product", "quantity", "price"}},
+			"missing":          {`{}`, []string{"user_id", "product", "quantity", "price"}},
+			"strings":          {`{"user_id": "1", "product": 1, "quantity": "2", "price": "3"}`, []string{"user_id", "product", "quantity", "price"}},
+			"negative":         {`{"user_id": -1, "product": "x", "quantity": -1, "price": -0.01}`, []string{"user_id", "quantity", "price"}},
+			"fractions":        {`{"user_id": 1.5, "product": "x", "quantity": 1.5, "price": 0.001}`, []string{"user_id", "quantity", "price"}},
+			"out of range":     {`{"user_id": 1e400, "product": "x", "quantity": 1e18, "price": 1000000000.01}`, []string{"user_id", "quantity", "price"}},
+			"quantity × price": {`{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000.01}`, []string{"quantity", "price"}},
+			"spaces":           {`{"user_id": 1, "product": "  ", "quantity": 1, "price": 1}`, []string{"product"}},
+			"null":             {`{"user_id": null, "product": null, "quantity": null, "price": null}`, []string{"user_id", "product", "quantity", "price"}},
 		}
 		for name, test := range tests {
 			require.ElementsMatch(t, test.want, s.Post(t, "/orders", test.body).Require(t, 400).Fields(), name)
@@ -49,7 +49,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "stores the maximum values exactly", func(t *testing.T, s services) {
+	testServices(t, "stores the maximum values exactly", func(t *testing.T, s services) {
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000}`).Require(t, 201)
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1, "price": 1e9}`).Require(t, 201)
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 3, "price": 0.1}`).Require(t, 201)
@@ -57,7 +57,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "2000000000.30", s.Get(t, "/orders/stats").At(t, "total_revenue"))
 	})
 
-	onBothStores(t, "rejects an unknown or inactive user", func(t *testing.T, s services) {
+	testServices(t, "rejects an unknown or inactive user", func(t *testing.T, s services) {
 		unknown := s.Post(t, "/orders", orderJSON(77, "Laptop", 1, 899.99)).Require(t, 400)
 		require.Equal(t, "77", unknown.At(t, "user_id"))
 		require.Equal(t, `"failed"`, unknown.At(t, "service_communication"))
@@ -68,7 +68,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "fails fast and stores nothing while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "fails fast and stores nothing while the users service is unavailable", func(t *testing.T, s services) {
 		require.NoError(t, s.users.Stop())
 		start := time.Now()
 		rejected := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 503)
@@ -78,7 +78,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "replays the same key", func(t *testing.T, s services) {
+	testServices(t, "replays the response to a request with the same key", func(t *testing.T, s services) {
 		first := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "abc").Require(t, 201)
 		require.Empty(t, first.Header.Get("Idempotency-Replayed"))
 		require.NoError(t, s.users.Stop()) // a replay does not call users
@@ -92,13 +92,13 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "1", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "stores only a 201 under the key", func(t *testing.T, s services) {
+	testServices(t, "stores only a 201 response under the key", func(t *testing.T, s services) {
 		s.Post(t, "/orders", `{}`, "Idempotency-Key", "k").Require(t, 400)
 		s.Post(t, "/orders", orderJSON(77, "Laptop", 1, 899.99), "Idempotency-Key", "k").Require(t, 400)
 		require.Empty(t, s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "k").Require(t, 201).Header.Get("Idempotency-Replayed"))
 	})
 
-	onBothStores(t, "accepts a key of 1 to 255 printable characters", func(t *testing.T, s services) {
+	testServices(t, "accepts a key of 1 to 255 printable characters", func(t *testing.T, s services) {
 		for _, key := range []string{`""`, strings.Repeat("k", 256), "caf\u00e9", "a\tb"} {
 			require.Equal(t, []string{"Idempotency-Key"}, s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", key).Require(t, 400).Fields(), key)
 		}
@@ -108,7 +108,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "3", s.Get(t, "/orders").At(t, "count"))
 	})
 
-	onBothStores(t, "creates one order for concurrent requests with one key", func(t *testing.T, s services) {
+	testServices(t, "creates one order for concurrent requests with one key", func(t *testing.T, s services) {
 		const clients = 12
 		responses := make([]servicetest.Response, clients)
 		var requests sync.WaitGroup
@@ -128,7 +128,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "1", s.Get(t, "/orders/stats").At(t, "total_orders"))
 	})
 
-	t.Run("replays a concurrent request if its own call to users fails", func(t *testing.T) {
+	t.Run("returns the response to a concurrent request with the same key if its own call to the users service fails", func(t *testing.T) {
 		const traceID = "0af7651916cd43dd8448eb211c80319c" // of the request whose call to users fails
 		called, created := make(chan struct{}), make(chan struct{})
 		var once sync.Once
@@ -153,7 +153,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, first.Text, second.Text)
 	})
 
-	t.Run("calls users with GET only", func(t *testing.T) {
+	t.Run("sends only GET requests to the users service", func(t *testing.T) {
 		var notGET atomic.Int64
 		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet {
@@ -165,11 +165,11 @@ func TestCreateOrder(t *testing.T) {
 		require.Zero(t, notGET.Load())
 	})
 
-	onBothDatabases(t, "lets a key expire after 24 hours", func(t *testing.T, store *orders.Store, db *database.DB) {
+	testStore(t, "lets a key expire after 24 hours", func(t *testing.T, store *orders.Store, db *database.DB) {
 		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
 		oldKey := orders.IdempotencyKey{Value: "old", RequestHash: []byte("a")}
-		youngKey := orders.IdempotencyKey{Value: "young", RequestHash: []byte("a")}
-		for _, key := range []orders.IdempotencyKey{oldKey, youngKey} {
+		recentKey := orders.IdempotencyKey{Value: "recent", RequestHash: []byte("a")}
+		for _, key := range []orders.IdempotencyKey{oldKey, recentKey} {
 			_, err := store.CreateOnce(t.Context(), key, order, encodeID)
 			require.NoError(t, err)
 		}
@@ -177,7 +177,7 @@ func TestCreateOrder(t *testing.T) {
 			exec(t, db, "UPDATE idempotency_keys SET created_at = $1 WHERE key = $2", time.Now().UTC().Add(-age), key)
 		}
 		setAge("old", 24*time.Hour+time.Minute)
-		setAge("young", 24*time.Hour-time.Minute)
+		setAge("recent", 24*time.Hour-time.Minute)
 		expired, err := store.FindResponse(t.Context(), oldKey)
 		require.NoError(t, err)
 		require.Nil(t, expired)
@@ -188,7 +188,7 @@ func TestCreateOrder(t *testing.T) {
 
 		setAge("old", 25*time.Hour)
 		require.NoError(t, store.DeleteExpiredKeys(t.Context()))
-		stored, err := store.FindResponse(t.Context(), youngKey)
+		stored, err := store.FindResponse(t.Context(), recentKey)
 		require.NoError(t, err)
 		require.Equal(t, "2", string(stored.Body))
 		var count int
@@ -198,7 +198,7 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, 1, count)
 	})
 
-	onBothDatabases(t, "creates nothing if the key was used for another order", func(t *testing.T, store *orders.Store, _ *database.DB) {
+	testStore(t, "creates nothing if the key was used for a different order", func(t *testing.T, store *orders.Store, _ *database.DB) {
 		order := orders.NewOrder{UserID: 1, Product: "x", Quantity: 1}
 		_, err := store.CreateOnce(t.Context(), orders.IdempotencyKey{Value: "k", RequestHash: []byte("a")}, order, encodeID)
 		require.NoError(t, err)

@@ -17,13 +17,13 @@ import (
 	"tandem/src/users/client"
 )
 
-// FuzzRoutes sends random requests to the routes and the store of the service. No
-// response may have a status of 500 or more.
+// FuzzRoutes sends random requests to all routes of the service, which use a real
+// store. No response may have a status of 500 or more.
 func FuzzRoutes(f *testing.F) {
 	db := openDatabase(f, servicetest.SQLite(f))
 	signals, _ := telemetrytest.New(f)
 	router := web.NewRouter(signals, 10)
-	orders.Routes(router, orders.NewStore(db), startUsersStub(f))
+	orders.Routes(router, orders.NewStore(db), newUsersStubClient(f))
 	router.Open()
 
 	f.Add("GET", "/orders", "user_id=1&status=shipped&limit=3&expand=user&cursor=YWZ0ZXI6Mg", "", "")
@@ -41,9 +41,9 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
-// startUsersStub returns a client of a stub of the users service, which responds
-// to every request with the user 1.
-func startUsersStub(f *testing.F) *client.Client {
+// newUsersStubClient starts a stub of the users service, which responds to every
+// request with the user 1, and returns a client of it.
+func newUsersStubClient(f *testing.F) *client.Client {
 	f.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeUser(w)

@@ -18,7 +18,7 @@ func getOrder(store *Store) web.Handler {
 }
 
 // orderByPathID returns the order whose ID is in the request's path, or
-// failure.NotFound.
+// failure.NotFound if there is no such order.
 func orderByPathID(store *Store, r *http.Request) (Order, error) {
 	id, err := web.PathID(r, orderNotFound)
 	if err != nil {

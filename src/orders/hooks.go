@@ -8,8 +8,10 @@ import (
 	"tandem/src/chassis/httpclient"
 )
 
-// UsersTestHooks is empty in a production program. The settings that only tests
-// need exist in programs that are built with the tag testhooks.
+// UsersTestHooks holds the settings that only tests of calls to users need. A
+// production binary has none of them: see hooks_testhooks.go for the build tag.
 type UsersTestHooks struct{}
 
-func (UsersTestHooks) testHooks(*slog.Logger) httpclient.TestHooks { return httpclient.TestHooks{} }
+func (UsersTestHooks) httpClientHooks(*slog.Logger) httpclient.TestHooks {
+	return httpclient.TestHooks{}
+}

@@ -8,13 +8,14 @@ import (
 	"tandem/src/chassis/httpclient"
 )
 
-// UsersTestHooks are the settings of calls to users that only tests need.
+// UsersTestHooks holds the settings that only tests of calls to users need.
 type UsersTestHooks struct {
 	UsersDisable []string `someof:"retries,budget,breaker,ejection,latency,lookups,pool" help:"Mechanisms that are disabled in calls to users, so that a test can show what fails without them. Only in builds for tests."`
 }
 
-// testHooks returns the hooks of the client for users. It logs a warning if they disable anything.
-func (h UsersTestHooks) testHooks(log *slog.Logger) httpclient.TestHooks {
+// httpClientHooks converts the settings to the hooks of the HTTP client that calls
+// users. It logs a warning if they disable a mechanism.
+func (h UsersTestHooks) httpClientHooks(log *slog.Logger) httpclient.TestHooks {
 	var hooks httpclient.TestHooks
 	for _, name := range h.UsersDisable {
 		hooks.Disable = append(hooks.Disable, httpclient.Mechanism(name))

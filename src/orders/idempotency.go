@@ -29,11 +29,11 @@ type IdempotencyKey struct {
 	RequestHash []byte // see NewOrder.hash
 }
 
-// CreatedResponse is the 201 response to a POST /orders request.
+// CreatedResponse is the response 201 Created to a POST /orders request.
 type CreatedResponse struct {
 	OrderID  int64
 	Body     []byte // JSON
-	Replayed bool   // whether an earlier request with the same key created the order
+	Replayed bool   // whether this is the stored response to an earlier request with the same key
 }
 
 // readIdempotencyKey returns the value of the request's Idempotency-Key header,
@@ -44,9 +44,9 @@ func readIdempotencyKey(r *http.Request) (string, error) {
 		return "", nil
 	}
 	key := values[0]
-	// The IETF draft has the key as a quoted string; many clients omit the quotes.
-	if inner, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(inner, `"`) {
-		key = strings.TrimSuffix(inner, `"`)
+	// The IETF draft defines the value as a quoted string, but many clients omit the quotes.
+	if rest, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(rest, `"`) {
+		key = strings.TrimSuffix(rest, `"`)
 	}
 	notPrintable := func(c rune) bool { return c < ' ' || c > '~' }
 	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKeyLength || strings.ContainsFunc(key, notPrintable) {
@@ -57,9 +57,10 @@ func readIdempotencyKey(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// hash returns a SHA-256 hash of the order. Two requests with the same key must
-// have the same hash. It covers the decoded members, so that white space, the
-// order of members and unknown members make no difference.
+// hash returns a SHA-256 hash of the order. It tells whether two requests with
+// the same key ask for the same order. It covers the decoded values and not the
+// JSON text, so two bodies may differ in white space, in unknown members and in
+// the sequence of their members.
 func (o NewOrder) hash() []byte {
 	h := sha256.New()
 	_ = binary.Write(h, binary.BigEndian, []int64{o.UserID, o.Quantity, int64(o.Price)}) // writing to a hash never fails
@@ -68,8 +69,8 @@ func (o NewOrder) hash() []byte {
 }
 
 // FindResponse returns the response that is stored under the key, or nil if
-// there is none or it has expired. Its error is failure.Unprocessable if a
-// request with another hash used the key.
+// there is none or it has expired. It returns failure.Unprocessable if the key
+// was used for a different order: the stored hash is not the key's.
 func (s *Store) FindResponse(ctx context.Context, key IdempotencyKey) (*CreatedResponse, error) {
 	const query = "SELECT request_hash, order_id, answer FROM idempotency_keys WHERE key = $1 AND created_at > $2"
 	var storedHash []byte
@@ -84,25 +85,26 @@ func (s *Store) FindResponse(ctx context.Context, key IdempotencyKey) (*CreatedR
 	case err != nil:
 		return nil, err
 	case !bytes.Equal(storedHash, key.RequestHash):
-		return nil, failure.New(failure.Unprocessable, "This Idempotency-Key was used for another order; use a new key for a new order.")
+		return nil, failure.New(failure.Unprocessable, "This Idempotency-Key was used for a different order; use a new key for each order.")
 	default:
 		return &response, nil
 	}
 }
 
-// errKeyInUse makes CreateOnce roll back because another request used the key.
-var errKeyInUse = errors.New("idempotency key is in use")
+// errKeyUsed makes CreateOnce roll back, because a response is already stored
+// under the key.
+var errKeyUsed = errors.New("a response is already stored under the idempotency key")
 
-// CreateOnce inserts a pending order and stores the response to its request
-// under the key, in one transaction. If another request uses the key at the
-// same time, CreateOnce waits for that transaction, inserts nothing and returns
-// the stored response. Its error is failure.Unprocessable if a request with
-// another hash used the key.
+// CreateOnce inserts a pending order and stores the response under the key, in
+// one transaction. If a response is already stored under the key, CreateOnce
+// inserts nothing and returns that response. If another transaction is storing
+// one at the same time, CreateOnce waits until it ends. It returns
+// failure.Unprocessable if the key was used for a different order.
 //
-// encode returns the response body for the inserted order. It is called inside
-// the transaction, because the body contains the order's ID, which the insert
-// assigns. The order and the response are therefore committed together: no order
-// exists without its stored response, and a replay sends exactly the bytes of the
+// encode returns the response body for the inserted order. CreateOnce calls it
+// inside the transaction, because the body contains the ID that the insert
+// assigns. One commit for the order and the response means that no order exists
+// without its stored response, and that a replay has exactly the bytes of the
 // first response.
 func (s *Store) CreateOnce(
 	ctx context.Context, key IdempotencyKey, order NewOrder, encode func(Order) ([]byte, error),
@@ -120,20 +122,20 @@ func (s *Store) CreateOnce(
 		response = CreatedResponse{OrderID: created.ID, Body: body}
 		return insertResponse(ctx, q, key, response)
 	})
-	if !errors.Is(err, errKeyInUse) {
+	if !errors.Is(err, errKeyUsed) {
 		return &response, err
 	}
-	replay, err := s.FindResponse(ctx, key)
-	if err == nil && replay == nil {
-		// The stored response expired between the insert and the select.
-		return nil, failure.New(failure.Unavailable, "The Idempotency-Key was in use; try again.")
+	stored, err := s.FindResponse(ctx, key)
+	if err == nil && stored == nil {
+		// The stored response has expired since the attempt to insert.
+		return nil, failure.New(failure.Unavailable, "The response stored under this Idempotency-Key has just expired; try again.")
 	}
-	return replay, err
+	return stored, err
 }
 
-// insertResponse stores a response under a key. It overwrites a response that
-// has expired and returns errKeyInUse if there is one that has not. If another
-// transaction is inserting the same key, the primary key makes this one wait.
+// insertResponse stores a response under a key. It replaces a stored response
+// that has expired, and returns errKeyUsed if the stored one is still valid. While
+// another transaction inserts the same key, the primary key makes this one wait.
 func insertResponse(ctx context.Context, q database.Querier, key IdempotencyKey, r CreatedResponse) error {
 	const query = "INSERT INTO idempotency_keys (key, request_hash, order_id, answer, created_at) VALUES ($1, $2, $3, $4, $5)" +
 		" ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash, order_id = excluded.order_id," +
@@ -143,8 +145,8 @@ func insertResponse(ctx context.Context, q database.Querier, key IdempotencyKey,
 	if err != nil {
 		return err
 	}
-	if rows, err := result.RowsAffected(); err != nil || rows == 0 {
-		return errors.Join(err, errKeyInUse)
+	if rows, err := result.RowsAffected(); err != nil || rows == 0 { // 0: the WHERE kept the stored response
+		return errors.Join(err, errKeyUsed)
 	}
 	return nil
 }
@@ -157,6 +159,8 @@ func (s *Store) DeleteExpiredKeys(ctx context.Context) error {
 	})
 }
 
+// idempotencyKeysOp names an SQL command on the table idempotency_keys, for spans
+// and errors.
 func idempotencyKeysOp(command string) database.Op {
 	return database.Op{Name: command, Table: "idempotency_keys"}
 }

@@ -10,8 +10,8 @@ import (
 	"tandem/src/users/client"
 )
 
-// maxExpandLimit is the maximum limit with expand=user: the users of a page are
-// read by one call, which returns at most 100 users.
+// maxExpandLimit is the maximum limit with expand=user. The users of a page are
+// read in one call, and a call returns at most 100 users.
 const maxExpandLimit = 100
 
 // listOrders returns the handler of GET /orders.
@@ -22,7 +22,7 @@ func listOrders(store *Store, users *client.Client) web.Handler {
 			return err
 		}
 		limit := filter.Limit
-		filter.Limit++ // one order more than the page shows that there is a next page
+		filter.Limit++ // reads one order more than the page may contain; if there is one, there is a next page
 		orders, err := store.List(r.Context(), filter)
 		if err != nil {
 			return err
@@ -54,8 +54,8 @@ func readFilter(r *http.Request) (filter Filter, expand bool, err error) {
 	return filter, expand, query.Err()
 }
 
-// newPage returns the page with the first limit orders. If orders has more than
-// limit, the page has a cursor for the next one.
+// newPage returns a page of the first limit orders. If there are more orders than
+// limit, the page has a cursor for the next page.
 func newPage(orders []Order, filter Filter, limit int) listOrdersResponse[orderResponse] {
 	orders, next := web.Page(orders, limit, func(o Order) int64 { return o.ID })
 	page := listOrdersResponse[orderResponse]{Orders: []orderResponse{}, Count: len(orders), Service: serviceName, NextCursor: next}
@@ -71,9 +71,10 @@ func newPage(orders []Order, filter Filter, limit int) listOrdersResponse[orderR
 	return page
 }
 
-// expandUsers returns the page with the user in each order. It reads all users
-// by one call. If the call fails, the orders have no users and the page says
-// so; only a cancelled request is an error.
+// expandUsers returns a copy of the page in which each order contains its user.
+// It reads all users in one call. If the call fails, the orders contain no users
+// and communication_status is "failed". expandUsers returns an error only if the
+// caller has cancelled the request.
 func expandUsers(
 	ctx context.Context, page listOrdersResponse[orderResponse], users *client.Client,
 ) (listOrdersResponse[expandedOrder], error) {
@@ -98,7 +99,7 @@ func expandUsers(
 	return expanded, ctx.Err()
 }
 
-// userIDs returns the IDs of the users of the orders, sorted, without duplicates.
+// userIDs returns the user IDs of the orders, sorted and without duplicates.
 func userIDs(orders []orderResponse) []int64 {
 	ids := make([]int64, 0, len(orders))
 	for _, order := range orders {

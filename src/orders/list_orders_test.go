@@ -15,7 +15,7 @@ import (
 )
 
 func TestListOrders(t *testing.T) {
-	onBothStores(t, "returns the orders that the query selects", func(t *testing.T, s services) {
+	testServices(t, "returns the orders that the query selects", func(t *testing.T, s services) {
 		tests := map[string]struct{ ids, filters string }{
 			"":                                  {"1 2 3 4 5 6", `{"status":null,"user_id":null}`},
 			"?user_id=1":                        {"1 4", `{"status":null,"user_id":1}`},
@@ -35,7 +35,7 @@ func TestListOrders(t *testing.T) {
 		}
 	})
 
-	onBothStores(t, "returns each order on exactly one page", func(t *testing.T, s services) {
+	testServices(t, "returns each order on exactly one page", func(t *testing.T, s services) {
 		createSixOrders(t, s)
 		var ids []string
 		path := "/orders?limit=4&expand=user"
@@ -51,7 +51,7 @@ func TestListOrders(t *testing.T) {
 		require.Equal(t, "1 2 3 4 5 6", strings.Join(ids, " "))
 	})
 
-	onBothStores(t, "names all invalid query values", func(t *testing.T, s services) {
+	testServices(t, "names all invalid query values", func(t *testing.T, s services) {
 		tests := map[string][]string{
 			"user_id=x": {"user_id"}, "user_id=0": {"user_id"}, "user_id=": {"user_id"}, "user_id=1e3": {"user_id"},
 			"status=nope": {"status"}, "status=": {"status"}, "limit=501": {"limit"}, "cursor=!": {"cursor"},
@@ -62,7 +62,7 @@ func TestListOrders(t *testing.T) {
 		}
 	})
 
-	t.Run("expands the users of all orders by one call", func(t *testing.T) {
+	t.Run("reads the users of all orders in one call", func(t *testing.T) {
 		var calls atomic.Int64
 		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -87,7 +87,7 @@ func TestListOrders(t *testing.T) {
 		require.Equal(t, "null", response.At(t, "orders", 2, "user"))
 	})
 
-	onBothStores(t, "returns orders without their users while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "returns orders without their users while the users service is unavailable", func(t *testing.T, s services) {
 		createSixOrders(t, s)
 		require.NoError(t, s.users.Stop())
 		list := s.Get(t, "/orders?expand=user").Require(t, 200)
@@ -95,7 +95,7 @@ func TestListOrders(t *testing.T) {
 		require.Equal(t, "null", list.At(t, "orders", 0, "user"))
 	})
 
-	t.Run("reads only rows of the page, by an index", func(t *testing.T) {
+	t.Run("finds the rows of a page with an index", func(t *testing.T) {
 		db := openDatabase(t, servicetest.SQLite(t))
 		for where, index := range map[string]string{
 			"id > 1":                                  "PRIMARY KEY",

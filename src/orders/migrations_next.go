@@ -4,9 +4,10 @@ package orders
 
 import "embed"
 
-// The build tag next builds a future release, for tests of a rollout and a
-// rollback with a schema change. Its migration 90000 adds a column. No release
-// has a migration with a higher number, so it always runs last.
+// The build tag next makes a binary that stands for the next release. Tests roll
+// it out and back to see whether a change of the schema works. The change is
+// migration 90000, which adds a column. No release has a migration with a higher
+// number, so this one always runs last.
 //
 //go:embed migrations
 var migrations embed.FS

@@ -16,7 +16,7 @@ import (
 )
 
 func TestOpenAPI(t *testing.T) {
-	t.Run("every documented response occurs", func(t *testing.T) {
+	t.Run("sends every documented response", func(t *testing.T) {
 		c := loadContract(t)
 		config := servicetest.SQLite(t)
 		config.SeedDemoData = true
@@ -67,7 +67,7 @@ func TestOpenAPI(t *testing.T) {
 		c.RequireAllSeen(t)
 	})
 
-	t.Run("the routes are the documented ones", func(t *testing.T) {
+	t.Run("has exactly the documented routes", func(t *testing.T) {
 		signals, _ := telemetrytest.New(t)
 		router := web.NewRouter(signals, 10)
 		orders.Routes(router, orders.NewStore(nil), nil)
@@ -75,7 +75,7 @@ func TestOpenAPI(t *testing.T) {
 		loadContract(t).RequireSameRoutes(t, append(router.Routes(), common...))
 	})
 
-	t.Run("the service validates bodies as the schemas do", func(t *testing.T) {
+	t.Run("rejects exactly the bodies that the schemas reject", func(t *testing.T) {
 		c := loadContract(t)
 		config := servicetest.SQLite(t)
 		config.SeedDemoData = true
@@ -97,7 +97,7 @@ func TestOpenAPI(t *testing.T) {
 	})
 }
 
-// startWithoutDatabase starts the routes of orders with a store without a
+// startWithoutDatabase serves the routes of orders with a store that has no
 // database, so that every call to the store panics.
 func startWithoutDatabase(t *testing.T) (url string) {
 	t.Helper()

@@ -38,7 +38,7 @@ type Filter struct {
 	Limit  int    // maximum number of orders
 }
 
-// Stats are totals over all orders.
+// Stats holds totals and an average over all orders.
 type Stats struct {
 	Orders   int64            // number of orders, including cancelled ones
 	ByStatus map[Status]int64 // number of orders; has no entry for a status without orders
@@ -76,10 +76,11 @@ func (s Status) predecessors() []Status {
 	}
 }
 
-// Limits of an order. With them, totals in cents fit into an int64.
+// Limits of an order. With them, an int64 holds the revenue in cents of 92 million
+// orders of the maximum amount.
 const (
 	maxQuantity = 1_000_000
-	maxAmount   = decimal.Cents(1_000_000_000_00) // of the price, and of quantity × price
+	maxAmount   = decimal.Cents(1_000_000_000_00) // maximum of the price, and of quantity × price
 )
 
 // Validate returns the fields that are invalid.
@@ -95,13 +96,13 @@ func (o NewOrder) Validate() (invalid failure.Fields) {
 		invalid.Add("price", "must be a number from 0 to 1000000000")
 	}
 	if !invalid.Has("quantity") && !invalid.Has("price") && decimal.Cents(o.Quantity)*o.Price > maxAmount {
-		invalid.Add("quantity", "times price must be at most 1000000000")
-		invalid.Add("price", "times quantity must be at most 1000000000")
+		invalid.Add("quantity", "must be at most 1000000000 when multiplied by price")
+		invalid.Add("price", "must be at most 1000000000 when multiplied by quantity")
 	}
 	return invalid
 }
 
-// validateStatus returns the field status as invalid if text is not a status.
+// validateStatus returns status as an invalid field if text is not a status.
 func validateStatus(text string) (invalid failure.Fields) {
 	if !slices.Contains(Statuses(), text) {
 		invalid.Add("status", "must be one of pending, shipped, completed, cancelled")
@@ -109,8 +110,8 @@ func validateStatus(text string) (invalid failure.Fields) {
 	return invalid
 }
 
-// orderNotFound returns the error for an order that does not exist. id is the
-// ID, or the text in the path if that is not a number.
+// orderNotFound returns the failure for an order that does not exist. id is the
+// int64 in the request's path, or a string if the path contains no valid ID.
 func orderNotFound(id any) *failure.Error {
 	return failure.New(failure.NotFound, fmt.Sprintf("There is no order %v.", id)).With("order_id", id)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // orderDetails returns the handler of GET /orders/{id}/details. If the user
-// cannot be read, the response has the order alone.
+// cannot be read, the response contains only the order.
 func orderDetails(store *Store, users *client.Client) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		order, err := orderByPathID(store, r)

@@ -8,13 +8,13 @@ import (
 )
 
 func TestOrderDetails(t *testing.T) {
-	onBothStores(t, "names the unknown order", func(t *testing.T, s services) {
+	testServices(t, "responds 404 with the ID of an unknown order", func(t *testing.T, s services) {
 		for path, want := range map[string]string{"/orders/9/details": "9", "/orders/x/details": `"x"`} {
 			require.Equal(t, want, s.Get(t, path).Require(t, 404).At(t, "order_id"), path)
 		}
 	})
 
-	onBothStores(t, "returns the order without its user while users is unavailable", func(t *testing.T, s services) {
+	testServices(t, "returns the order without its user while the users service is unavailable", func(t *testing.T, s services) {
 		createSixOrders(t, s)
 		details := s.Get(t, "/orders/1/details").Require(t, 200)
 		require.Equal(t, `"success"`, details.At(t, "communication_status"))

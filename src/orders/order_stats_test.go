@@ -12,7 +12,7 @@ import (
 )
 
 func TestOrderStats(t *testing.T) {
-	onBothDatabases(t, "equals a recount after concurrent changes", func(t *testing.T, store *orders.Store, _ *database.DB) {
+	testStore(t, "equals the totals of all orders after concurrent changes", func(t *testing.T, store *orders.Store, _ *database.DB) {
 		paths := [][]orders.Status{nil, {orders.Shipped}, {orders.Shipped, orders.Completed}, {orders.Cancelled}}
 		var writers errgroup.Group
 		for w := range 8 {
@@ -40,7 +40,7 @@ func TestOrderStats(t *testing.T) {
 	})
 }
 
-// recount computes the statistics from all orders.
+// recount computes the statistics from the list of all orders.
 func recount(t *testing.T, store *orders.Store) orders.Stats {
 	t.Helper()
 	stats := orders.Stats{ByStatus: map[orders.Status]int64{}}

@@ -38,6 +38,7 @@ type createOrderResponse struct {
 	Communication string        `json:"service_communication"`
 }
 
+// userInfo is the user in a createOrderResponse.
 type userInfo struct {
 	Name  string `json:"name"`
 	Email string `json:"email"`
@@ -61,7 +62,8 @@ type listOrdersResponse[T any] struct {
 	NextCursor    string         `json:"next_cursor,omitempty"`
 }
 
-// appliedFilters are the filters of a GET /orders request; nil means not given.
+// appliedFilters holds the filters of a GET /orders request. A filter that the
+// request does not have is nil.
 type appliedFilters struct {
 	UserID *int64  `json:"user_id"`
 	Status *Status `json:"status"`

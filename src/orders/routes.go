@@ -11,8 +11,8 @@ import (
 //go:embed openapi.yaml
 var openapi []byte
 
-// Routes registers the routes of the service. lifecycle.New registers those
-// that all services have.
+// Routes registers the routes of the orders service. lifecycle.New registers the
+// routes that all services have, such as GET /health.
 func Routes(rt *web.Router, store *Store, users *client.Client) {
 	rt.Handle(http.MethodGet, "/orders", listOrders(store, users))
 	rt.Handle(http.MethodPost, "/orders", createOrder(store, users))

@@ -17,8 +17,8 @@ func demoOrders() []Order {
 	}
 }
 
-// Seed inserts the demo orders if the store is empty. Replicas can call it
-// concurrently.
+// Seed inserts the demo orders if the store is empty. Several replicas may
+// call it at the same time.
 func (s *Store) Seed(ctx context.Context) error {
 	return s.db.Seed(ctx, "orders", func(ctx context.Context, q database.Querier) error {
 		for _, o := range demoOrders() {

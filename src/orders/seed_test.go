@@ -11,7 +11,7 @@ import (
 
 // TestSeed starts the service twice and expects the demo orders once.
 func TestSeed(t *testing.T) {
-	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 		config.SeedDemoData = true
 		s := startServices(t, config, servicetest.SQLite(t))
 		require.NoError(t, s.orders.Stop())

@@ -15,14 +15,14 @@ import (
 	"tandem/src/users/client"
 )
 
-// Config are the settings of the service.
+// Config holds the settings of the orders service.
 type Config struct {
 	settings.Service
 	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service; calls are balanced over all addresses of the host name."`
 	UsersCalls
 }
 
-// UsersCalls are the settings of the calls to the users service.
+// UsersCalls holds the settings of the calls to the users service.
 type UsersCalls struct {
 	UsersTimeout    time.Duration `default:"900ms" min:"10ms" max:"1m" help:"Time limit of a call to users, including its retries."`
 	UsersTryTimeout time.Duration `default:"400ms" min:"10ms" max:"1m" help:"Time limit of one attempt of a call to users."`
@@ -30,15 +30,15 @@ type UsersCalls struct {
 }
 
 const (
-	// usersWait limits how long the service waits for the users service before it
-	// is ready. A NetworkPolicy admits the traffic of a new pod only about one
-	// second after the pod's start.
+	// usersWait is how long orders waits for a response from users before it
+	// becomes ready without one. The first calls of a new pod can fail: a
+	// NetworkPolicy admits a pod's traffic only about one second after its start.
 	usersWait = 3 * time.Second
 	// deleteKeysInterval is the time between deletions of expired idempotency keys.
 	deleteKeysInterval = time.Hour
 )
 
-// Program describes the program orders in its help text.
+// Program describes the orders program for its help text.
 func Program() settings.Program {
 	return settings.Program{Name: "orders", About: "The orders service: stores the orders of users.", Port: 5002}
 }
@@ -54,18 +54,19 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 		return err
 	}
 	// The watch starts before the service listens, so that even the first response
-	// to GET /health has the state of the users service. It goes on while the
-	// service drains.
+	// to GET /health contains the state of the users service. It ignores the end of
+	// ctx, so that it goes on while the service drains.
 	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
 	app.OnClose(func() error { stopWatch(); users.Close(); return nil })
-	app.Health.WatchDependency(watchCtx, client.Service, users.Health)
+	app.Health.WatchDependency(watchCtx, client.ServiceName, users.Health)
 	return app.Run(ctx, func(ctx context.Context) error { return start(ctx, config, app, users) })
 }
 
+// newClient returns a client that calls users as config says.
 func newClient(config Config, app *lifecycle.App) (*client.Client, error) {
 	return client.New(httpclient.Config{
 		BaseURL: config.UsersURL.URL, Timeout: config.UsersTimeout, AttemptTimeout: config.UsersTryTimeout,
-		TestHooks: config.testHooks(app.Telemetry.Log),
+		TestHooks: config.httpClientHooks(app.Telemetry.Log),
 		Tracer:    app.Telemetry.Tracer, Propagator: app.Telemetry.Propagator,
 		Registry: app.Telemetry.Registry, Logger: app.Telemetry.Log,
 	})
@@ -91,20 +92,22 @@ func start(ctx context.Context, config Config, app *lifecycle.App, users *client
 	return nil
 }
 
+// awaitUsers returns when the users service responds, but at the latest after
+// usersWait.
 func awaitUsers(ctx context.Context, config Config, app *lifecycle.App) {
 	log := app.Telemetry.Log
 	log.Info("waiting for the users service", slog.Float64("timeout_seconds", usersWait.Seconds()))
 	ctx, cancel := context.WithTimeout(ctx, usersWait)
 	defer cancel()
-	app.Health.Await(ctx, client.Service)
+	app.Health.Await(ctx, client.ServiceName)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		log.Warn("the users service does not respond; starting without it",
 			slog.String(string(semconv.URLFullKey), config.UsersURL.String()))
 	}
 }
 
-// deleteExpiredKeys deletes the expired idempotency keys at once and then every
-// hour, until ctx is cancelled.
+// deleteExpiredKeys deletes the expired idempotency keys now and then once per
+// deleteKeysInterval, until ctx is cancelled.
 func deleteExpiredKeys(ctx context.Context, store *Store, log *slog.Logger) {
 	ticker := time.NewTicker(deleteKeysInterval)
 	defer ticker.Stop()

@@ -48,14 +48,15 @@ func loadContract(t *testing.T) *contracttest.Contract {
 	return contracttest.Load(t, document)
 }
 
-// services are both services, running. The API is that of orders.
+// services holds a running orders service and the running users service that it
+// calls. The embedded API is that of orders.
 type services struct {
 	servicetest.API
 	orders, users *servicetest.Service
 }
 
-// startServices starts both services, users with the demo data. It compares
-// every request to orders and its response with openapi.yaml.
+// startServices starts both services, users with the demo data. The API checks
+// that every request to orders and its response conform to openapi.yaml.
 func startServices(t *testing.T, ordersConfig, usersConfig settings.Service) services {
 	t.Helper()
 	u := servicetest.StartReady(t, runUsers(usersConfig))
@@ -63,9 +64,9 @@ func startServices(t *testing.T, ordersConfig, usersConfig settings.Service) ser
 	return services{servicetest.API{URL: o.URL, Transport: loadContract(t).Transport(nil)}, o, u}
 }
 
-// onBothStores runs a subtest against both services, once with SQLite and once
-// with PostgreSQL.
-func onBothStores(t *testing.T, name string, test func(t *testing.T, s services)) {
+// testServices runs a subtest against both services, once on SQLite and once on
+// PostgreSQL.
+func testServices(t *testing.T, name string, test func(t *testing.T, s services)) {
 	t.Run(name, func(t *testing.T) {
 		t.Run("SQLite", func(t *testing.T) {
 			test(t, startServices(t, servicetest.SQLite(t), servicetest.SQLite(t)))
@@ -76,7 +77,7 @@ func onBothStores(t *testing.T, name string, test func(t *testing.T, s services)
 	})
 }
 
-// startWithUsersStub starts orders with SQLite and a stub of the users service.
+// startWithUsersStub starts orders on SQLite with a stub of the users service.
 func startWithUsersStub(t *testing.T, stub http.Handler) servicetest.API {
 	t.Helper()
 	server := httptest.NewServer(stub)
@@ -85,7 +86,7 @@ func startWithUsersStub(t *testing.T, stub http.Handler) servicetest.API {
 	return servicetest.API{URL: service.URL, Transport: loadContract(t).Transport(nil)}
 }
 
-// userJSON returns a user as the users service responds.
+// userJSON returns the body of a response to GET /users/{id}.
 func userJSON(id int) string {
 	return fmt.Sprintf(`{"id": %d, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`, id)
 }
@@ -127,7 +128,7 @@ func TestRouting(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	t.Run("reports the state of users", func(t *testing.T) {
+	t.Run("reports the state of the users service", func(t *testing.T) {
 		s := startServices(t, servicetest.SQLite(t), servicetest.SQLite(t))
 		first := s.Get(t, "/health").Require(t, 200)
 		require.Equal(t, `"healthy"`, first.At(t, "dependencies", "users-service"))
@@ -140,7 +141,7 @@ func TestHealth(t *testing.T) {
 		require.Contains(t, s.Get(t, "/metrics").Text, `dependency_up{dependency="users-service"} 0`)
 	})
 
-	t.Run("reports users as unhealthy if it responds with an error", func(t *testing.T) {
+	t.Run("reports a users service that responds with an error as unhealthy", func(t *testing.T) {
 		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
 		require.Equal(t, `"unhealthy"`, api.Get(t, "/health").At(t, "dependencies", "users-service"))
 	})

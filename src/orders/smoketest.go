@@ -17,14 +17,14 @@ import (
 // unknownID is an ID that no order and no user has.
 const unknownID = 1 << 52
 
-// SmokeTestConfig are the settings of the smoke test.
+// SmokeTestConfig holds the settings of the smoke test.
 type SmokeTestConfig struct {
 	smoketest.Options
-	URL      settings.URL `default:"http://127.0.0.1:5002" schemes:"http,https" like:"http://orders:5002" help:"URL of the release of orders to test."`
-	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service that the release calls."`
+	URL      settings.URL `default:"http://127.0.0.1:5002" schemes:"http,https" like:"http://orders:5002" help:"URL of the orders service to test."`
+	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service that this orders service calls."`
 }
 
-// SmokeTestProgram describes the command "orders test" in its help text.
+// SmokeTestProgram describes the command "orders test" for its help text.
 func SmokeTestProgram() settings.Program {
 	return settings.Program{Name: "orders test", About: "Checks over HTTP that an installed release of orders works together with users."}
 }
@@ -34,9 +34,9 @@ type smokeTest struct {
 	test   *smoketest.Test
 	orders smoketest.API
 	users  smoketest.API
-	user   client.User   // the order's user
-	key    string        // the order's Idempotency-Key
-	order  orderResponse // the order, once it is created
+	user   client.User   // the user to create; then the created user
+	key    string        // the Idempotency-Key of the order
+	order  orderResponse // the created order; zero before
 }
 
 // createOrderRequest is the body of a POST /orders request.
@@ -55,17 +55,17 @@ func RunSmokeTest(ctx context.Context, config SmokeTestConfig, stdout io.Writer)
 			test: t, orders: smoketest.NewAPI(config.URL), users: smoketest.NewAPI(config.UsersURL),
 			user: client.NewTestUser(), key: "release-test-" + rand.Text(),
 		}
-		if !t.Await("users is healthy", s.users.Healthy(client.Service)) ||
-			!t.Await("orders is healthy and reaches users", s.orders.Healthy(serviceName)) {
+		if !t.Await("the users service is healthy", s.users.Healthy(client.ServiceName)) ||
+			!t.Await("the orders service is healthy and reaches the users service", s.orders.Healthy(serviceName)) {
 			return
 		}
 		if t.Check("a user is created", s.createUser) && t.Check("an order is created for the user", s.createOrder) {
-			t.Check("the order is read back", s.readOrder)
+			t.Check("the created order can be read", s.readOrder)
 			t.Check("the order's details contain the user", s.readDetails)
-			t.Check("the same request again returns the same order", s.repeatCreateOrder)
+			t.Check("a repeated request returns the same order", s.repeatCreateOrder)
 		}
-		t.Check("an order for an unknown user is rejected", s.orderForUnknownUser)
-		t.Check("an unknown order is not found", s.getUnknownOrder)
+		t.Check("an order for an unknown user is rejected", s.createOrderForUnknownUser)
+		t.Check("an unknown order is not found", s.readUnknownOrder)
 		t.Check("metrics are served", s.orders.HasMetrics(serviceName))
 	})
 }
@@ -76,7 +76,7 @@ func (s *smokeTest) createUser(ctx context.Context) error {
 
 func (s *smokeTest) createOrder(ctx context.Context) error {
 	var created createOrderResponse
-	response := s.post(ctx, s.user.ID, s.key)
+	response := s.postOrder(ctx, s.user.ID, s.key)
 	if err := response.Expect(http.StatusCreated, &created); err != nil {
 		return err
 	}
@@ -87,9 +87,10 @@ func (s *smokeTest) createOrder(ctx context.Context) error {
 	return nil
 }
 
-// post sends a POST /orders request. If it creates an order, expected or not,
-// the order is cancelled at the end of the smoke test.
-func (s *smokeTest) post(ctx context.Context, userID int64, key string) smoketest.Response {
+// postOrder sends a POST /orders request. If the request creates an order,
+// whether it should or not, the smoke test cancels the order at its end. A
+// replay, which returns the ID of s.order, creates none.
+func (s *smokeTest) postOrder(ctx context.Context, userID int64, key string) smoketest.Response {
 	response := s.orders.Do(ctx, smoketest.Request{
 		Method: http.MethodPost, Path: "/orders", IdempotencyKey: key,
 		Body: createOrderRequest{UserID: userID, Product: "Release test", Quantity: 2, Price: 1999},
@@ -121,7 +122,7 @@ func (s *smokeTest) readOrder(ctx context.Context) error {
 		return err
 	}
 	if read != s.order {
-		return response.Errorf("returned another order than the created one")
+		return response.Errorf("returned a different order from the one created")
 	}
 	return nil
 }
@@ -140,20 +141,20 @@ func (s *smokeTest) readDetails(ctx context.Context) error {
 
 func (s *smokeTest) repeatCreateOrder(ctx context.Context) error {
 	var created createOrderResponse
-	response := s.post(ctx, s.user.ID, s.key)
+	response := s.postOrder(ctx, s.user.ID, s.key)
 	if err := response.Expect(http.StatusCreated, &created); err != nil {
 		return err
 	}
 	if created.Order != s.order {
-		return response.Errorf("created another order")
+		return response.Errorf("created a second order")
 	}
 	return nil
 }
 
-func (s *smokeTest) orderForUnknownUser(ctx context.Context) error {
-	return s.post(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
+func (s *smokeTest) createOrderForUnknownUser(ctx context.Context) error {
+	return s.postOrder(ctx, unknownID, "").Expect(http.StatusBadRequest, nil)
 }
 
-func (s *smokeTest) getUnknownOrder(ctx context.Context) error {
+func (s *smokeTest) readUnknownOrder(ctx context.Context) error {
 	return s.orders.Do(ctx, smoketest.Request{Path: fmt.Sprintf("/orders/%d", int64(unknownID))}).Expect(http.StatusNotFound, nil)
 }

@@ -16,7 +16,8 @@ import (
 	"tandem/src/users"
 )
 
-// runSmokeTest runs the smoke test, which does not wait for the services.
+// runSmokeTest runs the smoke test without waiting for the services to become
+// healthy.
 func runSmokeTest(t *testing.T, ordersURL, usersURL string) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -43,12 +44,13 @@ func requireCleanedUp(t *testing.T, ordersURL, usersURL, printed string) {
 	require.Equal(t, api.Get(t, "/orders").At(t, "count"), api.Get(t, "/orders?status=cancelled").At(t, "count"), printed)
 }
 
-// intercept handles requests and reports whether it has responded.
-type intercept = func(http.ResponseWriter, *http.Request) bool
+// interceptor may change a request or respond to it. It reports whether it has
+// responded.
+type interceptor = func(http.ResponseWriter, *http.Request) bool
 
-// respond responds with a status and a body to requests that match a pattern,
-// such as "GET /orders/{id}".
-func respond(pattern string, status int, body string) intercept {
+// respondTo returns an interceptor that responds with a status and a body to
+// requests that match a pattern, such as "GET /orders/{id}".
+func respondTo(pattern string, status int, body string) interceptor {
 	mux := http.NewServeMux()
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -70,8 +72,9 @@ func removeKey(_ http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// replaceUser replaces the user of every order by the user 1.
-func replaceUser(_ http.ResponseWriter, r *http.Request) bool {
+// replaceOrder replaces the order in every POST /orders request with a new order
+// for user 1, who is the user of the smoke test, and removes the key.
+func replaceOrder(_ http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodPost {
 		r.Body = io.NopCloser(strings.NewReader(orderJSON(1, "Other", 1, 1)))
 		r.ContentLength = -1
@@ -105,17 +108,17 @@ func TestSmokeTest(t *testing.T) {
 		)
 		tests := map[string]struct {
 			failed    string
-			intercept intercept
+			intercept interceptor
 		}{
-			"unavailable":              {"orders is healthy and reaches users", respond("GET /health", 503, "")},
-			"users unreachable":        {"orders is healthy and reaches users", respond("GET /health", 200, degraded)},
-			"creating orders fails":    {"an order is created for the user; an order for an unknown user is rejected", respond("POST /orders", 500, "")},
-			"orders for another user":  {"the same request again returns the same order; an order for an unknown user is rejected", replaceUser},
-			"reading orders fails":     {"the order is read back; an unknown order is not found", respond("GET /orders/{id}", 500, "")},
-			"another order is read":    {"the order is read back; an unknown order is not found", respond("GET /orders/{id}", 200, order)},
-			"details without the user": {"the order's details contain the user", respond("GET /orders/{id}/details", 200, details)},
-			"keys are ignored":         {"the same request again returns the same order", removeKey},
-			"no metrics":               {"metrics are served", respond("GET /metrics", 404, "")},
+			"unavailable":              {"the orders service is healthy and reaches the users service", respondTo("GET /health", 503, "")},
+			"users unreachable":        {"the orders service is healthy and reaches the users service", respondTo("GET /health", 200, degraded)},
+			"creating orders fails":    {"an order is created for the user; an order for an unknown user is rejected", respondTo("POST /orders", 500, "")},
+			"orders are replaced":      {"a repeated request returns the same order; an order for an unknown user is rejected", replaceOrder},
+			"reading orders fails":     {"the created order can be read; an unknown order is not found", respondTo("GET /orders/{id}", 500, "")},
+			"another order is read":    {"the created order can be read; an unknown order is not found", respondTo("GET /orders/{id}", 200, order)},
+			"details without the user": {"the order's details contain the user", respondTo("GET /orders/{id}/details", 200, details)},
+			"keys are ignored":         {"a repeated request returns the same order", removeKey},
+			"no metrics":               {"metrics are served", respondTo("GET /metrics", 404, "")},
 		}
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -127,11 +130,11 @@ func TestSmokeTest(t *testing.T) {
 		}
 	})
 
-	t.Run("fails if users does not work", func(t *testing.T) {
+	t.Run("fails if the users service does not work", func(t *testing.T) {
 		ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-		for failed, intercept := range map[string]intercept{
-			"users is healthy":  respond("GET /health", 503, ""),
-			"a user is created": respond("POST /users", 503, ""),
+		for failed, intercept := range map[string]interceptor{
+			"the users service is healthy": respondTo("GET /health", 503, ""),
+			"a user is created":            respondTo("POST /users", 503, ""),
 		} {
 			_, err := runSmokeTest(t, ordersURL, servicetest.WithFaultyResponses(t, usersURL, intercept))
 			require.ErrorContains(t, err, failed)
@@ -140,7 +143,7 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, respond("PATCH /orders/{id}", 500, "")), usersURL)
+		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, respondTo("PATCH /orders/{id}", 500, "")), usersURL)
 		require.EqualError(t, err, "the release does not work: clean up order 1")
 	})
 }

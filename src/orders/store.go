@@ -15,14 +15,15 @@ import (
 // Migrations returns the schema migrations of the service's database.
 func Migrations() fs.FS { return migrations }
 
-// Store reads and writes orders in a database. In addition to the errors in
-// their comments, all methods return failure.Unavailable if the database is
+// Store reads and writes orders in a database. Besides the errors that their
+// comments name, all methods return failure.Unavailable if the database is
 // unavailable.
 type Store struct{ db *database.DB }
 
-// NewStore returns a store that uses db, to which Migrations must be applied.
+// NewStore returns a store in db, which must have the schema of Migrations.
 func NewStore(db *database.DB) *Store { return &Store{db} }
 
+// orderColumns are the columns that scanOrder reads.
 const orderColumns = "id, user_id, product, quantity, price_cents, status, created_at"
 
 // Create inserts an order with the status Pending.
@@ -40,7 +41,7 @@ func insertOrder(ctx context.Context, q database.Querier, o NewOrder) (Order, er
 	return scanOrder(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), database.Now()))
 }
 
-// Get returns the order with that ID, or failure.NotFound.
+// Get returns the order with the given ID, or failure.NotFound.
 func (s *Store) Get(ctx context.Context, id int64) (order Order, err error) {
 	err = s.db.Read(ctx, ordersOp("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
 		order, err = scanOrder(q.QueryRowContext(ctx, "SELECT "+orderColumns+" FROM orders WHERE id = $1", id))
@@ -52,7 +53,7 @@ func (s *Store) Get(ctx context.Context, id int64) (order Order, err error) {
 	return order, err
 }
 
-// List returns the orders that the filter selects, ordered by ID.
+// List returns the orders that the filter selects, sorted by ID.
 func (s *Store) List(ctx context.Context, f Filter) (orders []Order, err error) {
 	var where database.Where
 	if f.UserID != 0 {
@@ -70,15 +71,15 @@ func (s *Store) List(ctx context.Context, f Filter) (orders []Order, err error) 
 	return orders, err
 }
 
-// SetStatus changes the status of an order and returns the changed order. Its
-// error is failure.NotFound, or failure.Conflict if the transition from the
-// order's status is not allowed.
+// SetStatus changes the status of an order and returns the changed order. It
+// returns failure.NotFound if there is no such order, and failure.Conflict if the
+// transition from its current status is not allowed.
 func (s *Store) SetStatus(ctx context.Context, id int64, status Status) (order Order, err error) {
 	from := status.predecessors()
 	if len(from) == 0 {
 		return Order{}, s.transitionError(ctx, id, status)
 	}
-	// A status has one or two predecessors; one is passed twice.
+	// A status has one or two predecessors. A single one is passed as $3 and as $4.
 	const query = "UPDATE orders SET status = $2 WHERE id = $1 AND status IN ($3, $4) RETURNING " + orderColumns
 	err = s.db.Exec(ctx, ordersOp("UPDATE"), func(ctx context.Context, q database.Querier) (err error) {
 		order, err = scanOrder(q.QueryRowContext(ctx, query, id, string(status), string(from[0]), string(from[len(from)-1])))
@@ -90,7 +91,7 @@ func (s *Store) SetStatus(ctx context.Context, id int64, status Status) (order O
 	return order, err
 }
 
-// transitionError returns why an order could not change to the status:
+// transitionError returns the reason why SetStatus changed no order:
 // failure.NotFound or failure.Conflict.
 func (s *Store) transitionError(ctx context.Context, id int64, status Status) error {
 	order, err := s.Get(ctx, id)
@@ -113,14 +114,14 @@ func (s *Store) Stats(ctx context.Context) (stats Stats, err error) {
 	return sumStats(totals), err
 }
 
-// statusTotals are the totals over the orders with one status.
+// statusTotals holds the totals over the orders with one status.
 type statusTotals struct {
 	status  Status
 	orders  int64
 	revenue decimal.Cents
 }
 
-// sumStats sums the totals of all statuses.
+// sumStats computes the totals over all orders from the totals of each status.
 func sumStats(totals []statusTotals) Stats {
 	stats := Stats{ByStatus: map[Status]int64{}}
 	var notCancelled int64
@@ -139,6 +140,7 @@ func sumStats(totals []statusTotals) Stats {
 	return stats
 }
 
+// ordersOp names an SQL command on the table orders, for spans and errors.
 func ordersOp(command string) database.Op { return database.Op{Name: command, Table: "orders"} }
 
 func scanOrder(row database.Row) (o Order, err error) {

@@ -13,7 +13,7 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// openDatabase opens the orders database of a service with that configuration.
+// openDatabase opens the database of an orders service with the settings in config.
 func openDatabase(t testing.TB, config settings.Service) *database.DB {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
@@ -25,11 +25,11 @@ func openDatabase(t testing.TB, config settings.Service) *database.DB {
 	return db
 }
 
-// onBothDatabases runs a subtest against the store, without the service, once
-// with SQLite and once with PostgreSQL.
-func onBothDatabases(t *testing.T, name string, test func(t *testing.T, store *orders.Store, db *database.DB)) {
+// testStore runs a subtest against the store without the service, once on SQLite
+// and once on PostgreSQL.
+func testStore(t *testing.T, name string, test func(t *testing.T, store *orders.Store, db *database.DB)) {
 	t.Run(name, func(t *testing.T) {
-		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 			db := openDatabase(t, config)
 			test(t, orders.NewStore(db), db)
 		})

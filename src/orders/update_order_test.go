@@ -11,7 +11,7 @@ import (
 )
 
 func TestUpdateOrder(t *testing.T) {
-	onBothStores(t, "allows only forward transitions", func(t *testing.T, s services) {
+	testServices(t, "allows only the documented transitions", func(t *testing.T, s services) {
 		allowed := map[string]bool{
 			"pending shipped": true, "shipped completed": true, "pending cancelled": true, "shipped cancelled": true,
 		}
@@ -33,18 +33,18 @@ func TestUpdateOrder(t *testing.T) {
 		}
 	})
 
-	onBothStores(t, "names an invalid status", func(t *testing.T, s services) {
+	testServices(t, "names an invalid status", func(t *testing.T, s services) {
 		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		for _, body := range []string{`{}`, `{"status": "lost"}`, `{"status": 1}`, `{"status": null}`} {
 			require.Equal(t, []string{"status"}, s.Patch(t, "/orders/1", body).Require(t, 400).Fields(), body)
 		}
 	})
 
-	onBothStores(t, "responds 404 to an unknown order", func(t *testing.T, s services) {
+	testServices(t, "responds 404 to an unknown order", func(t *testing.T, s services) {
 		s.Patch(t, "/orders/9", statusJSON("shipped")).Require(t, 404)
 	})
 
-	onBothStores(t, "lets one of several concurrent transitions succeed", func(t *testing.T, s services) {
+	testServices(t, "lets exactly one of several concurrent transitions succeed", func(t *testing.T, s services) {
 		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		codes := make([]int, 8)
 		var requests sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 )
 
 func TestCreateUser(t *testing.T) {
-	onBothStores(t, "returns the stored user", func(t *testing.T, api servicetest.API) {
+	testService(t, "returns the stored user", func(t *testing.T, api servicetest.API) {
 		created := api.Post(t, "/users", `{"name": "Zoë Ω 名", "email": "Zoe@Example.com", "ignored": {"deep": []}}`).Require(t, 201)
 		require.Equal(t, "/users/1", created.Header.Get("Location"))
 		require.Equal(t, "true", created.At(t, "active"))
@@ -18,7 +18,7 @@ func TestCreateUser(t *testing.T) {
 		require.JSONEq(t, created.Text, api.Get(t, "/users/1").Require(t, 200).Text)
 	})
 
-	onBothStores(t, "names all invalid members and stores nothing", func(t *testing.T, api servicetest.API) {
+	testService(t, "names all invalid members and stores nothing", func(t *testing.T, api servicetest.API) {
 		tests := map[string]struct {
 			body string
 			want []string
@@ -41,14 +41,14 @@ func TestCreateUser(t *testing.T) {
 		require.Equal(t, "0", api.Get(t, "/users?active=all").At(t, "count"))
 	})
 
-	onBothStores(t, "rejects a duplicate e-mail address in any case", func(t *testing.T, api servicetest.API) {
+	testService(t, "rejects a duplicate e-mail address in any case", func(t *testing.T, api servicetest.API) {
 		api.Post(t, "/users", userJSON("A", "Ärger@Example.com")).Require(t, 201)
 		duplicate := api.Post(t, "/users", userJSON("B", "ärger@EXAMPLE.com")).Require(t, 409)
 		require.Contains(t, duplicate.At(t, "error"), "e-mail address")
 		require.Equal(t, "1", api.Get(t, "/users").At(t, "count"))
 	})
 
-	onBothStores(t, "stores SQL in a value as text", func(t *testing.T, api servicetest.API) {
+	testService(t, "stores SQL in a value as text", func(t *testing.T, api servicetest.API) {
 		const name = `Robert'); DROP TABLE users;--`
 		created := api.Post(t, "/users", userJSON(name, "o'hara+'--@example.com")).Require(t, 201)
 		require.Equal(t, `"`+name+`"`, created.At(t, "name"))

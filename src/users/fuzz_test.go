@@ -14,8 +14,8 @@ import (
 	"tandem/src/users"
 )
 
-// FuzzRoutes sends random requests to the routes and the store of the service. No
-// response may have a status of 500 or more.
+// FuzzRoutes sends random requests to all routes of the service, which use a real
+// store. No response may have a status of 500 or more.
 func FuzzRoutes(f *testing.F) {
 	signals, _ := telemetrytest.New(f)
 	db, err := database.Open(f.Context(), database.Config{

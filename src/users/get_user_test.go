@@ -9,7 +9,7 @@ import (
 )
 
 func TestGetUser(t *testing.T) {
-	onBothStores(t, "names the unknown user", func(t *testing.T, api servicetest.API) {
+	testService(t, "responds 404 with the ID of an unknown user", func(t *testing.T, api servicetest.API) {
 		tests := map[string]string{
 			"/users/99": "99", "/users/0": "0", "/users/-1": "-1",
 			"/users/9223372036854775808": `"9223372036854775808"`, "/users/abc": `"abc"`, "/users/1%27": `"1'"`,

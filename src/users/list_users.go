@@ -7,7 +7,7 @@ import (
 	"tandem/src/users/client"
 )
 
-// maxIDs is the maximum number of IDs in the query value ids.
+// maxIDs is the maximum number of IDs in the query parameter ids.
 const maxIDs = 100
 
 // listUsers returns the handler of GET /users.
@@ -18,7 +18,7 @@ func listUsers(store *Store) web.Handler {
 			return err
 		}
 		limit := filter.Limit
-		filter.Limit++ // one user more than the page shows that there is a next page
+		filter.Limit++ // reads one user more than the page may contain; if there is one, there is a next page
 		users, err := store.List(r.Context(), filter)
 		if err != nil {
 			return err
@@ -27,7 +27,8 @@ func listUsers(store *Store) web.Handler {
 	}
 }
 
-// readFilter reads the query of a GET /users request.
+// readFilter reads the query of a GET /users request. Without the parameter
+// active it selects only active users, but with ids it selects all of those.
 func readFilter(r *http.Request) (Filter, error) {
 	query := web.ReadQuery(r.URL)
 	filter := Filter{IDs: query.IDs("ids", maxIDs), After: query.Cursor(), Limit: query.Limit()}
@@ -42,11 +43,11 @@ func readFilter(r *http.Request) (Filter, error) {
 	return filter, query.Err()
 }
 
-// newPage returns the page with the first limit users. If users has more than
-// limit, the page has a cursor for the next one.
+// newPage returns a page of the first limit users. If there are more users than
+// limit, the page has a cursor for the next page.
 func newPage(users []User, limit int) client.Page {
 	users, next := web.Page(users, limit, func(u User) int64 { return u.ID })
-	page := client.Page{Users: []client.User{}, Count: len(users), Service: client.Service, NextCursor: next}
+	page := client.Page{Users: []client.User{}, Count: len(users), Service: client.ServiceName, NextCursor: next}
 	for _, u := range users {
 		page.Users = append(page.Users, toResponse(u))
 	}

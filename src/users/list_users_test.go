@@ -14,7 +14,7 @@ import (
 const cursorAfter2 = "YWZ0ZXI6Mg"
 
 func TestListUsers(t *testing.T) {
-	onBothStores(t, "returns the users that the query selects", func(t *testing.T, api servicetest.API) {
+	testService(t, "returns the users that the query selects", func(t *testing.T, api servicetest.API) {
 		tests := map[string]string{
 			"":                                     "1 3 5 6 7",
 			"?active=true":                         "1 3 5 6 7",
@@ -35,7 +35,7 @@ func TestListUsers(t *testing.T) {
 		}
 	})
 
-	onBothStores(t, "returns each user on exactly one page", func(t *testing.T, api servicetest.API) {
+	testService(t, "returns each user on exactly one page", func(t *testing.T, api servicetest.API) {
 		createSevenUsers(t, api)
 		var ids []string
 		path := "/users?active=all&limit=3"
@@ -52,7 +52,7 @@ func TestListUsers(t *testing.T) {
 		require.Equal(t, "1 2 3 4 5 6 7", strings.Join(ids, " "))
 	})
 
-	onBothStores(t, "names all invalid query values", func(t *testing.T, api servicetest.API) {
+	testService(t, "names all invalid query values", func(t *testing.T, api servicetest.API) {
 		tests := map[string]string{
 			"limit=0": "limit", "limit=501": "limit", "limit=x": "limit", "limit=": "limit", "limit=1&limit=2": "limit",
 			"active=maybe": "active", "active=": "active",

@@ -10,8 +10,8 @@ import (
 //go:embed openapi.yaml
 var openapi []byte
 
-// Routes registers the routes of the service. lifecycle.New registers those
-// that all services have.
+// Routes registers the routes of the users service. lifecycle.New registers the
+// routes that all services have, such as GET /health.
 func Routes(rt *web.Router, store *Store) {
 	rt.Handle(http.MethodGet, "/users", listUsers(store))
 	rt.Handle(http.MethodPost, "/users", createUser(store))

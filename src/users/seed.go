@@ -17,8 +17,8 @@ func demoUsers() []User {
 	}
 }
 
-// Seed inserts the demo users if the store is empty. Replicas can call it
-// concurrently.
+// Seed inserts the demo users if the store is empty. Several replicas may
+// call it at the same time.
 func (s *Store) Seed(ctx context.Context) error {
 	return s.db.Seed(ctx, "users", func(ctx context.Context, q database.Querier) error {
 		for _, u := range demoUsers() {

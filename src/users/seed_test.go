@@ -11,7 +11,7 @@ import (
 
 // TestSeed starts the service twice and expects the demo users once.
 func TestSeed(t *testing.T) {
-	servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+	servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 		config.SeedDemoData = true
 		first := servicetest.StartReady(t, runUsers(config))
 		require.NoError(t, first.Stop())

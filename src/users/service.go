@@ -9,17 +9,17 @@ import (
 	"tandem/src/users/client"
 )
 
-// Config are the settings of the service.
+// Config holds the settings of the users service.
 type Config struct{ settings.Service }
 
-// Program describes the program users in its help text.
+// Program describes the users program for its help text.
 func Program() settings.Program {
 	return settings.Program{Name: "users", About: "The users service: stores the users who can place orders.", Port: 5001}
 }
 
 // Run runs the service until ctx is cancelled; see lifecycle.App.
 func Run(ctx context.Context, config Config, getenv func(string) string, stdout io.Writer) error {
-	app, err := lifecycle.New(ctx, client.Service, config.Service, getenv, stdout)
+	app, err := lifecycle.New(ctx, client.ServiceName, config.Service, getenv, stdout)
 	if err != nil {
 		return err
 	}

@@ -29,11 +29,12 @@ func loadContract(t *testing.T) *contracttest.Contract {
 	return contracttest.Load(t, document)
 }
 
-// onBothStores runs a subtest against the service, once with SQLite and once
-// with PostgreSQL. It compares every request and response with openapi.yaml.
-func onBothStores(t *testing.T, name string, test func(t *testing.T, api servicetest.API)) {
+// testService runs a subtest against the service, once on SQLite and once on
+// PostgreSQL. The API checks that every request and response conform to
+// openapi.yaml.
+func testService(t *testing.T, name string, test func(t *testing.T, api servicetest.API)) {
 	t.Run(name, func(t *testing.T) {
-		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 			service := servicetest.StartReady(t, runUsers(config))
 			test(t, servicetest.API{URL: service.URL, Transport: loadContract(t).Transport(nil)})
 		})
@@ -49,7 +50,8 @@ func userJSON(name, email string) string {
 	return string(body)
 }
 
-// adaJSON returns the body of a POST /users request.
+// adaJSON returns the body of a POST /users request for a user who is not in the
+// demo data.
 func adaJSON() string { return userJSON("Ada Lovelace", "ada@example.com") }
 
 func TestRouting(t *testing.T) {

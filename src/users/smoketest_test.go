@@ -14,7 +14,8 @@ import (
 	"tandem/src/users"
 )
 
-// runSmokeTest runs the smoke test, which does not wait for the service.
+// runSmokeTest runs the smoke test without waiting for the service to become
+// healthy.
 func runSmokeTest(t *testing.T, url string) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -22,12 +23,13 @@ func runSmokeTest(t *testing.T, url string) (printed string, err error) {
 	return out.String(), err
 }
 
-// intercept handles requests and reports whether it has responded.
-type intercept = func(http.ResponseWriter, *http.Request) bool
+// interceptor may change a request or respond to it. It reports whether it has
+// responded.
+type interceptor = func(http.ResponseWriter, *http.Request) bool
 
-// respond responds with a status and a body to requests with that method and path
-// prefix.
-func respond(method, pathPrefix string, status int, body string) intercept {
+// respondTo returns an interceptor that responds with a status and a body to
+// requests with the method and a path that begins with pathPrefix.
+func respondTo(method, pathPrefix string, status int, body string) interceptor {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != method || !strings.HasPrefix(r.URL.Path, pathPrefix) {
 			return false
@@ -38,8 +40,8 @@ func respond(method, pathPrefix string, status int, body string) intercept {
 	}
 }
 
-// changeDuplicate changes the e-mail address of the second user, so that it is not
-// a duplicate of the first one's.
+// changeDuplicate changes the e-mail address of the second user, which the smoke
+// test sends in upper case, so that it differs from the address of the first.
 func changeDuplicate(_ http.ResponseWriter, r *http.Request) bool {
 	if body, _ := io.ReadAll(r.Body); len(body) > 0 {
 		r.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte("RELEASE-TEST"), []byte("OTHER-RELEASE"))))
@@ -50,7 +52,7 @@ func changeDuplicate(_ http.ResponseWriter, r *http.Request) bool {
 
 func TestSmokeTest(t *testing.T) {
 	t.Run("passes and cleans up", func(t *testing.T) {
-		servicetest.OnBothStores(t, func(t *testing.T, config settings.Service) {
+		servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
 			url := servicetest.StartReady(t, runUsers(config)).URL
 			for range 2 {
 				printed, err := runSmokeTest(t, url)
@@ -67,15 +69,15 @@ func TestSmokeTest(t *testing.T) {
 		const user = `{"id": 1, "name": "Somebody", "email": "else@example.com", "active": true, "created_at": "2025-01-10T00:00:00Z"}`
 		tests := map[string]struct {
 			failed    string
-			intercept intercept
+			intercept interceptor
 		}{
-			"unavailable":             {"users is healthy", respond("GET", "/health", 503, "")},
-			"degraded":                {"users is healthy", respond("GET", "/health", 200, `{"service": "users-service", "status": "degraded"}`)},
-			"creating users fails":    {"a user is created", respond("POST", "/users", 500, "")},
-			"reading users fails":     {"the user is read back; an unknown user is not found", respond("GET", "/users/", 500, "")},
-			"another user is read":    {"the user is read back; an unknown user is not found", respond("GET", "/users/", 200, user)},
-			"duplicates are accepted": {"the same e-mail address is rejected", changeDuplicate},
-			"no metrics":              {"metrics are served", respond("GET", "/metrics", 404, "")},
+			"unavailable":             {"the users service is healthy", respondTo("GET", "/health", 503, "")},
+			"degraded":                {"the users service is healthy", respondTo("GET", "/health", 200, `{"service": "users-service", "status": "degraded"}`)},
+			"creating users fails":    {"a user is created", respondTo("POST", "/users", 500, "")},
+			"reading users fails":     {"the created user can be read; an unknown user is not found", respondTo("GET", "/users/", 500, "")},
+			"another user is read":    {"the created user can be read; an unknown user is not found", respondTo("GET", "/users/", 200, user)},
+			"duplicates are accepted": {"a second user with the same e-mail address is rejected", changeDuplicate},
+			"no metrics":              {"metrics are served", respondTo("GET", "/metrics", 404, "")},
 		}
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
@@ -89,9 +91,9 @@ func TestSmokeTest(t *testing.T) {
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		url := servicetest.StartReady(t, runUsers(servicetest.SQLite(t))).URL
-		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respond("PATCH", "/users/", 500, "")))
+		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respondTo("PATCH", "/users/", 500, "")))
 		require.EqualError(t, err, "the release does not work: clean up user 1")
-		_, err = runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respond("PATCH", "/users/", 200, `{"active": true}`)))
+		_, err = runSmokeTest(t, servicetest.WithFaultyResponses(t, url, respondTo("PATCH", "/users/", 200, `{"active": true}`)))
 		require.EqualError(t, err, "the release does not work: clean up user 2")
 	})
 }

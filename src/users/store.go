@@ -18,18 +18,19 @@ var migrations embed.FS
 // Migrations returns the schema migrations of the service's database.
 func Migrations() fs.FS { return migrations }
 
-// Store reads and writes users in a database. In addition to the errors in
-// their comments, all methods return failure.Unavailable if the database is
+// Store reads and writes users in a database. Besides the errors that their
+// comments name, all methods return failure.Unavailable if the database is
 // unavailable.
 type Store struct{ db *database.DB }
 
-// NewStore returns a store that uses db, to which Migrations must be applied.
+// NewStore returns a store in db, which must have the schema of Migrations.
 func NewStore(db *database.DB) *Store { return &Store{db} }
 
+// userColumns are the columns that scanUser reads.
 const userColumns = "id, name, email, active, created_at"
 
-// Create inserts an active user. Its error is failure.Conflict if another user
-// has the e-mail address.
+// Create inserts an active user. It returns failure.Conflict if another user has
+// the same e-mail address.
 func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error) {
 	const query = "INSERT INTO users (name, email, email_key, active, created_at) VALUES ($1, $2, $3, TRUE, $4) RETURNING " + userColumns
 	err = s.db.Exec(ctx, usersOp("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
@@ -39,7 +40,7 @@ func (s *Store) Create(ctx context.Context, u NewUser) (created User, err error)
 	return created, asConflict(err)
 }
 
-// Get returns the user with that ID, or failure.NotFound.
+// Get returns the user with the given ID, or failure.NotFound.
 func (s *Store) Get(ctx context.Context, id int64) (user User, err error) {
 	err = s.db.Read(ctx, usersOp("SELECT"), func(ctx context.Context, q database.Querier) (err error) {
 		user, err = scanUser(q.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
@@ -51,7 +52,7 @@ func (s *Store) Get(ctx context.Context, id int64) (user User, err error) {
 	return user, err
 }
 
-// List returns the users that the filter selects, ordered by ID.
+// List returns the users that the filter selects, sorted by ID.
 func (s *Store) List(ctx context.Context, f Filter) (users []User, err error) {
 	var where database.Where
 	where.And("id >", f.After)
@@ -69,8 +70,9 @@ func (s *Store) List(ctx context.Context, f Filter) (users []User, err error) {
 	return users, err
 }
 
-// Update changes a user and returns the changed user. Its error is
-// failure.NotFound, or failure.Conflict if another user has the e-mail address.
+// Update changes a user and returns the changed user. It returns failure.NotFound
+// if there is no such user, and failure.Conflict if another user has the same
+// e-mail address.
 func (s *Store) Update(ctx context.Context, id int64, c Changes) (user User, err error) {
 	const query = "UPDATE users SET name = COALESCE($2, name), email = COALESCE($3, email)," +
 		" email_key = COALESCE($4, email_key), active = COALESCE($5, active) WHERE id = $1 RETURNING " + userColumns
@@ -89,6 +91,7 @@ func (s *Store) Update(ctx context.Context, id int64, c Changes) (user User, err
 	return user, asConflict(err)
 }
 
+// usersOp names an SQL command on the table users, for spans and errors.
 func usersOp(command string) database.Op { return database.Op{Name: command, Table: "users"} }
 
 func scanUser(row database.Row) (u User, err error) {
@@ -97,8 +100,8 @@ func scanUser(row database.Row) (u User, err error) {
 	return u, err
 }
 
-// asConflict returns failure.Conflict if err is that the unique e-mail address is
-// duplicate, and otherwise err.
+// asConflict returns failure.Conflict if err means that another user has the same
+// e-mail address, and otherwise err itself.
 func asConflict(err error) error {
 	if database.IsDuplicate(err) {
 		return failure.New(failure.Conflict, "Another user has this e-mail address.")
@@ -106,5 +109,5 @@ func asConflict(err error) error {
 	return err
 }
 
-// emailKey returns the form of an e-mail address that must be unique.
+// emailKey returns the e-mail address in lower case, which must be unique.
 func emailKey(address string) string { return strings.ToLower(address) }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestUpdateUser(t *testing.T) {
-	onBothStores(t, "changes only the given members", func(t *testing.T, api servicetest.API) {
+	testService(t, "changes only the given members", func(t *testing.T, api servicetest.API) {
 		created := api.Post(t, "/users", adaJSON()).Require(t, 201)
 		changed := api.Patch(t, "/users/1", `{"name": "Ada King"}`).Require(t, 200)
 		require.Equal(t, `"Ada King"`, changed.At(t, "name"))
@@ -19,7 +19,7 @@ func TestUpdateUser(t *testing.T) {
 		require.JSONEq(t, changed.Text, api.Get(t, "/users/1").Text)
 	})
 
-	onBothStores(t, "changes nothing if it responds with an error", func(t *testing.T, api servicetest.API) {
+	testService(t, "changes nothing if the response is an error", func(t *testing.T, api servicetest.API) {
 		before := api.Post(t, "/users", adaJSON()).Require(t, 201)
 		api.Post(t, "/users", userJSON("B", "b@example.com")).Require(t, 201)
 		api.Patch(t, "/users/1", `{"name": "X", "email": "B@example.com"}`).Require(t, 409)

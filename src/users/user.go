@@ -25,7 +25,7 @@ type NewUser struct {
 	Email string
 }
 
-// Changes are the new values of a user's members. nil leaves a member unchanged.
+// Changes holds the new values for a user. A nil value leaves the old one.
 type Changes struct {
 	Name   *string
 	Email  *string
@@ -40,8 +40,8 @@ type Filter struct {
 	Limit  int     // maximum number of users
 }
 
-// maxEmail is the maximum length of an e-mail address in characters. SMTP limits
-// a path to 256 bytes, including its angle brackets (RFC 5321, section 4.5.3.1.3).
+// maxEmail is the maximum length of an e-mail address, in characters. SMTP allows
+// 256 bytes for an address in angle brackets (RFC 5321, section 4.5.3.1.3).
 const maxEmail = 254
 
 // Validate returns the fields that are invalid.
@@ -67,8 +67,8 @@ func isEmail(text string) bool {
 	return err == nil && address.Address == text && utf8.RuneCountInString(text) <= maxEmail
 }
 
-// userNotFound returns the error for a user who does not exist. id is the ID, or
-// the text in the path if that is not a number.
+// userNotFound returns the failure for a user who does not exist. id is the int64
+// in the request's path, or a string if the path contains no valid ID.
 func userNotFound(id any) *failure.Error {
 	return failure.New(failure.NotFound, fmt.Sprintf("There is no user %v.", id)).With("user_id", id)
 }

@@ -1,12 +1,13 @@
 // Package database opens the database of one service, SQLite or PostgreSQL,
-// applies the schema migrations and runs the service's SQL. Both systems share
-// the same SQL text with $n parameters. They differ only in how to connect,
+// applies the schema migrations and runs the service's SQL. Both systems run the
+// same SQL text, with parameters such as $1. They differ only in how to connect,
 // how to commit and what an error means.
 //
-// The files, in reading order: database.go opens and closes, operation.go
-// reads and writes, rows.go and where.go help to query, group_commit.go commits
-// on SQLite, errors.go classifies errors, migrate.go and seed.go prepare the
-// schema and the demo data, sqlite.go and postgres.go connect.
+// The files, in reading order: database.go opens and closes a database,
+// operation.go reads and writes, rows.go and where.go help with queries,
+// group_commit.go commits on SQLite, errors.go classifies errors, migrate.go
+// changes the schema, seed.go inserts demo data, sqlite.go and postgres.go
+// create the connection pools.
 package database
 
 import (
@@ -43,8 +44,8 @@ type DB struct {
 	probe          *sql.DB         // used only by Ping, so that a ping never queues behind requests
 	migrations     *sql.DB         // used only by migrate; the same pool as writer on SQLite
 	groupCommitter *groupCommitter // commits on SQLite; nil on PostgreSQL
-	path           string          // of the SQLite file
-	fileLock       *flock.Flock    // locks the SQLite file for this process; nil on PostgreSQL
+	path           string          // path of the SQLite file; empty on PostgreSQL
+	fileLock       *flock.Flock    // keeps other processes from opening the SQLite file; nil on PostgreSQL
 	system         string          // sqliteSystem or postgresSystem
 	tracer         trace.Tracer
 	attributes     []attribute.KeyValue // span attributes of every operation
@@ -56,7 +57,7 @@ const (
 	postgresSystem = "postgresql"
 )
 
-// openRetryDelay is the delay between two attempts of Open.
+// openRetryDelay is how long Open waits before it tries again.
 const openRetryDelay = 500 * time.Millisecond
 
 // Open connects to the database and applies the migrations. While PostgreSQL
@@ -96,15 +97,15 @@ func newDB(config Config) (*DB, error) {
 	return newPostgres(config.URL)
 }
 
-// Ping returns an error unless the database returns a row of a table within
-// the deadline of ctx.
+// Ping reads a row of a table. It returns an error if the database does not
+// return the row before ctx ends.
 func (db *DB) Ping(ctx context.Context) error {
 	var lowest int64
 	return db.probe.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest)
 }
 
-// Close closes the connection pools and unlocks the SQLite file. It waits for
-// the commit in progress. Operations that are still queued fail.
+// Close waits for the commit in progress, closes the connection pools and unlocks
+// the SQLite file. Operations that are still queued fail.
 func (db *DB) Close() error {
 	if db.groupCommitter != nil {
 		db.groupCommitter.close()

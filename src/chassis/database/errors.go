@@ -23,15 +23,15 @@ const (
 	pgReadOnlyTransaction  = "25006"
 	pgSerializationFailure = "40001"
 	pgDeadlockDetected     = "40P01"
-	pgQueryCanceled        = "57014" // after statement_timeout
+	pgQueryCanceled        = "57014" // a statement took longer than statement_timeout
 
-	pgConnectionException   = "08"  // class
-	pgInsufficientResources = "53"  // class, such as too many connections
-	pgShutdown              = "57P" // codes for a server that shuts down or starts up
+	pgConnectionException   = "08"  // prefix: a class of codes
+	pgInsufficientResources = "53"  // prefix: a class of codes, such as too many connections
+	pgShutdown              = "57P" // prefix of the codes of a server that shuts down or starts up
 )
 
-// IsDuplicate reports whether err is the violation of a unique constraint or a
-// primary key.
+// IsDuplicate reports whether err means that a statement violated a unique
+// constraint or a primary key.
 func IsDuplicate(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pgErr.Code == pgUniqueViolation
@@ -51,8 +51,9 @@ func isRetryable(err error) bool {
 	return isBusy(err)
 }
 
-// isRetryableAtStartup reports whether an error of Open may go away without a
-// change to the configuration. An unknown host or a rejected login does not.
+// isRetryableAtStartup reports whether the cause of an error of Open may end
+// without a change to the configuration. An unknown host or a rejected login is
+// taken for an error in the configuration.
 func isRetryableAtStartup(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isServerUnavailable(pgErr.Code)
@@ -82,8 +83,8 @@ func isUnavailable(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)
 }
 
-// isConnError reports whether a connection could not be established or was
-// lost, or whether the SQLite file was locked.
+// isConnError reports whether a connection could not be established, was lost, or
+// had to wait too long for a lock on the SQLite file.
 func isConnError(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
@@ -106,8 +107,9 @@ func isServerUnavailable(code string) bool {
 		code == pgReadOnlyTransaction
 }
 
-// isBusy reports whether another connection held a lock on the SQLite file
-// (https://sqlite.org/rescode.html). The low byte is the primary result code.
+// isBusy reports whether a statement failed because another connection held a
+// lock on the SQLite file. The low byte of an error code is the primary result
+// code (https://sqlite.org/rescode.html).
 func isBusy(err error) bool {
 	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
 	return ok && (sqliteErr.Code()&0xff == sqlite3.SQLITE_BUSY || sqliteErr.Code()&0xff == sqlite3.SQLITE_LOCKED)

@@ -11,11 +11,12 @@ import (
 // maxGroupSize is the greatest number of transactions that share one commit.
 const maxGroupSize = 64
 
-// groupCommitter runs the transactions that wait at the same moment in one
-// SQLite transaction. SQLite has one writer and a durable commit waits for the
-// disk, so commits one by one would be as slow as the disk. The caller of each
-// transaction gets its result after the commit. A transaction that fails is
-// rolled back alone, to its savepoint.
+// groupCommitter commits transactions of several callers together. SQLite writes
+// one transaction at a time, and each durable commit waits for the disk. The
+// groupCommitter therefore runs all transactions that wait at one moment (the
+// group) inside one SQLite transaction, so that they share one commit. Each caller
+// gets the result of its own transaction after the commit. A transaction that
+// fails is rolled back to its savepoint; the others of its group are committed.
 type groupCommitter struct {
 	pool    *sql.DB
 	queue   chan *pendingTx
@@ -25,15 +26,15 @@ type groupCommitter struct {
 
 // pendingTx is one transaction of a group.
 type pendingTx struct {
-	ctx      context.Context // of the caller
-	fn       TxFunc
-	err      error         // result of fn; set before done is closed
-	panicked *txPanic      // panic of fn, or nil; set before done is closed
+	ctx      context.Context // the caller's
+	fn       OpFunc
+	err      error         // result for the caller; set before done is closed
+	panicked *txPanic      // nil unless fn panicked; set before done is closed
 	done     chan struct{} // closed when the transaction is committed or has failed
 }
 
-// txPanic carries a panic of a TxFunc, with its stack, to the goroutine of the
-// caller.
+// txPanic is a panic of an OpFunc. It carries the panic, with the stack, from the
+// goroutine of the groupCommitter to that of the caller.
 type txPanic struct {
 	value any
 	stack []byte
@@ -41,8 +42,8 @@ type txPanic struct {
 
 func (p *txPanic) Error() string { return fmt.Sprintf("%v, in a transaction: %s", p.value, p.stack) }
 
-// newGroupCommitter starts a groupCommitter on a pool of one connection. Its
-// goroutine runs until close.
+// newGroupCommitter starts a groupCommitter on a pool that has one connection. Its
+// goroutine runs until close is called.
 func newGroupCommitter(pool *sql.DB) *groupCommitter {
 	g := &groupCommitter{
 		pool: pool, queue: make(chan *pendingTx, maxGroupSize), closing: make(chan struct{}), stopped: make(chan struct{}),
@@ -52,9 +53,9 @@ func newGroupCommitter(pool *sql.DB) *groupCommitter {
 }
 
 // do runs fn in a transaction and returns when it is committed or has failed.
-// It returns the error of ctx if that ends before the transaction is queued or
-// begins, and sql.ErrConnDone after close. It panics if fn panics.
-func (g *groupCommitter) do(ctx context.Context, fn TxFunc) error {
+// It returns the error of ctx if ctx ends before the transaction begins, and
+// sql.ErrConnDone if the groupCommitter is closed before. It panics if fn panics.
+func (g *groupCommitter) do(ctx context.Context, fn OpFunc) error {
 	tx := &pendingTx{ctx: ctx, fn: fn, done: make(chan struct{})}
 	select {
 	case g.queue <- tx:
@@ -76,6 +77,7 @@ func (g *groupCommitter) do(ctx context.Context, fn TxFunc) error {
 	return tx.err
 }
 
+// isDone reports whether the transaction is committed or has failed.
 func (p *pendingTx) isDone() bool {
 	select {
 	case <-p.done:
@@ -85,14 +87,14 @@ func (p *pendingTx) isDone() bool {
 	}
 }
 
-// close waits for the commit in progress and stops. Transactions that are still
-// queued get sql.ErrConnDone.
+// close stops the groupCommitter after the commit in progress. Transactions that
+// are still queued fail with sql.ErrConnDone.
 func (g *groupCommitter) close() {
 	close(g.closing)
 	<-g.stopped
 }
 
-// run commits group after group until close.
+// run commits one group after another until close is called.
 func (g *groupCommitter) run() {
 	defer close(g.stopped)
 	for {
@@ -105,8 +107,8 @@ func (g *groupCommitter) run() {
 	}
 }
 
-// takeQueued returns the transactions that are queued at this moment, at most
-// maxGroupSize-1, without waiting.
+// takeQueued takes the transactions that are queued at this moment from the queue,
+// at most maxGroupSize-1. It does not wait for more.
 func (g *groupCommitter) takeQueued() (txs []*pendingTx) {
 	for len(txs) < maxGroupSize-1 {
 		select {
@@ -119,23 +121,25 @@ func (g *groupCommitter) takeQueued() (txs []*pendingTx) {
 	return txs
 }
 
-// commit runs the transactions as one and sets their results. If that fails,
-// it runs each alone, so that the cause affects only one of them.
+// commit runs the transactions as a group and sets their results. If the group
+// fails as a whole, commit runs each transaction alone, so that only the one that
+// made the group fail gets the error.
 func (g *groupCommitter) commit(txs []*pendingTx) {
-	err := g.transact(txs)
+	groupErr := g.transact(txs)
 	for _, tx := range txs {
-		if err != nil && len(txs) > 1 {
+		err := groupErr
+		if groupErr != nil && len(txs) > 1 {
 			tx.err, tx.panicked = nil, nil
-			tx.err = errors.Join(g.transact([]*pendingTx{tx}), tx.err)
-		} else {
-			tx.err = errors.Join(err, tx.err)
+			err = g.transact([]*pendingTx{tx})
 		}
+		tx.err = errors.Join(err, tx.err)
 		close(tx.done)
 	}
 }
 
-// transact runs the transactions in one SQLite transaction. Its error applies
-// to all of them: nothing is committed.
+// transact runs the transactions in one SQLite transaction and commits it. If
+// transact returns an error, none of them is committed. Otherwise the err and
+// panicked of each tell whether its OpFunc failed and was rolled back.
 func (g *groupCommitter) transact(txs []*pendingTx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
 	defer cancel()
@@ -152,12 +156,12 @@ func (g *groupCommitter) transact(txs []*pendingTx) error {
 	return sqlTx.Commit()
 }
 
-// run calls the TxFunc after a savepoint and rolls back to it if the TxFunc
-// fails. It returns an error only if the shared SQLite transaction is broken;
-// the result of the TxFunc is in p.err and p.panicked.
+// run sets a savepoint, calls the OpFunc and rolls back to the savepoint if the
+// OpFunc fails. It returns an error only if the SQLite transaction of the group is
+// broken. The result of the OpFunc is in p.err and p.panicked.
 func (p *pendingTx) run(ctx context.Context, sqlTx *sql.Tx) error {
 	if p.err = p.ctx.Err(); p.err != nil {
-		return nil //nolint:nilerr // the caller gave up while this one was queued; the others continue
+		return nil //nolint:nilerr // the caller gave up while this transaction was queued; the others go on
 	}
 	if _, err := sqlTx.ExecContext(ctx, "SAVEPOINT pending_tx"); err != nil {
 		return fmt.Errorf("begin a transaction of a group: %w", err)
@@ -172,9 +176,9 @@ func (p *pendingTx) run(ctx context.Context, sqlTx *sql.Tx) error {
 	return err
 }
 
-// callFunc calls the TxFunc and keeps a panic for the goroutine of the caller.
-// The TxFunc does not see the caller's cancellation: SQLite rolls back the whole
-// group when a statement is interrupted.
+// callFunc calls the OpFunc and keeps a panic for the goroutine of the caller.
+// The context of the OpFunc does not end when the caller's does: an interrupted
+// statement would make SQLite roll back the whole group.
 func (p *pendingTx) callFunc(sqlTx *sql.Tx) {
 	defer func() {
 		if value := recover(); value != nil {

@@ -14,9 +14,9 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// execTogether runs the functions in one group and returns their errors. An
-// extra transaction blocks the writer until they are queued.
-func execTogether(t *testing.T, db *database.DB, fns ...database.TxFunc) []error {
+// execTogether runs the functions in one group and returns their errors. It first
+// starts a transaction that blocks the writer until all of them are queued.
+func execTogether(t *testing.T, db *database.DB, fns ...database.OpFunc) []error {
 	t.Helper()
 	op := database.Op{Name: "INSERT", Table: "t1"}
 	blocked, unblock := make(chan struct{}), make(chan struct{})
@@ -40,7 +40,7 @@ func execTogether(t *testing.T, db *database.DB, fns ...database.TxFunc) []error
 			errs[i] = db.Exec(t.Context(), op, fn)
 		})
 	}
-	time.Sleep(50 * time.Millisecond) // time to be queued, which a test cannot observe
+	time.Sleep(50 * time.Millisecond) // lets them queue; a test cannot observe the queue
 	close(unblock)
 	wg.Wait()
 	return errs
@@ -51,7 +51,7 @@ func TestGroupCommit(t *testing.T) {
 		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
 		require.NoError(t, err)
 		boom, crash := errors.New("boom"), errors.New("crash")
-		insertThen := func(id int, then func() error) database.TxFunc {
+		insertThen := func(id int, then func() error) database.OpFunc {
 			return func(ctx context.Context, q database.Querier) error {
 				return errors.Join(insert(id)(ctx, q), then())
 			}
@@ -60,7 +60,7 @@ func TestGroupCommit(t *testing.T) {
 			insert(1),
 			insertThen(2, func() error { return boom }),
 			insert(3),
-			insert(3), // one of them is a duplicate
+			insert(3), // one of the two rows is a duplicate
 			insertThen(4, func() error { panic(crash) }),
 			insert(5),
 		)
@@ -73,13 +73,13 @@ func TestGroupCommit(t *testing.T) {
 		require.Equal(t, 3, count(t, db, "t1"))
 	})
 
-	t.Run("commits the others when one caller cancels", func(t *testing.T) {
+	t.Run("commits the other transactions when one caller cancels", func(t *testing.T) {
 		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancelInside := func(_ context.Context, q database.Querier) error {
 			cancel()
-			return insert(2)(ctx, q) // with the context that was just cancelled
+			return insert(2)(ctx, q) // with the cancelled context, not that of the parameter
 		}
 		errs := execTogether(t, db, insert(1), cancelInside, insert(3))
 		require.NoError(t, errs[0])
@@ -115,7 +115,7 @@ func TestGroupCommit(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		second := make(chan error, 1)
 		go func() { second <- db.Exec(ctx, op, insert(1)) }()
-		time.Sleep(20 * time.Millisecond) // time to be queued, which a test cannot observe
+		time.Sleep(20 * time.Millisecond) // lets it queue; a test cannot observe the queue
 		cancel()
 		close(unblock)
 		require.NoError(t, <-first)

@@ -9,15 +9,16 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// migrate applies the pending migrations, one process at a time, and returns an
-// error if the schema is too new for this binary.
+// migrate applies the pending migrations and returns an error if the schema is
+// too new for this binary. Only one process migrates at a time.
 //
 // A migration is a pair of files named NNNNN_description.sql, one in
-// migrations/sqlite and one in migrations/postgres. A migration first expands
-// the schema, and one of a later release contracts it, so that two versions can
-// serve at the same time. The table schema_admission holds the lowest schema
-// version whose binaries may still run on the database; a contracting migration
-// raises it. The schema version of a binary is that of its newest migration.
+// migrations/sqlite and one in migrations/postgres. Two releases run at the same
+// time during a rollout, so a migration may only add to the schema. A migration
+// of a later release then removes what is no longer used, and raises the
+// lowest_version in the table schema_admission. This is the lowest schema version
+// with which a binary may use the database. The schema version of a binary is
+// the number of its newest migration.
 func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
 	provider, err := db.newMigrationProvider(migrations)
 	if err != nil {
@@ -31,9 +32,9 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
 }
 
 // newMigrationProvider returns a provider of the migrations for this database
-// system. On PostgreSQL it takes an advisory lock while it migrates, and tries
-// once a second for at most ten minutes to get it. On SQLite the lock on the
-// file excludes other processes.
+// system. On PostgreSQL the provider holds an advisory lock while it migrates; it
+// tries once a second, for at most ten minutes, to get the lock. On SQLite the
+// lock on the file excludes other processes.
 func (db *DB) newMigrationProvider(migrations fs.FS) (*goose.Provider, error) {
 	dialect, folder := goose.DialectSQLite3, "sqlite"
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
@@ -52,8 +53,8 @@ func (db *DB) newMigrationProvider(migrations fs.FS) (*goose.Provider, error) {
 	return goose.NewProvider(dialect, db.migrations, files, options...)
 }
 
-// checkCompatibility returns an error if the database requires a newer schema
-// version than this binary's.
+// checkCompatibility returns an error if version, the schema version of this
+// binary, is lower than the one that the database requires.
 func (db *DB) checkCompatibility(ctx context.Context, version int64) error {
 	var lowest int64
 	if err := db.migrations.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest); err != nil {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	operationTimeout = 5 * time.Second // of all attempts of an operation together
-	maxAttempts      = 5               // of an operation that fails with a retryable error
+	operationTimeout = 5 * time.Second // limit for all attempts of an operation together
+	maxAttempts      = 5               // limit for an operation that fails with retryable errors
 )
 
 // Querier runs SQL, inside or outside a transaction.
@@ -30,23 +30,23 @@ type Op struct {
 	Table string
 }
 
-// TxFunc runs the statements of one operation. It may run several times, so it
-// must not keep results of a failed attempt.
-type TxFunc func(ctx context.Context, q Querier) error
+// OpFunc runs the statements of one operation. It may be called several times, so
+// it must not keep results of a call that fails.
+type OpFunc func(ctx context.Context, q Querier) error
 
 // Read runs statements that change nothing, outside a transaction.
 //
 // Read, Exec and Write take at most 5 s. If the database aborts fn because of a
-// concurrent transaction, they run it again, in at most five attempts. They
-// return a failure.Unavailable if the database is unavailable, and otherwise the
+// concurrent transaction, they call fn again, up to five times in all. They
+// return failure.Unavailable if the database is unavailable, and otherwise the
 // error of fn or of the database.
-func (db *DB) Read(ctx context.Context, op Op, fn TxFunc) error {
+func (db *DB) Read(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error { return fn(ctx, db.reader) })
 }
 
-// Exec runs one statement, which is its own transaction. When Exec returns nil,
-// the change is durable. For the limits and errors see Read.
-func (db *DB) Exec(ctx context.Context, op Op, fn TxFunc) error {
+// Exec runs one statement in a transaction of its own. When Exec returns nil, the
+// change is durable. For its limits and errors see Read.
+func (db *DB) Exec(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
 		if db.groupCommitter != nil {
 			return db.groupCommitter.do(ctx, fn)
@@ -56,9 +56,9 @@ func (db *DB) Exec(ctx context.Context, op Op, fn TxFunc) error {
 }
 
 // Write runs any number of statements in one transaction. When Write returns
-// nil, the changes are durable; otherwise there are none. For the limits and
+// nil, the changes are durable; otherwise there are none. For its limits and
 // errors see Read.
-func (db *DB) Write(ctx context.Context, op Op, fn TxFunc) error {
+func (db *DB) Write(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error {
 		if db.groupCommitter != nil {
 			return db.groupCommitter.do(ctx, fn)
@@ -85,22 +85,21 @@ func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) erro
 }
 
 // transact runs fn in a transaction of its own and commits it.
-func (db *DB) transact(ctx context.Context, fn TxFunc) error {
+func (db *DB) transact(ctx context.Context, fn OpFunc) error {
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	if err := fn(ctx, tx); err != nil {
-		_ = tx.Rollback() // fails after a lost connection, where the server rolls back
+		_ = tx.Rollback() // fails if the connection is lost; then the server rolls back
 		return err
 	}
 	return tx.Commit()
 }
 
-// startSpan starts the client span of an operation, by OpenTelemetry's database
-// conventions (https://opentelemetry.io/docs/specs/semconv/db/database-spans/).
-// If the parent span is not recorded, it returns a nil span, which saves the
-// allocations.
+// startSpan starts the client span of an operation, following OpenTelemetry's
+// database conventions (https://opentelemetry.io/docs/specs/semconv/db/database-spans/).
+// If the parent span is not recorded, there is nothing to record: the span is nil.
 func (db *DB) startSpan(ctx context.Context, op Op) (context.Context, trace.Span) {
 	if !trace.SpanFromContext(ctx).IsRecording() {
 		return ctx, nil

@@ -18,12 +18,12 @@ import (
 const (
 	maxConns        = 10
 	connectTimeout  = 2 * time.Second
-	connMaxLifetime = 30 * time.Minute // so that connections move to the new server after a failover
+	connMaxLifetime = 30 * time.Minute // so that after a failover all connections move to the new server
 )
 
 // newPostgres creates the pools and does not connect yet. Timeouts in the URL
-// take precedence over the defaults here
-// (https://www.postgresql.org/docs/current/runtime-config-client.html).
+// (https://www.postgresql.org/docs/current/runtime-config-client.html) take
+// precedence over the defaults that newPostgres sets.
 func newPostgres(databaseURL settings.URL) (*DB, error) {
 	config, err := pgx.ParseConfig(databaseURL.Raw())
 	if err != nil {
@@ -34,8 +34,8 @@ func newPostgres(databaseURL settings.URL) (*DB, error) {
 		config.ConnectTimeout = connectTimeout
 	}
 	setDefaults(config.RuntimeParams, map[string]string{"application_name": "tandem", "timezone": "UTC"})
-	// These pools copy config before the statement timeout is set: a migration
-	// may take any time, and the context limits a ping.
+	// These pools copy config before the statement timeout is set: a migration may
+	// take as long as it needs, and a ping has the deadline of its context.
 	migrations, probe := stdlib.OpenDB(*config.Copy()), stdlib.OpenDB(*config.Copy())
 	setDefaults(config.RuntimeParams, map[string]string{
 		"statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s",

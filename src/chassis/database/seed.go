@@ -2,12 +2,12 @@ package database
 
 import "context"
 
-// Seed runs insert in a transaction if the table is empty. insert chooses the
-// ids of its rows; the ids that the database generates later continue after
-// them. If several processes seed at the same time, one inserts.
-func (db *DB) Seed(ctx context.Context, table string, insert TxFunc) error {
+// Seed calls insert in a transaction if the table is empty. insert chooses the
+// ids of its rows; the database later generates ids that are greater. If several
+// processes call Seed at the same time, only one of them inserts.
+func (db *DB) Seed(ctx context.Context, table string, insert OpFunc) error {
 	return db.Write(ctx, Op{Name: "INSERT", Table: table}, func(ctx context.Context, q Querier) error {
-		if db.system == postgresSystem { // SQLite runs one writing transaction at a time
+		if db.system == postgresSystem { // no lock on SQLite, which runs one writing transaction at a time
 			if _, err := q.ExecContext(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 				return err
 			}

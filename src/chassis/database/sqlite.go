@@ -15,10 +15,10 @@ import (
 	_ "modernc.org/sqlite" // the driver, written in Go without cgo
 )
 
-// newSQLite creates the pools on the file DIR/NAME.db. SQLite has one writer at
-// a time, so the writer pool has one connection. Callers queue for it in Go,
-// where the end of a context also ends the wait. Readers run concurrently with
-// the writer (https://sqlite.org/wal.html).
+// newSQLite creates the pools for the file DIR/NAME.db. SQLite has one writer at
+// a time, so the writer pool has one connection. Callers wait for it in Go, and
+// stop waiting when their context ends. Readers run concurrently with the writer
+// (https://sqlite.org/wal.html).
 func newSQLite(dir, name string) (*DB, error) {
 	path, err := prepareFile(dir, name)
 	if err != nil {
@@ -40,7 +40,8 @@ func newSQLite(dir, name string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Each ping opens a new connection: an old one would read from its page cache.
+	// Each ping opens a new connection. An old connection would read from its page
+	// cache and not notice that the file is unreadable.
 	probe.SetMaxOpenConns(1)
 	probe.SetMaxIdleConns(-1)
 	return &DB{
@@ -65,7 +66,7 @@ func prepareFile(dir, name string) (string, error) {
 	return path, nil
 }
 
-// openPool creates a connection pool on the file. A statement waits at most 5 s
+// openPool creates a connection pool for the file. A statement waits at most 5 s
 // for a lock. synchronous=FULL makes a commit durable before it is acknowledged
 // (https://sqlite.org/pragma.html#pragma_synchronous).
 func openPool(path string, options url.Values) (*sql.DB, error) {
@@ -82,13 +83,13 @@ func openPool(path string, options url.Values) (*sql.DB, error) {
 	return pool, nil
 }
 
-// errFileLocked is the error of lock while another process has the lock.
+// errFileLocked is the error of lock while another process holds the lock.
 var errFileLocked = errors.New("another process has it open")
 
-// lock locks the SQLite file for this process until Close or the end of the
-// process. On PostgreSQL it does nothing. SQLite itself admits several
-// processes, but in WAL mode only on one machine (https://sqlite.org/wal.html),
-// and two processes must not migrate at the same time.
+// lock keeps other processes from opening the SQLite file until Close or the end
+// of this process. On PostgreSQL it does nothing. SQLite itself allows several
+// processes, but in WAL mode they must run on one machine
+// (https://sqlite.org/wal.html), and they must not migrate at the same time.
 func (db *DB) lock() error {
 	if db.fileLock == nil {
 		return nil

@@ -12,16 +12,17 @@ type Where struct {
 	args []any
 }
 
-// And adds a condition, given without its argument: And("id >", 7) adds
-// "id > $n". The condition is SQL and must not come from a caller.
+// And adds a condition. The text condition ends with the operator, and arg is what
+// follows it: And("id >", 7) adds "id > $1" and the argument 7. condition is SQL,
+// so it must not contain input of a request.
 func (w *Where) And(condition string, arg any) {
 	w.addKeyword()
 	w.sql.WriteString(condition + " ")
 	w.addParameter(arg)
 }
 
-// AndIn adds the condition that the column has one of the values. There must be
-// at least one value.
+// AndIn adds the condition that the column has one of the values. values must not
+// be empty.
 func (w *Where) AndIn(column string, values []int64) {
 	w.addKeyword()
 	w.sql.WriteString(column + " IN (")
@@ -34,8 +35,8 @@ func (w *Where) AndIn(column string, values []int64) {
 	w.sql.WriteString(")")
 }
 
-// Page returns the part of a query after FROM (the conditions, the order by id
-// and the limit) and the query's arguments. Nothing may be added after Page.
+// Page returns the clauses that follow the table in a query (the conditions, the
+// order by id and the limit) and the query's arguments. It must be the last call.
 func (w *Where) Page(limit int) (string, []any) {
 	w.sql.WriteString(" ORDER BY id LIMIT ")
 	w.addParameter(limit)

@@ -83,9 +83,9 @@ func (s *Service) await(t testing.TB, message string) (address string) {
 	return ""
 }
 
-// OnBothStores runs a test on both database engines, each time with the settings of a
-// service that has an empty store.
-func OnBothStores(t *testing.T, test func(t *testing.T, config settings.Service)) {
+// OnBothDatabases runs a test once on SQLite and once on PostgreSQL, each time
+// with the settings of a service that has an empty database.
+func OnBothDatabases(t *testing.T, test func(t *testing.T, config settings.Service)) {
 	t.Run("SQLite", func(t *testing.T) { test(t, SQLite(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Postgres(t)) })
 }

@@ -19,7 +19,7 @@ import (
 	"tandem/src/users/client"
 )
 
-// newClient returns a client of the service at a URL.
+// newClient returns a client of the users service at the URL.
 func newClient(t *testing.T, url string) *client.Client {
 	t.Helper()
 	c, err := client.New(httpclient.Config{
@@ -78,7 +78,7 @@ func TestClient(t *testing.T) {
 		require.Equal(t, failure.Unavailable, failure.CodeOf(err))
 	})
 
-	t.Run("reads 100 users by one call", func(t *testing.T) {
+	t.Run("reads 100 users in one call", func(t *testing.T) {
 		ids := make([]int64, 100)
 		for i := range ids {
 			ids[i] = int64(1)<<62 + int64(i)
@@ -99,10 +99,10 @@ func TestClient(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	tests := map[string]string{
 		"internal error":           startStub(t, 500, "application/problem+json", `{}`),
-		"404 of a proxy":           startStub(t, 404, "text/plain", "404 page not found"),
+		"404 from a proxy":         startStub(t, 404, "text/plain", "404 page not found"),
 		"forbidden":                startStub(t, 403, "application/json", `{}`),
-		"404 of another service":   startStub(t, 404, "application/problem+json", `{"error": "There is no such path."}`),
-		"no JSON":                  startStub(t, 200, "application/json", "<html>"),
+		"404 from another service": startStub(t, 404, "application/problem+json", `{"error": "There is no such path."}`),
+		"not JSON":                 startStub(t, 200, "application/json", "<html>"),
 		"redirect without a URL":   startStub(t, 302, "text/plain", ""),
 		"connection refused":       "http://127.0.0.1:1",
 		"host name does not exist": "http://no-such-host.invalid",

@@ -17,8 +17,9 @@ func NewTestUser() User {
 	return User{Name: "Release test", Email: "release-test-" + strings.ToLower(rand.Text()) + "@example.com"}
 }
 
-// CreateTestUser sends a POST /users request for a smoke test. If it creates a
-// user, expected or not, the user is deactivated at the end of the smoke test.
+// CreateTestUser sends a POST /users request for a smoke test. If the request
+// creates a user, whether it should or not, the smoke test deactivates the user
+// at its end.
 func CreateTestUser(ctx context.Context, t *smoketest.Test, api smoketest.API, requested User) smoketest.Response {
 	response := api.Do(ctx, smoketest.Request{
 		Method: http.MethodPost, Path: "/users", Body: map[string]string{"name": requested.Name, "email": requested.Email},

@@ -12,12 +12,13 @@ CREATE INDEX orders_user_id ON orders (user_id, id);
 CREATE INDEX orders_status_id ON orders (status, id);
 CREATE INDEX orders_user_status_id ON orders (user_id, status, id);
 
--- Totals over all orders. The triggers below update them in the transaction that
--- inserts or changes an order. Each status has 16 rows (shards), so that
--- concurrent transactions rarely wait for the same row. An order's status only
--- changes to a later one, so all transactions lock rows in the same order and
--- cannot deadlock. The fillfactor leaves room on each page, so that an update
--- can write the new row version to the same page (a HOT update).
+-- The number and the revenue of the orders with each status. The triggers below
+-- update them in the transaction that inserts or changes an order. Each status has
+-- 16 rows (shards), so that concurrent transactions rarely wait for the same row.
+-- An order never returns to an earlier status, so all transactions lock rows in
+-- the same sequence of statuses and cannot deadlock. The fillfactor leaves room on
+-- each page, so that an update can write the new row version to the same page (a
+-- HOT update).
 CREATE TABLE order_stats (
     status        TEXT   NOT NULL,
     shard         BIGINT NOT NULL,
@@ -43,7 +44,8 @@ END $$;
 CREATE TRIGGER orders_inserted AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION count_order();
 CREATE TRIGGER orders_status_changed AFTER UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION count_order();
 
--- The stored responses to POST /orders, by Idempotency-Key. answer is the body.
+-- The stored responses to POST /orders, by Idempotency-Key. The column answer holds
+-- the response body.
 CREATE TABLE idempotency_keys (
     key          TEXT        PRIMARY KEY,
     request_hash BYTEA       NOT NULL,
@@ -53,6 +55,7 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
--- The lowest schema version whose binaries can still run on this database.
+-- A binary whose newest migration is older than lowest_version must not use this
+-- database: it refuses to start.
 CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
 INSERT INTO schema_admission VALUES (1);

@@ -1,3 +1,3 @@
 -- +goose Up
--- Only in builds with the tag next: see migrations_next.go.
+-- Only binaries with the build tag next contain this file: see migrations_next.go.
 ALTER TABLE orders ADD COLUMN note TEXT NOT NULL DEFAULT '';

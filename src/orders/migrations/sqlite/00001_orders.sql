@@ -12,9 +12,10 @@ CREATE INDEX orders_user_id ON orders (user_id, id);
 CREATE INDEX orders_status_id ON orders (status, id);
 CREATE INDEX orders_user_status_id ON orders (user_id, status, id);
 
--- Totals over all orders. The triggers below update them in the transaction that
--- inserts or changes an order. The shards only matter on PostgreSQL, which locks
--- rows; SQLite has the same columns so that both use the same queries.
+-- The number and the revenue of the orders with each status. The triggers below
+-- update them in the transaction that inserts or changes an order. The shards only
+-- matter on PostgreSQL, where transactions lock rows; SQLite has them too so that
+-- both databases use the same queries.
 CREATE TABLE order_stats (
     status        TEXT   NOT NULL,
     shard         BIGINT NOT NULL,
@@ -42,7 +43,8 @@ CREATE TRIGGER orders_status_changed AFTER UPDATE OF status ON orders BEGIN
 END;
 -- +goose StatementEnd
 
--- The stored responses to POST /orders, by Idempotency-Key. answer is the body.
+-- The stored responses to POST /orders, by Idempotency-Key. The column answer holds
+-- the response body.
 CREATE TABLE idempotency_keys (
     key          TEXT      PRIMARY KEY,
     request_hash BLOB      NOT NULL,
@@ -52,6 +54,7 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
--- The lowest schema version whose binaries can still run on this database.
+-- A binary whose newest migration is older than lowest_version must not use this
+-- database: it refuses to start.
 CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
 INSERT INTO schema_admission VALUES (1);

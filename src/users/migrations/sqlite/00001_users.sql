@@ -9,6 +9,7 @@ CREATE TABLE users (
 );
 CREATE INDEX users_active_id ON users (active, id);
 
--- The lowest schema version whose binaries can still run on this database.
+-- A binary whose newest migration is older than lowest_version must not use this
+-- database: it refuses to start.
 CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
 INSERT INTO schema_admission VALUES (1);

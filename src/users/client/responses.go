@@ -1,0 +1,25 @@
+package client
+
+import "time"
+
+// ServiceName is the name of the users service in responses, health reports,
+// metrics and traces.
+const ServiceName = "users-service"
+
+// User is a user in a response body. The users service encodes its responses with
+// User and Page, so that the service and its client always agree.
+type User struct {
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+	Email     string    `json:"email"`
+	Active    bool      `json:"active"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Page is the body of a response to GET /users.
+type Page struct {
+	Users      []User `json:"users"`
+	Count      int    `json:"count"`
+	Service    string `json:"service"`
+	NextCursor string `json:"next_cursor,omitempty"`
+}
