@@ -26,8 +26,8 @@ func TestSmokeTest(t *testing.T) {
 		} {
 			p := start(t, exec.Command(filepath.Join(bin, program), append([]string{"test", "--retry-timeout=0s"}, flags...)...))
 			require.Equal(t, 1, p.exit(t))
-			require.Contains(t, p.log.String(), "FAIL users is healthy")
-			require.Contains(t, p.stderr.String(), "the release does not work: users is healthy")
+			require.Contains(t, p.log.String(), "FAIL the users service is healthy")
+			require.Contains(t, p.stderr.String(), "the release does not work: the users service is healthy")
 		}
 	})
 }

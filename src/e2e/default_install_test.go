@@ -149,8 +149,8 @@ func checkUsersOutage(t *testing.T, n namespace) {
 	started := time.Now()
 	check(t, "the Helm tests fail, and their pods stay with a log that contains the reason", func() error {
 		return concurrently(
-			func() error { return n.expectHelmTestFailure("users", "FAIL users is healthy") },
-			func() error { return n.expectHelmTestFailure("orders", "FAIL users is healthy") })
+			func() error { return n.expectHelmTestFailure("users", "FAIL the users service is healthy") },
+			func() error { return n.expectHelmTestFailure("orders", "FAIL the users service is healthy") })
 	})
 	check(t, "orders reports that its health is degraded, rejects new orders and lists orders", func() error {
 		return n.through("orders", func(s service) error {

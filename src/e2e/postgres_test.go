@@ -134,7 +134,7 @@ func checkOtherNamespace(t *testing.T, n namespace) {
 		return other.install("orders", "orders", "--set=users.namespace="+string(n))
 	})
 	check(t, "its Helm test fails, because the NetworkPolicy of users rejects it", func() error {
-		return other.expectHelmTestFailure("orders", "FAIL users is healthy")
+		return other.expectHelmTestFailure("orders", "FAIL the users service is healthy")
 	})
 	check(t, "its Helm test passes when the NetworkPolicy of users allows that namespace", func() error {
 		peers := `[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "` + string(other) + `"}}}]`
