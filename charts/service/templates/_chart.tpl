@@ -43,3 +43,8 @@ overwrite each other's templates in an umbrella chart, because named templates a
 {{- define "service.extraAlerts" -}}
 {{- include (printf "%s.extraAlerts" .Chart.Name) . }}
 {{- end }}
+
+{{/* The rules of the values as JSON: defaults and limits. `make charts` writes it. */}}
+{{- define "service.defaults" -}}
+{{- include (printf "%s.defaults" .Chart.Name) . }}
+{{- end }}

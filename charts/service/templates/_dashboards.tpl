@@ -1,5 +1,6 @@
 {{/* Grafana dashboards for the sidecar of Grafana's chart. Their queries select the series of this release. */}}
 {{- define "service.dashboards" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.dashboards.enabled -}}
 apiVersion: v1
 kind: ConfigMap

@@ -27,5 +27,5 @@ http://{{ include "service.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Value
 
 {{/* The lowest number of pods. */}}
 {{- define "service.minPods" -}}
-{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled }}
+{{- (include "service.currentScale" . | fromYaml).pods }}
 {{- end }}
