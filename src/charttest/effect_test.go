@@ -96,9 +96,13 @@ func otherValue(path string, defaultValue any) any {
 		"securityContext.capabilities.drop": []any{"NET_RAW"}, "ingress.hosts": []any{"a.example.com"},
 		"ingress.tls":         []any{members{"secretName": "tls", "hosts": []any{"a.example.com"}}},
 		"httpRoute.hostnames": []any{"a.example.com"},
-		"extraEnv":            []any{members{"name": "GOGC", "value": "200"}},
-		"extraVolumes":        []any{members{"name": "extra", "emptyDir": members{}}},
-		"extraVolumeMounts":   []any{members{"name": "tmp", "mountPath": "/extra"}},
+		"dnsConfig":           members{"options": []any{members{"name": "ndots", "value": "1"}}},
+		"extraContainers":     []any{members{"name": "proxy", "image": "proxy:1"}},
+		"extraObjects":        []any{members{"apiVersion": "v1", "kind": "ConfigMap", "metadata": members{"name": "extra"}}},
+		"service.ipFamilies":  []any{"IPv6"}, "service.ipFamilyPolicy": "PreferDualStack", "service.trafficDistribution": "PreferClose",
+		"extraEnv":          []any{members{"name": "GOGC", "value": "200"}},
+		"extraVolumes":      []any{members{"name": "extra", "emptyDir": members{}}},
+		"extraVolumeMounts": []any{members{"name": "tmp", "mountPath": "/extra"}},
 	}
 	if value, ok := special[path]; ok {
 		return value

@@ -6,9 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
-
-	"tandem/src/charts/generate"
 )
 
 func TestValuesSchema(t *testing.T) {
@@ -20,7 +17,8 @@ func TestValuesSchema(t *testing.T) {
 			"unknown resource":                 {"{resources: {limits: {memroy: 1Gi}}}", "at '/resources/limits': additional properties 'memroy' not allowed"},
 			"unknown probe field":              {"{readinessProbe: {path: /}}", "at '/readinessProbe': additional properties 'path' not allowed"},
 			"unknown in a list":                {"{networkPolicy: {allowFrom: [{podSelecter: {}}]}}", "additional properties 'podSelecter' not allowed"},
-			"string for a number":              {`{replicaCount: "2"}`, "at '/replicaCount': got string, want integer"},
+			"word for a number":                {"{replicaCount: two}", "at '/replicaCount': 'two' does not match"},
+			"several pods as text":             {`{replicaCount: "2"}`, "replicaCount is 2, but only one pod can use a SQLite database"},
 			"string for a boolean":             {`{ingress: {enabled: "yes"}}`, "at '/ingress/enabled': got string, want boolean"},
 			"number for a string":              {"{image: {tag: 1.0}}", "at '/image/tag': got number, want string"},
 			"fraction for an integer":          {"{replicaCount: 1.5}", "at '/replicaCount': got number, want integer"},
@@ -34,7 +32,7 @@ func TestValuesSchema(t *testing.T) {
 			"name that begins with a digit":    {"{fullnameOverride: 1st}", "at '/fullnameOverride'"},
 			"invalid name of a Secret":         {"{database: {existingSecret: My_Secret}}", "at '/database/existingSecret'"},
 			"invalid name of a ServiceAccount": {"{serviceAccount: {name: My_Account}}", "at '/serviceAccount/name'"},
-			"empty image repository":           {`{image: {repository: ""}}`, "at '/image/repository'"},
+			"empty image repository":           {`{image: {repository: ""}}`, "image.repository is set to nothing: name a repository, or remove the key"},
 			"number for a label":               {"{podLabels: {tier: 1}}", "at '/podLabels/tier'"},
 			"maxUnavailable 0":                 {"{podDisruptionBudget: {maxUnavailable: 0}}", "at '/podDisruptionBudget/maxUnavailable': minimum"},
 			"maxUnavailable 0%":                {`{podDisruptionBudget: {maxUnavailable: "0%"}}`, "at '/podDisruptionBudget/maxUnavailable': '0%' does not match"},
@@ -48,23 +46,6 @@ func TestValuesSchema(t *testing.T) {
 					require.Contains(t, renderError(t, c, tt.values), tt.want)
 				})
 			}
-		})
-	})
-
-	// Helm removes the default of a value that the user sets to null.
-	t.Run("rejects null where the templates need a default", func(t *testing.T) {
-		forEachChart(t, func(t *testing.T, c chart) {
-			files, err := generate.Files(chartsRoot, c)
-			require.NoError(t, err)
-			var defaults map[string]any
-			require.NoError(t, yaml.Unmarshal([]byte(files["values.yaml"]), &defaults))
-			for name := range defaults {
-				require.Contains(t, renderError(t, c, "{"+name+": null}"), "missing propert", name)
-			}
-			require.Contains(t, renderError(t, c, "{config: {drainDelaySeconds: null}}"), "at '/config': missing property 'drainDelaySeconds'")
-			require.Contains(t, renderError(t, c, "{readinessProbe: {periodSeconds: null}}"),
-				"at '/readinessProbe': missing property 'periodSeconds'")
-			render(t, c, "{resources: {limits: null, requests: null}, podSecurityContext: {runAsUser: null}, startupProbe: {periodSeconds: null}}")
 		})
 	})
 

@@ -1,10 +1,13 @@
 {{/*
 Completes .Values: a value that is null or empty gets its default, or stays absent where its parent is documented as a whole;
 text becomes a number where the default is a number. Every template of an object calls this first, because Helm renders the
-templates in any order.
+templates in any order; the first call does the work.
 */}}
 {{- define "service.setDefaults" -}}
+{{- if not (hasKey .Values "complete") }}
 {{- include "service.complete" (dict "values" .Values "rules" (include "service.defaults" . | fromJson) "path" "") }}
+{{- $_ := set .Values "complete" true }}
+{{- end }}
 {{- end }}
 
 {{/* Completes a mapping in place. Takes a dict: values, rules, path (with a dot at its end). */}}
