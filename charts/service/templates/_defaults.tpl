@@ -15,7 +15,7 @@ templates in any order; the first call does the work.
 {{- range $name, $rule := .rules }}
 {{- $path := print $.path $name }}
 {{- $value := get $.values $name }}
-{{- $empty := or (not (hasKey $.values $name)) (kindIs "invalid" $value) (and (eq (toString $value) "") (or $rule.number $rule.default)) }}
+{{- $empty := or (not (hasKey $.values $name)) (kindIs "invalid" $value) (and (eq (toString $value) "") (or $rule.number $rule.default (not (hasKey $rule "default")))) }}
 {{- if and $empty $rule.nothing }}
 {{- fail (printf "%s is set to nothing: %s." $path $rule.nothing) }}
 {{- else if $empty }}
@@ -23,8 +23,15 @@ templates in any order; the first call does the work.
 {{- if hasKey $rule "default" }}
 {{- $_ := set $.values $name (deepCopy $rule.default) }}
 {{- end }}
-{{- else if $rule.number }}
-{{- $_ := set $.values $name (include "service.number" (dict "value" $value "rule" $rule "path" $path) | fromYaml).value }}
+{{- else if kindIs "string" $value }}
+{{- if and $rule.number (regexMatch "^[0-9]*\\.?[0-9]+([eE][-+]?[0-9]+)?$" $value) }}
+{{- include "service.checkLimits" (dict "text" $value "rule" $rule "path" $path) }}
+{{- $_ := set $.values $name (float64 $value) }}
+{{- end }}
+{{- end }}
+{{- $number := get $.values $name }}
+{{- if and (kindIs "float64" $number) (eq (floor $number) $number) }}
+{{- $_ := set $.values $name (int64 $number) }}
 {{- end }}
 {{- if and $rule.members (hasKey $.values $name) }}
 {{- include "service.complete" (dict "values" (get $.values $name) "rules" $rule.members "path" (print $path ".")) }}
@@ -32,29 +39,18 @@ templates in any order; the first call does the work.
 {{- end }}
 {{- end }}
 
-{{/*
-A number that may be given as text, as a YAML mapping with the member "value". The schema checks the limits of numbers, this
-those of text. Other text, such as a percentage or a quantity, stays as it is. Takes a dict: value, rule, path.
-*/}}
-{{- define "service.number" -}}
-{{- $text := toString .value }}
-{{- if not (kindIs "string" .value) }}
-value: {{ ternary (int64 .value) .value (eq (floor .value) (float64 .value)) }}
-{{- else if not (regexMatch "^[0-9]*\\.?[0-9]+([eE][-+]?[0-9]+)?$" $text) }}
-value: {{ quote $text }}
-{{- else }}
-{{- $number := float64 $text }}
-{{- with .rule }}
+{{/* Fails if a number that is given as text is out of its limits. The schema checks other numbers. Takes a dict: text, rule, path. */}}
+{{- define "service.checkLimits" -}}
+{{- $number := float64 .text }}
 {{- $limits := list }}
+{{- with .rule }}
 {{- if and .enum (not (has $number .enum)) }}{{ $limits = append $limits (printf "one of %s" (join ", " .enum)) }}{{ end }}
 {{- if and (hasKey . "minimum") (lt $number .minimum) }}{{ $limits = append $limits (printf "at least %v" .minimum) }}{{ end }}
 {{- if and (hasKey . "maximum") (gt $number .maximum) }}{{ $limits = append $limits (printf "at most %v" .maximum) }}{{ end }}
 {{- if and (hasKey . "exclusiveMinimum") (le $number .exclusiveMinimum) }}{{ $limits = append $limits (printf "more than %v" .exclusiveMinimum) }}{{ end }}
 {{- if and (hasKey . "exclusiveMaximum") (ge $number .exclusiveMaximum) }}{{ $limits = append $limits (printf "less than %v" .exclusiveMaximum) }}{{ end }}
+{{- end }}
 {{- if $limits }}
-{{- fail (printf "%s is %s, but must be %s." $.path $text (join " and " $limits)) }}
-{{- end }}
-{{- end }}
-value: {{ ternary (int64 $number) $number (eq (floor $number) $number) }}
+{{- fail (printf "%s is %s, but must be %s." .path .text (join " and " $limits)) }}
 {{- end }}
 {{- end }}

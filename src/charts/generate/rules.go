@@ -44,7 +44,7 @@ func newRule(schema map[string]any, defaultValue any, members map[string]rule, o
 	delete(schema, "x-optional")
 	r.Nothing, _ = schema["x-nothing"].(string)
 	delete(schema, "x-nothing")
-	if !isNumber(schema) {
+	if !isNumber(schema) || schema["x-quantity"] == true {
 		return r
 	}
 	r.Number = true
@@ -57,9 +57,9 @@ func newRule(schema map[string]any, defaultValue any, members map[string]rule, o
 	return r
 }
 
-// isNumber reports whether a schema is that of a number or a quantity of Kubernetes.
+// isNumber reports whether a schema admits numbers.
 func isNumber(schema map[string]any) bool {
-	return slices.ContainsFunc(types(schema), func(name any) bool { return name == "integer" || name == "number" }) || schema["x-quantity"] == true
+	return slices.ContainsFunc(types(schema), func(name any) bool { return name == "integer" || name == "number" })
 }
 
 // types returns the types that a schema admits.
