@@ -3,6 +3,7 @@ package charttest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 // the Go module proxy.
 const (
 	kubernetesModule = "k8s.io/kubernetes@v1.37.2"
+	oldestKubernetes = "k8s.io/kubernetes@v1.30.14" // of minKubernetesVersion, the last patch release
 	gatewayModule    = "sigs.k8s.io/gateway-api@v1.2.1"
 	operatorModule   = "github.com/prometheus-operator/prometheus-operator@v0.79.2"
 )
@@ -30,8 +32,7 @@ func TestHelmLint(t *testing.T) {
 
 func TestKubernetesSchemas(t *testing.T) {
 	kubeconform := findTool(t, "kubeconform")
-	schemas := writeSchemas(t)
-	validate := func(folder string) (string, error) {
+	validate := func(schemas, folder string) (string, error) {
 		out, err := exec.Command(kubeconform, "-strict", "-schema-location",
 			schemas+"/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json", folder).CombinedOutput()
 		return string(out), err
@@ -40,14 +41,26 @@ func TestKubernetesSchemas(t *testing.T) {
 	forEachValueSet(t, func(t *testing.T, _ chart, all objects) {
 		writeYAML(t, filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", " ")+".yaml"), all...)
 	})
-	out, err := validate(folder)
-	require.NoError(t, err, out)
+	require.GreaterOrEqual(t, len(typicalValues), 60)
+	forEachChart(t, func(t *testing.T, c chart) {
+		for i, values := range typicalValues {
+			all := render(t, c, values)
+			require.NotEmpty(t, all, values)
+			writeYAML(t, filepath.Join(folder, fmt.Sprintf("%s %d.yaml", c.Name, i)), all...)
+		}
+	})
+	var schemas string
+	for _, module := range []string{oldestKubernetes, kubernetesModule} {
+		schemas = writeSchemas(t, module)
+		out, err := validate(schemas, folder)
+		require.NoError(t, err, "%s: %s", module, out)
+	}
 
 	misspelt := render(t, usersChart, "").find(t, "Deployment")
 	asMap(misspelt["spec"])["repicas"] = 1
 	folder = t.TempDir()
 	writeYAML(t, filepath.Join(folder, "misspelt.yaml"), misspelt)
-	out, err = validate(folder)
+	out, err := validate(schemas, folder)
 	require.Error(t, err)
 	require.Contains(t, out, "repicas")
 }
@@ -65,10 +78,11 @@ func TestKubeScore(t *testing.T) {
 }
 
 // writeSchemas writes a JSON schema for each kind and returns their folder.
-func writeSchemas(t *testing.T) string {
+// kubernetes is the module of a version of Kubernetes.
+func writeSchemas(t *testing.T, kubernetes string) string {
 	t.Helper()
 	folder := t.TempDir()
-	modules := downloadModules(t, kubernetesModule, gatewayModule, operatorModule)
+	modules := downloadModules(t, kubernetes, gatewayModule, operatorModule)
 
 	var api struct {
 		Definitions map[string]map[string]any `json:"definitions"`
