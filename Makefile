@@ -130,7 +130,7 @@ cluster-delete: ## Delete the kind cluster
 .PHONY: observability
 observability: ## Put collector, Jaeger, Prometheus and Grafana beside the releases in NAMESPACE
 	k8s/observability/install.sh $(NAMESPACE)
-	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reuse-values --values k8s/observability/values.yaml"
+	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reset-then-reuse-values --values k8s/observability/values.yaml"
 
 .PHONY: e2e-images
 e2e-images: cluster image-next images-testhooks ## Load what the tests on the cluster need beside the images

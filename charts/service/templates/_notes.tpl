@@ -57,18 +57,17 @@ for an upgrade or rollback that sets it too.
 {{- define "service.numberOfPods" -}}
 {{- $scale := include "service.currentScale" . | fromYaml }}
 {{- $kubectl := printf "kubectl --namespace %s scale deployment/%s --replicas" .Release.Namespace (include "service.fullname" .) }}
-{{- with get $scale.annotations "replicas/set-by" }}
-{{- if hasPrefix "others, while" . }}
+{{- $setBy := get $scale.annotations "replicas/set-by" }}
+{{- if hasPrefix "others, while" $setBy }}
 
 The number of pods stays as the autoscaler left it, until replicaCount changes. Set the number first, so that Helm may set it too:
 
   {{ $kubectl }}=NUMBER
-{{- else if $scale.replicas }}
+{{- else if and $setBy (hasKey $scale "replicas") }}
 
 The number of pods, {{ $scale.replicas }}, is in the manifest of this revision. A rollback to this revision or one before sets its number or,
 with server-side apply, fails if another one was set since. `helm upgrade` to the earlier chart and values keeps the number.
-{{- end }}
-{{- else }}
+{{- else if and (not $setBy) (include "service.postgres" .) }}
 
 The number of pods is replicaCount. If something else has scaled the Deployment, an upgrade or rollback by Helm 4 fails with a
 conflict on .spec.replicas. Scale to the number of the manifest first:
