@@ -44,7 +44,7 @@ spec:
       # Drain, shutdown and flushing traces (3 s) take this long at most; 5 s are spare.
       terminationGracePeriodSeconds: {{ add .Values.config.drainDelaySeconds .Values.config.shutdownTimeoutSeconds 3 5 }}
       containers:
-        - name: {{ .Chart.Name | quote }}
+        - name: {{ include "service.name" . | quote }}
           image: {{ include "service.image" . | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           ports:

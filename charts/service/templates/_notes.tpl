@@ -1,7 +1,7 @@
 {{/* What `helm install` prints. */}}
 {{- define "service.notes" -}}
 {{- $n := include "service.fullname" . -}}
-{{ .Chart.Name }} {{ .Chart.AppVersion }} is installed as "{{ .Release.Name }}"
+{{ include "service.name" . }} {{ .Chart.AppVersion }} is installed as "{{ .Release.Name }}"
 {{- if .Values.database.existingSecret }}, on PostgreSQL.
 {{- else if not .Values.persistence.enabled }}, with its data in a SQLite file that is lost with the pod.
 {{- else if .Values.persistence.existingClaim }}, with its data in a SQLite file on the claim "{{ .Values.persistence.existingClaim }}".
