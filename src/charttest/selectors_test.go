@@ -204,7 +204,7 @@ func TestUsersOfTheSameRelease(t *testing.T) {
 			u.values = "{orders: {users: {" + values + "}}}"
 			all := u.render(t)
 			require.Contains(t, text(all.find(t, "ConfigMap", "shop-orders")), "USERS_URL:"+want)
-			require.Nil(t, all.find(t, "Service", "shop-orders-users"))
+			require.Nil(t, all.find(t, "Service", "shop-orders-to-users"))
 		}
 	})
 }

@@ -45,6 +45,33 @@ func TestSources(t *testing.T) {
 	})
 }
 
+// An umbrella chart of somebody else gets the charts from a folder or a registry.
+func TestDependencies(t *testing.T) {
+	forEachHelm(t, func(t *testing.T, h helm) {
+		address := startRegistry(t)
+		u := umbrella{}
+		for _, d := range umbrellas["aliases"].dependencies {
+			d.Repository = "file://" + absolute(t, chartFile(d.Name, ""))
+			if d.Name == "users" {
+				h.run(t, "", "push", h.pack(t, chartFile("users", "")), "oci://"+address+"/charts", "--plain-http")
+				d.Repository = "oci://" + address + "/charts"
+			}
+			u.dependencies = append(u.dependencies, d)
+		}
+		folder := u.write(t)
+		require.NoError(t, os.RemoveAll(filepath.Join(folder, "charts")))
+		h.run(t, "", "dependency", "build", folder, "--plain-http")
+		require.Equal(t, h.template(t, "", umbrellas["aliases"].write(t)), h.template(t, "", folder))
+	})
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	require.NoError(t, err)
+	return path
+}
+
 // sourceValues are values by chart that use all of the chart's files.
 var sourceValues = map[string]string{
 	"users":               "{dashboards: {enabled: true}}",

@@ -92,7 +92,7 @@ func TestUmbrella(t *testing.T) {
 			require.Len(t, deployments(all, "orders"), 1, name)
 		}
 		_, err := helmTemplateFolder(t, umbrellas["plain"].write(t), "shop", `{users: {enabled: "false"}}`)
-		require.ErrorContains(t, err, "at '/enabled': got string, want boolean") // Helm would take it for true
+		require.ErrorContains(t, err, "at '/enabled': got string") // Helm would take it for true
 	})
 }
 
@@ -162,7 +162,6 @@ func foreignTemplates(t *testing.T, root string) []string {
 	return foreign
 }
 
-// The control lets the names depend on the chart's name, which an alias changes.
 func TestAlias(t *testing.T) {
 	t.Run("leaves the program as it is", func(t *testing.T) {
 		for name, u := range umbrellas {
@@ -197,11 +196,27 @@ func TestAlias(t *testing.T) {
 		}
 	})
 
-	t.Run("keeps the release names apart in which both charts occur", func(t *testing.T) {
-		manifest, err := helmTemplateFolder(t, umbrellas["plain"].write(t), "users-orders", "")
-		require.NoError(t, err)
-		require.Contains(t, ids(decode(t, manifest)), "Deployment/users-orders-users")
-		require.Contains(t, ids(decode(t, manifest)), "Deployment/users-orders-orders")
+	t.Run("or the release name never makes two names equal", func(t *testing.T) {
+		folder := umbrellas["plain"].write(t)
+		for _, release := range []string{"users", "orders", "shop-orders", "users-orders", "orders-to"} {
+			manifest, err := helmTemplateFolder(t, folder, release, "")
+			require.NoError(t, err)
+			all := decode(t, manifest)
+			require.Len(t, ids(all), len(all), release)
+		}
+	})
+
+	t.Run("makes valid labels", func(t *testing.T) {
+		value := regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
+		key := regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
+		for _, o := range umbrellas["pairs"].render(t) {
+			for _, labels := range []any{o.at("metadata.labels"), podLabels(o)} {
+				for k, v := range asMap(labels) {
+					require.Regexp(t, key, k)
+					require.Regexp(t, value, v)
+				}
+			}
+		}
 	})
 }
 
@@ -272,7 +287,7 @@ func TestShippedUmbrella(t *testing.T) {
 		for _, other := range []string{"service: users-headless", "namespace: accounts", "url: 'https://users.example.com'"} {
 			manifest, err := helmTemplateFolder(t, folder, "shop", "{users: {enabled: false}, orders: {users: {"+other+"}}}")
 			require.NoError(t, err)
-			require.Nil(t, decode(t, manifest).find(t, "Service", "shop-orders-users"))
+			require.Nil(t, decode(t, manifest).find(t, "Service", "shop-orders-to-users"))
 		}
 		_, err = helmTemplateFolder(t, folder, "shop", "{users: {enabled: false}, orders: {enabled: false}}")
 		require.NoError(t, err)

@@ -147,7 +147,7 @@ func schemaDocument(schema map[string]any) map[string]any {
 	document["required"] = slices.DeleteFunc(slices.Clone(required), func(name string) bool { return name == "global" })
 	properties := document["properties"].(map[string]any)
 	properties["enabled"] = map[string]any{
-		"type": "boolean", "description": "For the condition of an umbrella chart. Has no effect in this chart.",
+		"type": []string{"boolean", "null"}, "description": "For the condition of an umbrella chart. Has no effect in this chart.",
 	}
 	service := properties["service"].(map[string]any)["properties"].(map[string]any)
 	service["global"] = map[string]any{"type": "object"}

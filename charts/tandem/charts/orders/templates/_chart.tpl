@@ -75,7 +75,7 @@ yes. A chart cannot see its siblings, so this does not depend on whether the umb
 {{/* Name of the headless Service through which orders calls users. */}}
 {{- define "orders.usersService" -}}
 {{- if include "orders.callsSameRelease" . }}
-{{- printf "%s-users" (include "orders.fullname" .) }}
+{{- printf "%s-to-users" (include "orders.fullname" .) }}
 {{- else }}
 {{- .Values.users.service | default "users-headless" }}
 {{- end }}
