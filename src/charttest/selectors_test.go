@@ -173,7 +173,7 @@ func TestAliasSelectors(t *testing.T) {
 			})
 		}
 		found := crossed(u.render(t))
-		require.Subset(t, found, []string{"Deployment/shop-users", "Deployment/shop-userseu", "Service/shop-orders-eu", "ServiceMonitor/shop-orders"})
+		require.Subset(t, found, []string{"Deployment/shop-users", "Deployment/shop-userseu", "Service/shop-orders-eu", "NetworkPolicy/shop-orders"})
 	})
 }
 

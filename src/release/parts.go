@@ -28,7 +28,7 @@ func (r release) binaries() error {
 // images builds the images for the platform of the host and saves them, for
 // `docker load`. Without Docker there are none.
 func (r release) images() error {
-	if exec.Command("docker", "version").Run() != nil {
+	if answers := exec.Command("docker", "version").Run() == nil; !answers {
 		fmt.Fprintln(r.stdout, "There are no images, because Docker is not installed or does not answer.")
 		return nil
 	}

@@ -33,8 +33,8 @@ func TestCharts(t *testing.T) {
 			"users": {"users"}, "orders": {"orders"}, "tandem": {"users", "orders"},
 		} {
 			archive := r.path(chart + "-1.2.3-rc.1.tgz")
-			manifest := execute(t, "helm", "template", "shop", archive)
-			meta := execute(t, "helm", "show", "chart", archive)
+			manifest := helmOutput(t, "template", "shop", archive)
+			meta := helmOutput(t, "show", "chart", archive)
 			for _, image := range images {
 				require.Contains(t, manifest, `image: "ghcr.io/example/tandem/`+image+`:1.2.3-rc.1"`)
 				require.Contains(t, manifest, "helm.sh/chart: "+image+"-1.2.3-rc.1")
@@ -42,14 +42,14 @@ func TestCharts(t *testing.T) {
 			}
 			require.NotContains(t, manifest, "0.1.0")
 			require.NotContains(t, meta, "0.1.0")
-			require.NotContains(t, execute(t, "helm", "show", "readme", archive), "`\"tandem/")
+			require.NotContains(t, helmOutput(t, "show", "readme", archive), "`\"tandem/")
 		}
 	})
 
 	t.Run("are otherwise those of the repository", func(t *testing.T) {
 		r := release{root: "../..", dist: t.TempDir(), version: "0.1.0", stdout: io.Discard}
 		require.NoError(t, r.charts())
-		require.Equal(t, execute(t, "helm", "template", "shop", "../../charts/tandem"), execute(t, "helm", "template", "shop", r.path("tandem-0.1.0.tgz")))
+		require.Equal(t, helmOutput(t, "template", "shop", "../../charts/tandem"), helmOutput(t, "template", "shop", r.path("tandem-0.1.0.tgz")))
 	})
 }
 
@@ -78,11 +78,11 @@ func TestChecksums(t *testing.T) {
 	})
 }
 
-// execute returns what a command prints.
-func execute(t *testing.T, name string, args ...string) string {
+// helmOutput returns what helm prints.
+func helmOutput(t *testing.T, args ...string) string {
 	t.Helper()
 	var stderr bytes.Buffer
-	command := exec.Command(name, args...)
+	command := exec.Command("helm", args...)
 	command.Stderr = &stderr
 	out, err := command.Output()
 	require.NoError(t, err, "%s", &stderr)

@@ -21,7 +21,7 @@ func Umbrella(root string) (map[string]string, error) {
 			return nil, err
 		}
 		for name, text := range texts {
-			if slices.Contains(forReaders, name) {
+			if name == "README.md" || name == "values-production.yaml" { // Helm does not use them
 				continue
 			}
 			copies["charts/"+c.Name+"/"+name] = withNotice(name, "charts/"+c.Name+"/"+name, text)
@@ -29,9 +29,6 @@ func Umbrella(root string) (map[string]string, error) {
 	}
 	return copies, nil
 }
-
-// forReaders are the files of a chart that Helm does not use.
-var forReaders = []string{"README.md", "values-production.yaml"}
 
 // Write writes the generated files of all charts, and removes those that are no
 // longer generated. root is the folder of all charts.
