@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"tandem/src/charts/generate"
 )
 
 // Go modules with the schemas of the kinds that the charts render. They come from
@@ -25,9 +27,15 @@ const (
 
 func TestHelmLint(t *testing.T) {
 	forEachChart(t, func(t *testing.T, c chart) {
-		out, err := exec.Command(findTool(t, "helm"), "lint", "--strict", chartFile(c.Name, "")).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		requireLint(t, chartFile(c.Name, ""))
 	})
+	t.Run(generate.UmbrellaName, func(t *testing.T) { requireLint(t, chartFile(generate.UmbrellaName, "")) })
+}
+
+func requireLint(t *testing.T, folder string) {
+	t.Helper()
+	out, err := exec.Command(findTool(t, "helm"), "lint", "--strict", folder).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 func TestKubernetesSchemas(t *testing.T) {
@@ -41,6 +49,9 @@ func TestKubernetesSchemas(t *testing.T) {
 	forEachValueSet(t, func(t *testing.T, _ chart, all objects) {
 		writeYAML(t, filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", " ")+".yaml"), all...)
 	})
+	for name, u := range umbrellas {
+		writeYAML(t, filepath.Join(folder, name+".yaml"), u.render(t)...)
+	}
 	require.GreaterOrEqual(t, len(typicalValues), 60)
 	forEachChart(t, func(t *testing.T, c chart) {
 		for i, values := range typicalValues {

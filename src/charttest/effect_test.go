@@ -89,6 +89,7 @@ func otherValue(path string, defaultValue any) any {
 		"slo.availabilityPercent": 99.5, "slo.latencyPercent": 95, "slo.latencySeconds": 0.5,
 		"config.logLevel": "debug", "telemetry.otlpProtocol": "grpc", "prometheusRule.kind": "ConfigMap",
 		"serviceMonitor.interval": "7s", "imagePullSecrets": []any{members{"name": "registry"}},
+		"global.imagePullSecrets":           []any{"registry"},
 		"topologySpreadConstraints":         []any{members{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": members{}}},
 		"tolerations":                       []any{members{"key": "dedicated", "operator": "Exists"}},
 		"affinity":                          members{"nodeAffinity": members{"preferredDuringSchedulingIgnoredDuringExecution": []any{}}},

@@ -60,9 +60,10 @@ func TestValuesSchema(t *testing.T) {
 	})
 }
 
-// openValues are the values that the charts copy into pods as they are. The API
-// server checks their members.
-var openValues = map[string]bool{"podSecurityContext": true, "securityContext": true}
+// openValues are the values that the charts copy into pods as they are, whose
+// members the API server checks, and those that other charts of an umbrella use
+// too.
+var openValues = map[string]bool{"podSecurityContext": true, "securityContext": true, "global": true}
 
 // requireNoUnknownMembers checks that a schema rejects unknown members at every
 // level.

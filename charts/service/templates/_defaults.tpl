@@ -5,7 +5,7 @@ templates in any order; the first call does the work.
 */}}
 {{- define "service.setDefaults" -}}
 {{- if not (hasKey .Values "complete") }}
-{{- include "service.complete" (dict "values" .Values "rules" (include "service.defaults" . | fromJson) "path" "") }}
+{{- include "service.complete" (dict "values" .Values "rules" (include "service.valueRules" . | fromJson) "path" "") }}
 {{- $_ := set .Values "complete" true }}
 {{- end }}
 {{- end }}

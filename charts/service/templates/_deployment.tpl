@@ -46,7 +46,7 @@ spec:
         {{- trim . | nindent 8 }}
       {{- end }}
       containers:
-        - name: {{ .Chart.Name | quote }}
+        - name: {{ include "service.name" . | quote }}
           image: {{ include "service.image" . | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           ports:

@@ -18,7 +18,7 @@ spec:
     # Of this container only: the others need no CPU request then.
     - type: ContainerResource
       containerResource:
-        container: {{ .Chart.Name | quote }}
+        container: {{ include "service.name" . | quote }}
         name: cpu
     {{- else }}
     - type: Resource

@@ -2,7 +2,7 @@
 {{- define "service.notes" -}}
 {{- include "service.setDefaults" . -}}
 {{- $n := include "service.fullname" . -}}
-{{ .Chart.Name }} {{ .Chart.AppVersion }} is installed as "{{ .Release.Name }}"
+{{ include "service.name" . }} {{ .Chart.AppVersion }} is installed as "{{ .Release.Name }}"
 {{- if include "service.postgres" . }}, on PostgreSQL.
 {{- else if not .Values.persistence.enabled }}, with its data in a SQLite file that is lost with the pod.
 {{- else if .Values.persistence.existingClaim }}, with its data in a SQLite file on the claim "{{ .Values.persistence.existingClaim }}".

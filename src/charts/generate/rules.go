@@ -131,9 +131,9 @@ func asFloat(v any) *float64 {
 	return nil
 }
 
-// defaultsTemplate returns a file with the template CHART.defaults, which holds
+// rulesTemplate returns a file with the template CHART.valueRules, which holds
 // the rules of all values as JSON, one line for each member.
-func defaultsTemplate(c Chart, rules map[string]rule) (string, error) {
+func rulesTemplate(c Chart, rules map[string]rule) (string, error) {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(rules)) {
 		text, err := json.Marshal(rules[name])
@@ -143,5 +143,5 @@ func defaultsTemplate(c Chart, rules map[string]rule) (string, error) {
 		lines = append(lines, strconv.Quote(name)+": "+string(text))
 	}
 	return "{{/* " + notice("values.yaml") + " Rules for service.setDefaults, as JSON. */}}\n" +
-		"{{- define \"" + c.Name + ".defaults\" -}}\n{\n" + strings.Join(lines, ",\n") + "\n}\n{{- end }}\n", nil
+		"{{- define \"" + c.Name + ".valueRules\" -}}\n{\n" + strings.Join(lines, ",\n") + "\n}\n{{- end }}\n", nil
 }

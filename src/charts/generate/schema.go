@@ -140,15 +140,18 @@ func overlay(schema, annotation map[string]any) {
 	}
 }
 
-// schemaDocument returns the schema of all values as a document. Helm itself
-// passes the value "global" to a chart, and again below the name of the library
-// chart, so the schema admits both.
+// schemaDocument returns the schema of all values as a document. It admits two
+// values that the chart itself does not use: "enabled" is the condition by which
+// an umbrella chart includes the chart, and Helm passes it on. "service.global" is
+// in the values of a release of version 0.1.0, to which Helm added it.
 func schemaDocument(schema map[string]any) map[string]any {
 	document := maps.Clone(schema)
 	document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	document["$comment"] = notice("values.yaml")
 	properties := document["properties"].(map[string]any)
-	properties["global"] = map[string]any{"type": "object"}
+	properties["enabled"] = map[string]any{
+		"type": []string{"boolean", "null"}, "description": "For the condition of an umbrella chart. Has no effect in this chart.",
+	}
 	service := properties["service"].(map[string]any)["properties"].(map[string]any)
 	service["global"] = map[string]any{"type": "object"}
 	return document
