@@ -8,6 +8,15 @@ import (
 	"strings"
 )
 
+// A line "@schema" may have members that make rules and that no schema has:
+//
+//   - x-quantity: true: the value is a quantity of Kubernetes, as text or a number.
+//   - x-optional: true: the value stays absent if it is null or empty.
+//   - x-nothing: SENTENCE: null is refused, and SENTENCE says what to set instead.
+//
+// required, of a mapping that a comment describes as a whole, lists the members
+// that get their default if they are null.
+
 // rule tells the template service.setDefaults how to complete one value. Helm
 // validates values against the schema before that, and only checks numbers that
 // are not written as text.
