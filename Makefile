@@ -24,6 +24,8 @@ CHARTTEST := tandem/src/charttest
 IMAGE_TAG       := $(shell sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}/\1/p' charts/users/Chart.yaml)
 KIND_NODE_IMAGE ?=
 DOCKER_BUILD_FLAGS ?=
+# Registry in which the charts of a release look for the images, such as ghcr.io/example.
+REGISTRY ?=
 # A Go build tag for the images; the image tag then ends with it.
 TAGS :=
 # Which of the tests on the cluster to run, a pattern as `go test -run` takes it, such as TestObservability or TestResilience/nodes; empty: all.
@@ -84,7 +86,7 @@ bench: ## Measure what the project is held to, and print it as a table
 	go run ./src/bench $(BENCH)
 
 .PHONY: charts
-charts: ## Generate values, schemas and READMEs of the charts from charts/service/sources
+charts: ## Generate values, schemas, READMEs and templates of the charts from charts/service
 	go run ./src/charts
 
 .PHONY: docs
@@ -130,7 +132,7 @@ cluster-delete: ## Delete the kind cluster
 .PHONY: observability
 observability: ## Put collector, Jaeger, Prometheus and Grafana beside the releases in NAMESPACE
 	k8s/observability/install.sh $(NAMESPACE)
-	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reuse-values --values k8s/observability/values.yaml"
+	@echo "Now: helm upgrade RELEASE charts/… --namespace $(NAMESPACE) --reset-then-reuse-values --values k8s/observability/values.yaml"
 
 .PHONY: e2e-images
 e2e-images: cluster image-next images-testhooks ## Load what the tests on the cluster need beside the images
@@ -149,9 +151,13 @@ e2e-full: ## Run the resilience tests with more requests and all controls, and w
 	failed=0; E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)' || failed=$$?; \
 		$(MAKE) docs; exit $$failed
 
+.PHONY: release
+release: ## Write charts, binaries, images and checksums of VERSION into ./dist; REGISTRY: where the charts find the images
+	go run ./src/release -version '$(VERSION)' -registry '$(REGISTRY)' -ldflags '$(LDFLAGS)'
+
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 bin/golangci-lint-%:
 	GOBIN=$(CURDIR)/bin/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*

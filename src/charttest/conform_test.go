@@ -3,6 +3,7 @@ package charttest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,27 +12,35 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"tandem/src/charts/generate"
 )
 
 // Go modules with the schemas of the kinds that the charts render. They come from
 // the Go module proxy.
 const (
 	kubernetesModule = "k8s.io/kubernetes@v1.37.2"
+	oldestKubernetes = "k8s.io/kubernetes@v1.30.14" // of minKubernetesVersion, the last patch release
 	gatewayModule    = "sigs.k8s.io/gateway-api@v1.2.1"
 	operatorModule   = "github.com/prometheus-operator/prometheus-operator@v0.79.2"
 )
 
 func TestHelmLint(t *testing.T) {
 	forEachChart(t, func(t *testing.T, c chart) {
-		out, err := exec.Command(findTool(t, "helm"), "lint", "--strict", chartFile(c.Name, "")).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		requireLint(t, chartFile(c.Name, ""))
 	})
+	t.Run(generate.UmbrellaName, func(t *testing.T) { requireLint(t, chartFile(generate.UmbrellaName, "")) })
+}
+
+func requireLint(t *testing.T, folder string) {
+	t.Helper()
+	out, err := exec.Command(findTool(t, "helm"), "lint", "--strict", folder).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 func TestKubernetesSchemas(t *testing.T) {
 	kubeconform := findTool(t, "kubeconform")
-	schemas := writeSchemas(t)
-	validate := func(folder string) (string, error) {
+	validate := func(schemas, folder string) (string, error) {
 		out, err := exec.Command(kubeconform, "-strict", "-schema-location",
 			schemas+"/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json", folder).CombinedOutput()
 		return string(out), err
@@ -40,14 +49,29 @@ func TestKubernetesSchemas(t *testing.T) {
 	forEachValueSet(t, func(t *testing.T, _ chart, all objects) {
 		writeYAML(t, filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", " ")+".yaml"), all...)
 	})
-	out, err := validate(folder)
-	require.NoError(t, err, out)
+	for name, u := range umbrellas {
+		writeYAML(t, filepath.Join(folder, name+".yaml"), u.render(t)...)
+	}
+	require.GreaterOrEqual(t, len(typicalValues), 60)
+	forEachChart(t, func(t *testing.T, c chart) {
+		for i, values := range typicalValues {
+			all := render(t, c, values)
+			require.NotEmpty(t, all, values)
+			writeYAML(t, filepath.Join(folder, fmt.Sprintf("%s %d.yaml", c.Name, i)), all...)
+		}
+	})
+	var schemas string
+	for _, module := range []string{oldestKubernetes, kubernetesModule} {
+		schemas = writeSchemas(t, module)
+		out, err := validate(schemas, folder)
+		require.NoError(t, err, "%s: %s", module, out)
+	}
 
 	misspelt := render(t, usersChart, "").find(t, "Deployment")
 	asMap(misspelt["spec"])["repicas"] = 1
 	folder = t.TempDir()
 	writeYAML(t, filepath.Join(folder, "misspelt.yaml"), misspelt)
-	out, err = validate(folder)
+	out, err := validate(schemas, folder)
 	require.Error(t, err)
 	require.Contains(t, out, "repicas")
 }
@@ -65,10 +89,11 @@ func TestKubeScore(t *testing.T) {
 }
 
 // writeSchemas writes a JSON schema for each kind and returns their folder.
-func writeSchemas(t *testing.T) string {
+// kubernetes is the module of a version of Kubernetes.
+func writeSchemas(t *testing.T, kubernetes string) string {
 	t.Helper()
 	folder := t.TempDir()
-	modules := downloadModules(t, kubernetesModule, gatewayModule, operatorModule)
+	modules := downloadModules(t, kubernetes, gatewayModule, operatorModule)
 
 	var api struct {
 		Definitions map[string]map[string]any `json:"definitions"`

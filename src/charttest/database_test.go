@@ -59,7 +59,8 @@ func TestDatabase(t *testing.T) {
 			claim := render(t, c, "{persistence: {size: 5Gi, storageClass: fast, annotations: {backup: daily}}}").find(t, "PersistentVolumeClaim")
 			require.Equal(t, "5Gi", claim.at("spec.resources.requests.storage"))
 			require.Equal(t, "fast", claim.at("spec.storageClassName"))
-			require.Equal(t, map[string]any{"helm.sh/resource-policy": "keep", "backup": "daily"}, claim.at("metadata.annotations"))
+			require.Equal(t, map[string]any{"helm.sh/resource-policy": "keep", "backup": "daily",
+				"argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}, claim.at("metadata.annotations"))
 		})
 	})
 }

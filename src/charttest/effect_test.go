@@ -89,6 +89,7 @@ func otherValue(path string, defaultValue any) any {
 		"slo.availabilityPercent": 99.5, "slo.latencyPercent": 95, "slo.latencySeconds": 0.5,
 		"config.logLevel": "debug", "telemetry.otlpProtocol": "grpc", "prometheusRule.kind": "ConfigMap",
 		"serviceMonitor.interval": "7s", "imagePullSecrets": []any{members{"name": "registry"}},
+		"global.imagePullSecrets":           []any{"registry"},
 		"topologySpreadConstraints":         []any{members{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": members{}}},
 		"tolerations":                       []any{members{"key": "dedicated", "operator": "Exists"}},
 		"affinity":                          members{"nodeAffinity": members{"preferredDuringSchedulingIgnoredDuringExecution": []any{}}},
@@ -96,9 +97,13 @@ func otherValue(path string, defaultValue any) any {
 		"securityContext.capabilities.drop": []any{"NET_RAW"}, "ingress.hosts": []any{"a.example.com"},
 		"ingress.tls":         []any{members{"secretName": "tls", "hosts": []any{"a.example.com"}}},
 		"httpRoute.hostnames": []any{"a.example.com"},
-		"extraEnv":            []any{members{"name": "GOGC", "value": "200"}},
-		"extraVolumes":        []any{members{"name": "extra", "emptyDir": members{}}},
-		"extraVolumeMounts":   []any{members{"name": "tmp", "mountPath": "/extra"}},
+		"dnsConfig":           members{"options": []any{members{"name": "ndots", "value": "1"}}},
+		"extraContainers":     []any{members{"name": "proxy", "image": "proxy:1"}},
+		"extraObjects":        []any{members{"apiVersion": "v1", "kind": "ConfigMap", "metadata": members{"name": "extra"}}},
+		"service.ipFamilies":  []any{"IPv6"}, "service.ipFamilyPolicy": "PreferDualStack", "service.trafficDistribution": "PreferClose",
+		"extraEnv":          []any{members{"name": "GOGC", "value": "200"}},
+		"extraVolumes":      []any{members{"name": "extra", "emptyDir": members{}}},
+		"extraVolumeMounts": []any{members{"name": "tmp", "mountPath": "/extra"}},
 	}
 	if value, ok := special[path]; ok {
 		return value

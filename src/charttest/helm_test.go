@@ -56,8 +56,11 @@ var valueSets = map[string]string{
 		nodeSelector: {disk: ssd}, tolerations: [{key: dedicated, operator: Exists}], priorityClassName: high,
 		affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}},
 		topologySpreadConstraints: [{maxSkew: 1, topologyKey: rack, whenUnsatisfiable: ScheduleAnyway, labelSelector: {}}],
-		serviceAccount: {name: account, annotations: {role: reader}}, service: {annotations: {balancer: internal}},
+		serviceAccount: {name: account, annotations: {role: reader}}, service: {annotations: {balancer: internal}, trafficDistribution: PreferClose, ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6, IPv4]},
 		commonLabels: {team: shop}, commonAnnotations: {contact: shop}, podLabels: {tier: api}, podAnnotations: {note: pod},
+		revisionHistoryLimit: 3, hostUsers: false, dnsConfig: {options: [{name: ndots, value: "1"}]},
+		extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: "{{ .Release.Name }}-extra", namespace: "{{ .Release.Namespace }}"}}],
+		test: {annotations: {argocd.argoproj.io/hook: PostSync}},
 		extraEnv: [{name: GOGC, value: "200"}], extraVolumes: [{name: extra, emptyDir: {}}],
 		extraVolumeMounts: [{name: extra, mountPath: /extra}],
 		networkPolicy: {allowFrom: [{podSelector: {}}], metricsFrom: [{namespaceSelector: {}}], allowTo: [{ipBlock: {cidr: 10.0.0.0/8}}]}}`,
@@ -124,7 +127,13 @@ func helmTemplate(t *testing.T, c chart, release, values string, flags ...string
 // helmTemplateFolder is helmTemplate for the chart in a folder.
 func helmTemplateFolder(t *testing.T, folder, release, values string, flags ...string) (string, error) {
 	t.Helper()
-	command := exec.Command(findTool(t, "helm"), append([]string{"template", release, folder,
+	return runHelmTemplate(t, findTool(t, "helm"), folder, release, values, flags...)
+}
+
+// runHelmTemplate is helmTemplateFolder for one of several versions of helm.
+func runHelmTemplate(t *testing.T, helm, folder, release, values string, flags ...string) (string, error) {
+	t.Helper()
+	command := exec.Command(helm, append([]string{"template", release, folder,
 		"--namespace", "shop", "--kube-version", minKubernetesVersion, "--values", "-"}, flags...)...)
 	command.Stdin = strings.NewReader(values)
 	var stdout, stderr bytes.Buffer

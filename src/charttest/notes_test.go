@@ -11,6 +11,37 @@ import (
 )
 
 func TestNotes(t *testing.T) {
+	t.Run("say that the NetworkPolicy denies callers from outside the cluster", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for values, want := range map[string]bool{
+				"":                                false,
+				"{service: {type: LoadBalancer}}": true,
+				"{service: {type: NodePort}}":     true,
+				"{service: {type: LoadBalancer}, networkPolicy: {enabled: false}}":                                 false,
+				"{service: {type: LoadBalancer}, networkPolicy: {allowFrom: [{ipBlock: {cidr: 203.0.113.0/24}}]}}": false,
+			} {
+				notes := renderNotes(t, c, values)
+				require.Equal(t, want, strings.Contains(notes, "denies traffic from outside the cluster"), values)
+				require.Equal(t, want, strings.Contains(notes, "networkPolicy.allowFrom."), values)
+			}
+		})
+	})
+
+	t.Run("say who sets the number of pods", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			require.Contains(t, renderNotes(t, c, "{"+postgres+", replicaCount: 3}"), "scale deployment/"+c.Name+" --replicas=3")
+			for _, values := range []string{"replicaCount: null", "autoscaling: {enabled: true}"} {
+				require.NotContains(t, renderNotes(t, c, "{"+postgres+", "+values+"}"), "--replicas")
+			}
+		})
+	})
+
+	t.Run("tell how to create the Secret", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			require.Contains(t, renderNotes(t, c, "{"+postgres+"}"), "create secret generic db --from-literal=DATABASE_URL=")
+		})
+	})
+
 	t.Run("name the callers that the NetworkPolicy denies", func(t *testing.T) {
 		const (
 			allowFrom   = "networkPolicy.allowFrom."

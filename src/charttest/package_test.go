@@ -2,52 +2,64 @@ package charttest
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"tandem/src/charts/generate"
 )
 
-func TestPackage(t *testing.T) {
-	// Both charts contain the library chart as a symbolic link, so `helm install` works
-	// in a clean clone without preparation, and a package contains the library.
-	t.Run("is self-contained", func(t *testing.T) {
+func TestChartYAML(t *testing.T) {
+	t.Run("has matching versions", func(t *testing.T) {
+		umbrella := readChartYAML(t, generate.UmbrellaName)
+		require.Equal(t, ">="+minKubernetesVersion+"-0", umbrella.KubeVersion)
+		require.Equal(t, []dependency{usersDependency, ordersDependency}, umbrella.Dependencies)
 		forEachChart(t, func(t *testing.T, c chart) {
-			folder := t.TempDir()
-			out, err := exec.Command(findTool(t, "helm"), "package", "--destination", folder, chartFile(c.Name, "")).CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			archive := filepath.Join(folder, c.Name+"-"+readChartYAML(t, c.Name).Version+".tgz")
-			_, err = helmTemplateFolder(t, archive, c.Name, "")
-			require.NoError(t, err)
-			files, err := exec.Command("tar", "--list", "--file", archive).Output()
-			require.NoError(t, err)
-			require.Contains(t, string(files), c.Name+"/charts/service/templates/_deployment.tpl")
+			meta := readChartYAML(t, c.Name)
+			require.Empty(t, meta.Dependencies)
+			require.Equal(t, umbrella.Version, meta.Version)
+			require.Equal(t, umbrella.AppVersion, meta.AppVersion)
+			require.Equal(t, umbrella.KubeVersion, meta.KubeVersion)
 		})
 	})
 
-	t.Run("has matching versions", func(t *testing.T) {
-		library := readChartYAML(t, "service")
-		require.Equal(t, "library", library.Type)
-		forEachChart(t, func(t *testing.T, c chart) {
-			meta := readChartYAML(t, c.Name)
-			require.Equal(t, []dependency{{Name: "service", Version: library.Version, Repository: "file://../service"}}, meta.Dependencies)
-			require.Equal(t, readChartYAML(t, "users").AppVersion, meta.AppVersion)
-			require.Equal(t, ">="+minKubernetesVersion+"-0", meta.KubeVersion)
-		})
+	// Artifact Hub scans the images that an annotation names.
+	t.Run("names the images that the chart uses", func(t *testing.T) {
+		requireImages := func(name string, pods []object) {
+			used, listed := map[string]bool{}, map[string]bool{}
+			for _, pod := range pods {
+				used[text(pod.at("containers.0.image"))] = true
+			}
+			var images []struct{ Image string }
+			require.NoError(t, yaml.Unmarshal([]byte(readChartYAML(t, name).Annotations["artifacthub.io/images"]), &images))
+			for _, i := range images {
+				listed[i.Image] = true
+			}
+			require.Equal(t, used, listed, name)
+		}
+		forEachChart(t, func(_ *testing.T, c chart) { requireImages(c.Name, render(t, c, "").podSpecs()) })
+		requireImages(generate.UmbrellaName, umbrellas["plain"].render(t).podSpecs())
 	})
 }
 
 // chartYAML holds the fields of a Chart.yaml that the tests check.
 type chartYAML struct {
-	Type, Version string
-	AppVersion    string `yaml:"appVersion"`
-	KubeVersion   string `yaml:"kubeVersion"`
-	Dependencies  []dependency
+	Version      string
+	AppVersion   string `yaml:"appVersion"`
+	KubeVersion  string `yaml:"kubeVersion"`
+	Annotations  map[string]string
+	Dependencies []dependency
 }
 
-type dependency struct{ Name, Version, Repository string }
+// dependency is an item of the dependencies in a Chart.yaml.
+type dependency struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	Repository string `json:"repository,omitempty"`
+	Alias      string `json:"alias,omitempty"`
+	Condition  string `json:"condition,omitempty"`
+}
 
 func readChartYAML(t *testing.T, chart string) chartYAML {
 	t.Helper()

@@ -6,9 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
-
-	"tandem/src/charts/generate"
 )
 
 func TestValuesSchema(t *testing.T) {
@@ -20,10 +17,11 @@ func TestValuesSchema(t *testing.T) {
 			"unknown resource":                 {"{resources: {limits: {memroy: 1Gi}}}", "at '/resources/limits': additional properties 'memroy' not allowed"},
 			"unknown probe field":              {"{readinessProbe: {path: /}}", "at '/readinessProbe': additional properties 'path' not allowed"},
 			"unknown in a list":                {"{networkPolicy: {allowFrom: [{podSelecter: {}}]}}", "additional properties 'podSelecter' not allowed"},
-			"string for a number":              {`{replicaCount: "2"}`, "at '/replicaCount': got string, want integer"},
-			"string for a boolean":             {`{ingress: {enabled: "yes"}}`, "at '/ingress/enabled': got string, want boolean"},
-			"number for a string":              {"{image: {tag: 1.0}}", "at '/image/tag': got number, want string"},
-			"fraction for an integer":          {"{replicaCount: 1.5}", "at '/replicaCount': got number, want integer"},
+			"word for a number":                {"{replicaCount: two}", "at '/replicaCount': 'two' does not match"},
+			"several pods as text":             {`{replicaCount: "2"}`, "replicaCount is 2, but only one pod can use a SQLite database"},
+			"string for a boolean":             {`{ingress: {enabled: "yes"}}`, "at '/ingress/enabled': got string, want null or boolean"},
+			"number for a string":              {"{image: {tag: 1.0}}", "at '/image/tag': got number, want null or string"},
+			"fraction for an integer":          {"{replicaCount: 1.5}", "at '/replicaCount': got number, want null or integer"},
 			"below the minimum":                {"{replicaCount: -1}", "at '/replicaCount': minimum"},
 			"not in the enumeration":           {"{config: {logLevel: loud}}", "at '/config/logLevel': value must be one of"},
 			"not a digest":                     {"{image: {digest: latest}}", "at '/image/digest'"},
@@ -34,7 +32,7 @@ func TestValuesSchema(t *testing.T) {
 			"name that begins with a digit":    {"{fullnameOverride: 1st}", "at '/fullnameOverride'"},
 			"invalid name of a Secret":         {"{database: {existingSecret: My_Secret}}", "at '/database/existingSecret'"},
 			"invalid name of a ServiceAccount": {"{serviceAccount: {name: My_Account}}", "at '/serviceAccount/name'"},
-			"empty image repository":           {`{image: {repository: ""}}`, "at '/image/repository'"},
+			"empty image repository":           {`{image: {repository: ""}}`, "image.repository is set to nothing: name a repository, or remove the key"},
 			"number for a label":               {"{podLabels: {tier: 1}}", "at '/podLabels/tier'"},
 			"maxUnavailable 0":                 {"{podDisruptionBudget: {maxUnavailable: 0}}", "at '/podDisruptionBudget/maxUnavailable': minimum"},
 			"maxUnavailable 0%":                {`{podDisruptionBudget: {maxUnavailable: "0%"}}`, "at '/podDisruptionBudget/maxUnavailable': '0%' does not match"},
@@ -51,23 +49,6 @@ func TestValuesSchema(t *testing.T) {
 		})
 	})
 
-	// Helm removes the default of a value that the user sets to null.
-	t.Run("rejects null where the templates need a default", func(t *testing.T) {
-		forEachChart(t, func(t *testing.T, c chart) {
-			files, err := generate.Files(chartsRoot, c)
-			require.NoError(t, err)
-			var defaults map[string]any
-			require.NoError(t, yaml.Unmarshal([]byte(files["values.yaml"]), &defaults))
-			for name := range defaults {
-				require.Contains(t, renderError(t, c, "{"+name+": null}"), "missing propert", name)
-			}
-			require.Contains(t, renderError(t, c, "{config: {drainDelaySeconds: null}}"), "at '/config': missing property 'drainDelaySeconds'")
-			require.Contains(t, renderError(t, c, "{readinessProbe: {periodSeconds: null}}"),
-				"at '/readinessProbe': missing property 'periodSeconds'")
-			render(t, c, "{resources: {limits: null, requests: null}, podSecurityContext: {runAsUser: null}, startupProbe: {periodSeconds: null}}")
-		})
-	})
-
 	t.Run("rejects unknown members at every level", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			text, err := os.ReadFile(chartFile(c.Name, "values.schema.json"))
@@ -79,9 +60,10 @@ func TestValuesSchema(t *testing.T) {
 	})
 }
 
-// openValues are the values that the charts copy into pods as they are. The API
-// server checks their members.
-var openValues = map[string]bool{"podSecurityContext": true, "securityContext": true}
+// openValues are the values that the charts copy into pods as they are, whose
+// members the API server checks, and those that other charts of an umbrella use
+// too.
+var openValues = map[string]bool{"podSecurityContext": true, "securityContext": true, "global": true}
 
 // requireNoUnknownMembers checks that a schema rejects unknown members at every
 // level.

@@ -22,7 +22,9 @@ func TestDefaultInstall(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, "default")
 	must(t, "install users and orders by the documented commands, with default values, and wait until they are ready", func() error {
-		return n.readmeHelm("helm install", "--wait", "--timeout=3m")
+		return inOrder(
+			func() error { return n.readmeHelm("helm install users", "--wait", "--timeout=3m") },
+			func() error { return n.readmeHelm("helm install orders", "--wait", "--timeout=3m") })
 	})
 	check(t, "the pods have no service account token, a numeric user and a read-only root file system", n.checkPodSecurity)
 	check(t, "/version of each service has the version and the commit of its image", func() error {
@@ -38,7 +40,9 @@ func TestDefaultInstall(t *testing.T) {
 		}
 		return budgets.err
 	})
-	check(t, "the documented Helm tests pass", func() error { return n.readmeHelm("helm test") })
+	check(t, "the documented Helm tests pass", func() error {
+		return errors.Join(n.readmeHelm("helm test users"), n.readmeHelm("helm test orders"))
+	})
 	check(t, "the Helm tests pass again and leave no pod behind", func() error {
 		return inOrder(func() error { return n.runHelmTests("users", "orders") }, n.expectNoTestPods)
 	})

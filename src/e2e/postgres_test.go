@@ -20,7 +20,7 @@ func TestPostgreSQL(t *testing.T) {
 	must(t, "install users by the documented command for PostgreSQL, and orders, with two ready pods each", func() error {
 		return inOrder(
 			func() error {
-				return n.readmeHelm("helm upgrade --install", "--set=config.seedDemoData=true", "--wait", "--timeout=3m")
+				return n.readmeHelm("helm upgrade --install users", "--set=config.seedDemoData=true", "--wait", "--timeout=3m")
 			},
 			func() error {
 				return n.install("orders", "orders",

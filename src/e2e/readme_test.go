@@ -20,7 +20,7 @@ func documentedLines(command string) (lines []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	pattern := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(command) + ` .*$`)
+	pattern := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(command) + `( .*)?$`)
 	for _, file := range append([]string{filepath.Join(root, "README.md")}, files...) {
 		text, err := os.ReadFile(file)
 		if err != nil {

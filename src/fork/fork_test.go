@@ -32,6 +32,7 @@ func TestFork(t *testing.T) {
 		require.Empty(t, search(t, clone, "make fork ", ":!CHANGELOG.md"))
 		require.NotContains(t, strings.ToLower(execute(t, clone, "git ls-files")), "tandem")
 		require.NoDirExists(t, filepath.Join(clone, "src/fork"))
+		require.NoDirExists(t, filepath.Join(clone, "charts/tandem"))
 		require.FileExists(t, filepath.Join(clone, "src/cmd/shop/main.go"))
 	})
 	t.Run("builds_and_passes_vet", func(t *testing.T) {

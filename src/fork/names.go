@@ -40,7 +40,7 @@ func (n names) validate() error {
 // repository already.
 func reserved(name string) bool {
 	ours := []string{
-		"users", "orders", "service", "chassis", "testkit", "bench", "fuzz", "charts", "charttest", "docs",
+		"users", "orders", "service", "chassis", "testkit", "bench", "fuzz", "charts", "charttest", "docs", "release",
 		"kind", "default", "postgres", "collector", "jaeger", "prometheus", "grafana",
 	}
 	yaml := []string{"yes", "off", "null"}

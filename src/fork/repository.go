@@ -117,6 +117,7 @@ func move(file, target, text string, mode fs.FileMode) error {
 	if err := os.Remove(file); err != nil {
 		return err
 	}
-	_ = os.Remove(filepath.Dir(file)) // fails if the folder has other files
+	for folder := filepath.Dir(file); os.Remove(folder) == nil; folder = filepath.Dir(folder) { // fails if the folder has other files
+	}
 	return nil
 }

@@ -1,5 +1,6 @@
 {{/* The environment variables of the container, without secrets. */}}
 {{- define "service.configmap" -}}
+{{- include "service.setDefaults" . -}}
 apiVersion: v1
 kind: ConfigMap
 metadata:

@@ -1,21 +1,19 @@
 {{- define "service.deployment" -}}
+{{- include "service.setDefaults" . -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "service.fullname" . | quote }}
-  {{- include "service.metadata" (dict "root" . "component" "server") | nindent 2 }}
+  {{- $scale := include "service.currentScale" . | fromYaml }}
+  {{- include "service.metadata" (dict "root" . "component" "server" "annotations" $scale.annotations) | nindent 2 }}
 spec:
-  {{- if not .Values.autoscaling.enabled }}
-  replicas: {{ .Values.replicaCount }}
-  {{- else }}
-  {{- with (lookup "apps/v1" "Deployment" .Release.Namespace (include "service.fullname" .)).spec }}
-  # The current number: without replicas, Kubernetes would scale down to one before the autoscaler takes over.
-  replicas: {{ .replicas }}
+  {{- if hasKey $scale "replicas" }}
+  replicas: {{ $scale.replicas }}
   {{- end }}
-  {{- end }}
+  revisionHistoryLimit: {{ .Values.revisionHistoryLimit }}
   minReadySeconds: {{ .Values.minReadySeconds }}
   strategy:
-    {{- if .Values.database.existingSecret }}
+    {{- if include "service.postgres" . }}
     type: RollingUpdate
     rollingUpdate:
       maxUnavailable: 0
@@ -43,8 +41,12 @@ spec:
         {{- include "service.topologySpreadConstraints" . | trim | nindent 8 }}
       # Drain, shutdown and flushing traces (3 s) take this long at most; 5 s are spare.
       terminationGracePeriodSeconds: {{ add .Values.config.drainDelaySeconds .Values.config.shutdownTimeoutSeconds 3 5 }}
+      {{- with include "service.extraContainers" (dict "root" . "sidecars" true) }}
+      initContainers:
+        {{- trim . | nindent 8 }}
+      {{- end }}
       containers:
-        - name: {{ .Chart.Name | quote }}
+        - name: {{ include "service.name" . | quote }}
           image: {{ include "service.image" . | quote }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           ports:
@@ -80,18 +82,21 @@ spec:
           volumeMounts:
             - name: tmp
               mountPath: /tmp
-            {{- if not .Values.database.existingSecret }}
+            {{- if not (include "service.postgres" .) }}
             - name: data
               mountPath: /data
             {{- end }}
             {{- with .Values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
+        {{- with include "service.extraContainers" (dict "root" . "sidecars" false) }}
+        {{- trim . | nindent 8 }}
+        {{- end }}
       volumes:
         # For the temporary files of SQLite.
         - name: tmp
           emptyDir: {}
-        {{- if not .Values.database.existingSecret }}
+        {{- if not (include "service.postgres" .) }}
         - name: data
           {{- if .Values.persistence.enabled }}
           persistentVolumeClaim:
@@ -174,9 +179,11 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 
 {{/* Nine tenths of a memory quantity, so that the garbage collector runs more often before the container is OOM-killed. */}}
 {{- define "service.gomemlimit" -}}
-{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 }}
-{{- $number := regexFind "^[0-9.]+" . }}
-{{- divf (mulf $number (get $units (trimPrefix $number .)) 0.9) 1048576 | floor }}MiB
+{{- $decimal := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
+{{- $binary := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 }}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" (toString .) }}
+{{- $unit := get (merge $decimal $binary) (trimPrefix $number (toString .)) }}
+{{- divf (mulf $number $unit 0.9) 1048576 | floor | printf "%.0f" }}MiB
 {{- end }}
 
 {{/*
@@ -196,6 +203,28 @@ By default, pods must be spread over nodes and should be spread over zones. Node
   labelSelector:
     matchLabels:
       {{- include "service.selectorLabels" $ | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* "true" if the database is PostgreSQL, otherwise nothing. */}}
+{{- define "service.postgres" -}}
+{{- if .Values.database.existingSecret }}true
+{{- else }}
+{{- range .Values.extraEnv }}
+{{- if and (eq .name "DATABASE_URL") (or .value .valueFrom) }}true{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+The items of extraContainers: native sidecars, which Kubernetes has among the init containers, or the others. Takes a dict:
+root, sidecars.
+*/}}
+{{- define "service.extraContainers" -}}
+{{- range .root.Values.extraContainers }}
+{{- if eq $.sidecars (eq (toString .restartPolicy) "Always") }}
+{{ list (merge (dict) . (dict "securityContext" $.root.Values.securityContext)) | toYaml }}
 {{- end }}
 {{- end }}
 {{- end }}

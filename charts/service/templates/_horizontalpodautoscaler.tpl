@@ -1,4 +1,5 @@
 {{- define "service.horizontalpodautoscaler" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.autoscaling.enabled -}}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -13,9 +14,17 @@ spec:
   minReplicas: {{ .Values.autoscaling.minReplicas }}
   maxReplicas: {{ .Values.autoscaling.maxReplicas }}
   metrics:
+    {{- if .Values.extraContainers }}
+    # Of this container only: the others need no CPU request then.
+    - type: ContainerResource
+      containerResource:
+        container: {{ include "service.name" . | quote }}
+        name: cpu
+    {{- else }}
     - type: Resource
       resource:
         name: cpu
+    {{- end }}
         target:
           type: Utilization
           averageUtilization: {{ .Values.autoscaling.targetCPUUtilizationPercentage }}

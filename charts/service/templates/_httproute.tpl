@@ -1,5 +1,6 @@
 {{/* Exposes only the API: /metrics and /health are for the cluster only. */}}
 {{- define "service.httproute" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.httpRoute.enabled -}}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

@@ -1,5 +1,6 @@
 {{/* Exposes only the API: /metrics and /health are for the cluster only. */}}
 {{- define "service.ingress" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.ingress.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress

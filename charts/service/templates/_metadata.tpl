@@ -19,9 +19,9 @@ dict as service.metadata.
 */}}
 {{- define "service.labels" -}}
 {{- $labels := dict
-  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_")
-  "app.kubernetes.io/name" .root.Chart.Name
-  "app.kubernetes.io/instance" .root.Release.Name
+  "helm.sh/chart" (printf "%s-%s" (include "service.name" .root) .root.Chart.Version | replace "+" "_")
+  "app.kubernetes.io/name" (include "service.name" .root)
+  "app.kubernetes.io/instance" (include "service.instance" .root)
   "app.kubernetes.io/version" .root.Chart.AppVersion
   "app.kubernetes.io/part-of" "tandem"
   "app.kubernetes.io/managed-by" .root.Release.Service
@@ -29,19 +29,32 @@ dict as service.metadata.
 {{- with .component }}
 {{- $_ := set $labels "app.kubernetes.io/component" . }}
 {{- end }}
+{{- if and (eq .component "server") (not .root.Chart.IsRoot) }}
+{{- /* By this, orders in the same umbrella chart finds the pods of users, whatever their alias is. */}}
+{{- $_ := set $labels "tandem/release" .root.Release.Name }}
+{{- end }}
 {{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml }}
+{{- end }}
+
+{{/*
+What tells this instance of the chart from others: the release, and the alias, if an umbrella chart gives one. No release
+name contains the underscore, so no other release has the same. Part of selectors, so it must never change.
+*/}}
+{{- define "service.instance" -}}
+{{- .Release.Name }}
+{{- if ne .Chart.Name (include "service.name" .) }}_{{ .Chart.Name }}{{ end }}
 {{- end }}
 
 {{/* Selects the server pods, not the test pods. Must never change: a Deployment's selector is immutable. */}}
 {{- define "service.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name | quote }}
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/name: {{ include "service.name" . | quote }}
+app.kubernetes.io/instance: {{ include "service.instance" . | quote }}
 app.kubernetes.io/component: server
 {{- end }}
 
 {{/* Selects the release's test pods. */}}
 {{- define "service.testSelectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name | quote }}
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/name: {{ include "service.name" . | quote }}
+app.kubernetes.io/instance: {{ include "service.instance" . | quote }}
 app.kubernetes.io/component: test
 {{- end }}

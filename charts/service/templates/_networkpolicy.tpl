@@ -1,5 +1,6 @@
 {{/* Denies all other traffic in both directions. Probes of the kubelet are not subject to NetworkPolicies. */}}
 {{- define "service.networkpolicy" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -22,7 +23,7 @@ spec:
           protocol: TCP
   egress:
     {{- include "service.egress" . | nindent 4 }}
-    {{- if .Values.database.existingSecret }}
+    {{- if include "service.postgres" . }}
     - ports:
         - port: {{ .Values.database.port }}
           protocol: TCP
@@ -37,6 +38,7 @@ spec:
 
 {{/* The test pods need egress only: nothing may call them. */}}
 {{- define "service.testNetworkPolicy" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.networkPolicy.enabled -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

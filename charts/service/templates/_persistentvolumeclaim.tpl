@@ -1,10 +1,13 @@
 {{- define "service.persistentvolumeclaim" -}}
-{{- if and (not .Values.database.existingSecret) .Values.persistence.enabled (not .Values.persistence.existingClaim) -}}
+{{- include "service.setDefaults" . -}}
+{{- if and (not (include "service.postgres" .)) .Values.persistence.enabled (not .Values.persistence.existingClaim) -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: {{ include "service.fullname" . | quote }}
-  {{- $annotations := merge (dict "helm.sh/resource-policy" "keep") .Values.persistence.annotations }}
+  {{- /* Argo CD takes Helm's annotation for Delete=false only, and would prune the claim. */}}
+  {{- $keep := dict "helm.sh/resource-policy" "keep" "argocd.argoproj.io/sync-options" "Prune=false,Delete=false" }}
+  {{- $annotations := merge $keep .Values.persistence.annotations }}
   {{- include "service.metadata" (dict "root" . "annotations" $annotations) | nindent 2 }}
 spec:
   accessModes: [ReadWriteOnce]

@@ -1,15 +1,21 @@
-{{/* What the pods that serve and the test pods have in common: members of a pod's spec. */}}
 {{/* Fields that the specs of server pods and test pods have in common. */}}
 {{- define "service.podSpec" -}}
 serviceAccountName: {{ include "service.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-{{- with .Values.imagePullSecrets }}
+{{- with include "service.imagePullSecrets" . }}
 imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+  {{- . | trim | nindent 2 }}
 {{- end }}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- if not .Values.hostUsers }}
+hostUsers: false
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}

@@ -1,5 +1,6 @@
 {{/* Not for a single pod: the budget would block the drain of its node. */}}
 {{- define "service.poddisruptionbudget" -}}
+{{- include "service.setDefaults" . -}}
 {{- if and .Values.podDisruptionBudget.enabled (ge (include "service.minPods" . | int) 2) -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget

@@ -1,5 +1,6 @@
 {{/* Recording rules and alerts: a PrometheusRule for the operator, or a ConfigMap for a Prometheus that mounts it. */}}
 {{- define "service.prometheusrule" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.prometheusRule.enabled -}}
 {{- if eq .Values.prometheusRule.kind "ConfigMap" -}}
 apiVersion: v1

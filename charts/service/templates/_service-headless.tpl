@@ -3,6 +3,7 @@ DNS resolves this name to the addresses of all ready pods, so that a client can 
 connects to the pods directly, so the port is the container's.
 */}}
 {{- define "service.headlessService" -}}
+{{- include "service.setDefaults" . -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -11,6 +12,9 @@ metadata:
 spec:
   type: ClusterIP
   clusterIP: None
+  {{- with include "service.ipFamilies" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   publishNotReadyAddresses: false
   selector:
     {{- include "service.selectorLabels" . | nindent 4 }}

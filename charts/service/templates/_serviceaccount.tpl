@@ -1,4 +1,5 @@
 {{- define "service.serviceaccount" -}}
+{{- include "service.setDefaults" . -}}
 {{- if .Values.serviceAccount.create -}}
 apiVersion: v1
 kind: ServiceAccount

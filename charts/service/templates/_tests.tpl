@@ -4,11 +4,12 @@ out of Services and the PodDisruptionBudget; its name label is the one by which 
 failed pod is not deleted, so that it can be examined.
 */}}
 {{- define "service.testPod" -}}
+{{- include "service.setDefaults" . -}}
 apiVersion: v1
 kind: Pod
 metadata:
   name: {{ printf "%s-test-api" (include "service.fullname" .) | quote }}
-  {{- include "service.metadata" (dict "root" . "component" "test" "annotations" (include "service.testHook" . | fromYaml)) | nindent 2 }}
+  {{- include "service.metadata" (dict "root" . "component" "test" "annotations" (merge (include "service.testHook" . | fromYaml) .Values.test.annotations)) | nindent 2 }}
 spec:
   {{- include "service.podSpec" . | nindent 2 }}
   restartPolicy: Never
