@@ -99,7 +99,9 @@ func (r *resilience) expectConflicts(revision string) error {
 	upgrade := []string{"upgrade", "orders", "charts/orders", "--reset-then-reuse-values", "--set-string=podLabels.revision=conflict"}
 	return inOrder(
 		func() error { return expectFailure(r.helm(upgrade...), conflict) },
-		func() error { return expectFailure(r.helm(append(upgrade, "--rollback-on-failure", "--timeout=1m")...), conflict) },
+		func() error {
+			return expectFailure(r.helm(append(upgrade, "--rollback-on-failure", "--timeout=1m")...), conflict)
+		},
 		func() error { return expectFailure(r.helm("rollback", "orders", revision), conflict) },
 		func() error {
 			return require(r.generations() == before, "the Deployments have changed: %s, before %s", r.generations(), before)
