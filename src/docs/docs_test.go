@@ -83,7 +83,7 @@ func TestResilience(t *testing.T) {
 	t.Run("the_summary_adds_up_the_phases", func(t *testing.T) {
 		for measured, want := range map[string][3]string{
 			"10 requests, 0 failed, p99 5 ms": {"10", "0", "5 ms"},
-			"going: 10 requests, 0 failed, 3 degraded, 1 refused, p99 7 ms; 5 requests, 1 failed (dial: i/o timeout 1), p99 6 ms": {"15", "1", "7 ms"},
+			"going: 10 requests, 0 failed, 3 degraded, 1 refused (POST: Try again. 1), p99 7 ms; 5 requests, 1 failed (dial: i/o timeout 1), p99 6 ms": {"15", "1", "7 ms"},
 			"149 calls for 1000 requests: 0.15": {"–", "–", "–"},
 			"0 of 252 acknowledged orders lost": {"–", "–", "–"},
 		} {

@@ -29,6 +29,7 @@ type loadReport struct {
 	Sent, Orders, Failed, Degraded, Refused, Resent, Replayed int
 
 	FailureReasons               map[string]int
+	RefusalReasons               map[string]int
 	Created                      []int64
 	LastFailed, LastDegraded     int64
 	P50, P99, OrdersP99, GoodP99 float64
@@ -38,19 +39,19 @@ type loadReport struct {
 func (l loadReport) String() string {
 	text := fmt.Sprintf("%d requests, %d failed", l.Sent, l.Failed)
 	if l.Failed > 0 {
-		text += " (" + l.failureReasons() + ")"
+		text += " (" + reasons(l.FailureReasons) + ")"
 	}
 	if l.Degraded > 0 {
 		text += fmt.Sprintf(", %d degraded", l.Degraded)
 	}
 	if l.Refused > 0 {
-		text += fmt.Sprintf(", %d refused", l.Refused)
+		text += fmt.Sprintf(", %d refused (%s)", l.Refused, reasons(l.RefusalReasons))
 	}
 	return text + fmt.Sprintf(", p99 %.0f ms", l.P99)
 }
 
-func (l loadReport) failureReasons() (text string) {
-	for reason, count := range l.FailureReasons {
+func reasons(counts map[string]int) (text string) {
+	for reason, count := range counts {
 		if text != "" {
 			text += ", "
 		}

@@ -48,6 +48,7 @@ func TestResilience(t *testing.T) {
 		{"durability", verifyDurability},
 		{"overload", verifyOverload},
 		{"autoscaling", verifyAutoscaling},
+		{"upgrades", verifyUpgrades},
 		{"drain", verifyDrain},
 		{"faults", verifyFaults},
 		{"nodes", verifyNodes},
@@ -74,10 +75,13 @@ func resilienceValues(release string) []string {
 }
 
 // restoreInstallation resets the values and the number of pods of a release to
-// those that it was installed with.
+// those that it was installed with. It scales first, since an upgrade by Helm 4 does
+// not change a number that something else has set, and again, since the number stays
+// when autoscaling is turned off.
 func (n namespace) restoreInstallation(release string) error {
 	upgrade := []string{"upgrade", release, "charts/" + release, "--reset-values", "--wait", "--timeout=3m"}
 	return inOrder(
+		func() error { return n.kubectl("scale", "deployment", release, "--replicas=3").err },
 		func() error { return n.helm(append(upgrade, resilienceValues(release)...)...).err },
 		func() error { return n.scale(release, 3) })
 }

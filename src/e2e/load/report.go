@@ -14,6 +14,7 @@ type report struct {
 	FailureReasons map[string]int // the failed requests by error
 	Degraded       int            // responses without the user
 	Refused        int            // responses with status 503 and Retry-After
+	RefusalReasons map[string]int // the refused requests by method and detail of the response
 	Resent         int            // requests that sent an order again
 	Replayed       int            // orders that had been stored when they were sent again
 	Created        []int64        // ids of the acknowledged orders
@@ -37,7 +38,7 @@ type result struct {
 	resent   int
 	replayed bool
 	degraded bool
-	refused  bool
+	refused  string // why the request was refused; empty: it was not
 	err      error
 }
 
@@ -52,7 +53,7 @@ type collector struct {
 }
 
 func newCollector() *collector {
-	return &collector{started: time.Now(), counts: report{FailureReasons: map[string]int{}}}
+	return &collector{started: time.Now(), counts: report{FailureReasons: map[string]int{}, RefusalReasons: map[string]int{}}}
 }
 
 // add adds a result.
@@ -84,8 +85,9 @@ func (c *collector) classify(r result) {
 		c.counts.Failed++
 		c.counts.FailureReasons[r.err.Error()]++
 		c.counts.LastFailed = max(c.counts.LastFailed, at)
-	case r.refused:
+	case r.refused != "":
 		c.counts.Refused++
+		c.counts.RefusalReasons[r.refused]++
 		c.counts.LastDegraded = max(c.counts.LastDegraded, at)
 	case r.degraded:
 		c.counts.Degraded++

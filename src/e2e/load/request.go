@@ -52,7 +52,7 @@ func (g *generator) send(i int) {
 
 func (g *generator) get(path string, newConnection bool) result {
 	got, r := g.do(http.MethodGet, path, "", nil, newConnection)
-	if r.err == nil && !r.refused && got.status != http.StatusOK {
+	if r.err == nil && r.refused == "" && got.status != http.StatusOK {
 		r.err = fmt.Errorf("GET returned status %d", got.status)
 	}
 	r.degraded = g.path == "" && r.err == nil && !bytes.Contains(got.body, []byte(`"communication_status":"success"`))
@@ -82,7 +82,7 @@ func (g *generator) post(product string, header http.Header, newConnection bool)
 	got, r := g.do(http.MethodPost, "/orders", body, header, newConnection)
 	r.post = true
 	switch {
-	case r.err != nil, r.refused:
+	case r.err != nil, r.refused != "":
 	case got.status == http.StatusCreated:
 		r.id, r.err = orderID(got.body)
 		r.replayed = got.header.Get("Idempotency-Replayed") != ""
@@ -92,8 +92,8 @@ func (g *generator) post(product string, header http.Header, newConnection bool)
 	return r
 }
 
-// do sends a request and measures it. It marks a response with status 503 and
-// Retry-After as refused.
+// do sends a request and measures it. A response with status 503 and Retry-After is
+// a refusal.
 func (g *generator) do(method, path, body string, header http.Header, newConnection bool) (got response, r result) {
 	r.started = time.Now()
 	request, err := http.NewRequest(method, g.url+path, strings.NewReader(body))
@@ -107,8 +107,19 @@ func (g *generator) do(method, path, body string, header http.Header, newConnect
 	got, err = g.client.do(request, newConnection)
 	r.duration = time.Since(r.started)
 	r.err = withoutAddresses(err)
-	r.refused = err == nil && got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != ""
+	if err == nil && got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != "" {
+		r.refused = method + ": " + detail(got.body)
+	}
 	return got, r
+}
+
+// detail returns the detail of an error response, or its body if it has none.
+func detail(body []byte) string {
+	var problem struct{ Detail string }
+	if err := json.Unmarshal(body, &problem); err != nil || problem.Detail == "" {
+		return string(body)
+	}
+	return problem.Detail
 }
 
 // orderID returns the id of the order in the body of a response.
