@@ -53,8 +53,14 @@ type Common struct {
 type Service struct {
 	Common
 	TestHooks
-	Port        int `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 selects a free one."`
-	DatabaseURL URL `schemes:"postgres,postgresql" like:"postgres://user:password@host:5432/database" help:"PostgreSQL database; empty: SQLite in a file under DATA_DIR."`
+	Port        int    `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 selects a free one."`
+	ListenHost  string `help:"Address to listen on, such as 127.0.0.1; empty: all addresses."`
+	DatabaseURL URL    `schemes:"postgres,postgresql" like:"postgres://user:password@host:5432/database" help:"PostgreSQL database; empty: SQLite in a file under DATA_DIR."`
+
+	// PortVariable is the variable that sets Port, for messages; empty: PORT.
+	PortVariable string `kong:"-"`
+	// OnReady is called once, when the service is ready; nil: nothing is.
+	OnReady func() `kong:"-"`
 }
 
 // Program describes a program in its help.
