@@ -19,11 +19,12 @@ import (
 type Config struct {
 	settings.Service
 	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service; calls are balanced over all addresses of the host name."`
-	UsersCalls
+	Settings
 }
 
-// UsersCalls are the settings of the calls to the users service.
-type UsersCalls struct {
+// Settings are the settings of this service alone. The program tandem, which
+// runs both services, has them too.
+type Settings struct {
 	UsersTimeout    time.Duration `default:"900ms" min:"10ms" max:"1m" help:"Time limit of a call to users, including its retries."`
 	UsersTryTimeout time.Duration `default:"400ms" min:"10ms" max:"1m" help:"Time limit of one attempt of a call to users."`
 	UsersTestHooks
@@ -40,7 +41,10 @@ const (
 
 // Program describes the program orders in its help text.
 func Program() settings.Program {
-	return settings.Program{Name: "orders", About: "The orders service: stores the orders of users.", Port: 5002}
+	return settings.Program{
+		Name: "orders", About: "The orders service: stores the orders of users.", Port: 5002,
+		Commands: `"orders test" checks over HTTP that an installed release works; "orders test -h" lists its settings.`,
+	}
 }
 
 // Run runs the service until ctx is cancelled; see lifecycle.App.

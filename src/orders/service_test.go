@@ -24,10 +24,10 @@ import (
 // at usersURL.
 func runOrders(t testing.TB, service settings.Service, usersURL string) func(context.Context, io.Writer) error {
 	t.Helper()
-	config := orders.Config{
-		Service: service, UsersURL: servicetest.URL(t, usersURL),
-		UsersCalls: orders.UsersCalls{UsersTimeout: 2 * time.Second, UsersTryTimeout: time.Second},
-	}
+	var config orders.Config
+	require.NoError(t, settings.Defaults(&config))
+	config.Service, config.UsersURL = service, servicetest.URL(t, usersURL)
+	config.UsersTimeout, config.UsersTryTimeout = 2*time.Second, time.Second
 	return func(ctx context.Context, stdout io.Writer) error {
 		return orders.Run(ctx, config, servicetest.NoEnv, stdout)
 	}

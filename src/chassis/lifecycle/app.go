@@ -43,7 +43,7 @@ func New(ctx context.Context, service string, config settings.Service, getenv fu
 	info := build.For(service)
 	t, err := telemetry.New(ctx, info, config.LogLevel, getenv, stdout)
 	if err != nil {
-		return nil, err
+		return nil, &settings.UsageError{Err: err}
 	}
 	t.Log.Info("starting", slog.String("version", info.Version), config.Effective)
 	a := &App{
@@ -116,7 +116,7 @@ func (a *App) serve(ctx context.Context, start func(context.Context) error) erro
 	startTime := time.Now()
 	if err := start(ctx); err != nil {
 		if ctx.Err() != nil {
-			a.logUnready(err)
+			a.logUnready(ctx, err)
 			return shutdownCause(ctx)
 		}
 		return err
@@ -136,10 +136,11 @@ func (a *App) serve(ctx context.Context, start func(context.Context) error) erro
 }
 
 // logUnready logs that the start has ended before the service was ready, and
-// why. That start was canceled says nothing about what it was doing.
-func (a *App) logUnready(err error) {
+// why. That it was canceled, by a signal or since another service of the process
+// has failed, says nothing about what it was doing.
+func (a *App) logUnready(ctx context.Context, err error) {
 	var attrs []any
-	if !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	a.Telemetry.Log.Info("stopped before it was ready", attrs...)

@@ -38,7 +38,11 @@ type runningApp struct {
 
 // config returns settings without delays, after the adjustments.
 func config(adjust ...func(*settings.Service)) settings.Service {
-	c := settings.Service{Common: settings.Common{ShutdownTimeout: waitTimeout, MaxInFlight: 10, LogLevel: "debug"}}
+	var c settings.Service
+	if err := settings.Defaults(&c); err != nil {
+		panic(err) // a tag of the settings is wrong
+	}
+	c.ShutdownTimeout, c.MaxInFlight, c.LogLevel = waitTimeout, 10, "debug"
 	for _, f := range adjust {
 		f(&c)
 	}
@@ -331,13 +335,15 @@ func TestRun(t *testing.T) {
 	})
 
 	t.Run("blames nothing for a start that was canceled", func(t *testing.T) {
-		r := run(t, config(), func(ctx context.Context, _ *runningApp) error {
-			<-ctx.Done()
-			return fmt.Errorf("open the database: %w", ctx.Err())
-		})
-		r.cancel()
-		require.NoError(t, r.wait(t))
-		require.NotContains(t, r.log.Lines(t, "stopped before it was ready")[0], "error")
+		for _, reason := range []func(context.Context) error{context.Cause, context.Context.Err} {
+			r := run(t, config(), func(ctx context.Context, _ *runningApp) error {
+				<-ctx.Done()
+				return fmt.Errorf("open the database: %w", reason(ctx))
+			})
+			r.cancel()
+			require.NoError(t, r.wait(t))
+			require.NotContains(t, r.log.Lines(t, "stopped before it was ready")[0], "error")
+		}
 	})
 
 	t.Run("logs each phase in order", func(t *testing.T) {
