@@ -41,7 +41,7 @@ type App struct {
 // does not listen yet. The error is that of an invalid OTEL_* variable.
 func New(ctx context.Context, service string, config settings.Service, getenv func(string) string, stdout io.Writer) (*App, error) {
 	info := build.For(service)
-	t, err := telemetry.New(ctx, info, config.LogLevel, getenv, stdout)
+	t, err := telemetry.New(ctx, info, telemetry.LogOptions{Level: config.LogLevel, Format: config.LogFormat}, getenv, stdout)
 	if err != nil {
 		return nil, &settings.UsageError{Err: err}
 	}

@@ -44,6 +44,7 @@ type Common struct {
 	ShutdownTimeout time.Duration `default:"15s" min:"0s" max:"10m" help:"Time that requests in flight have to finish after DRAIN_DELAY; then they are aborted."`
 	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service processes at the same time; four times as many wait up to 200 ms for a slot, and further ones get 503."`
 	LogLevel        string        `default:"info" oneof:"debug,info,warn,error" help:"Lowest level that is logged."`
+	LogFormat       string        `oneof:"text,json" help:"Form of the log lines, for people or for machines; empty: text on a terminal, otherwise json."`
 
 	// Effective lists every parsed setting for the log, with secrets masked. Parse sets it.
 	Effective slog.Attr `kong:"-"`
