@@ -32,7 +32,7 @@ func slowUsers(t *testing.T) (url string, requested <-chan struct{}, respond cha
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Path == "/health" {
-			_, _ = fmt.Fprint(w, `{"status": "healthy"}`)
+			_, _ = fmt.Fprint(w, `{"status": "healthy", "service": "users-service"}`)
 			return
 		}
 		select {
@@ -211,6 +211,11 @@ func TestTandemStart(t *testing.T) {
 		require.NotContains(t, greeting, `"msg"`)
 		require.Contains(t, greeting, "users at http://localhost:"+usersPort+", orders at http://localhost:"+ordersPort)
 		require.Equal(t, 3, strings.Count(greeting, "\n  curl "))
+	})
+	t.Run("is healthy when it has greeted", func(t *testing.T) {
+		tandem.url = "http://127.0.0.1:" + ordersPort
+		_, health := tandem.get(t, "/health")
+		require.Equal(t, "healthy", health["status"], "%v", health)
 	})
 	t.Run("listens on loopback only", func(t *testing.T) {
 		addresses := regexp.MustCompile(`"address":"([^"]*)"`).FindAllStringSubmatch(tandem.log.String(), -1)

@@ -80,7 +80,7 @@ func TestStart(t *testing.T) {
 
 	t.Run("starts without users and logs its URL", func(t *testing.T) {
 		orders := ready(t, "orders", "USERS_URL=http://127.0.0.1:1")
-		lines := orders.log.Lines(t, "the users service does not respond; starting without it")
+		lines := orders.log.Lines(t, "the users service is not healthy; starting without it")
 		require.Equal(t, "http://127.0.0.1:1", lines[0]["url.full"])
 	})
 }

@@ -76,8 +76,8 @@ func newClient(config Config, app *lifecycle.App) (*client.Client, error) {
 }
 
 // start opens the database and registers the routes. Then it waits until the
-// users service responds, for at most usersWait, so that the first requests to
-// a new pod do not fail.
+// users service is healthy, for at most usersWait, so that the first requests to
+// a new pod do not fail and the first response to GET /health says so.
 func start(ctx context.Context, config Config, app *lifecycle.App, users *client.Client) error {
 	db, err := app.OpenDatabase(ctx, "orders", Migrations())
 	if err != nil {
@@ -100,9 +100,9 @@ func awaitUsers(ctx context.Context, config Config, app *lifecycle.App) {
 	log.Info("waiting for the users service", slog.Float64("timeout_seconds", usersWait.Seconds()))
 	ctx, cancel := context.WithTimeout(ctx, usersWait)
 	defer cancel()
-	app.Health.Await(ctx, client.Service)
+	app.Health.AwaitHealthy(ctx, client.Service)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		log.Warn("the users service does not respond; starting without it",
+		log.Warn("the users service is not healthy; starting without it",
 			slog.String(string(semconv.URLFullKey), config.UsersURL.String()))
 	}
 }

@@ -76,10 +76,16 @@ func onBothStores(t *testing.T, name string, test func(t *testing.T, s services)
 	})
 }
 
-// startWithUsersStub starts orders with SQLite and a stub of the users service.
+// startWithUsersStub starts orders with SQLite and a stub of the users service,
+// which is healthy.
 func startWithUsersStub(t *testing.T, stub http.Handler) servicetest.API {
 	t.Helper()
-	server := httptest.NewServer(stub)
+	paths := http.NewServeMux()
+	paths.Handle("/", stub)
+	paths.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"status": "healthy", "service": "users-service"}`)
+	})
+	server := httptest.NewServer(paths)
 	t.Cleanup(server.Close)
 	service := servicetest.StartReady(t, runOrders(t, servicetest.SQLite(t), server.URL))
 	return servicetest.API{URL: service.URL, Transport: loadContract(t).Transport(nil)}
@@ -141,7 +147,10 @@ func TestHealth(t *testing.T) {
 	})
 
 	t.Run("reports users as unhealthy if it responds with an error", func(t *testing.T) {
-		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
-		require.Equal(t, `"unhealthy"`, api.Get(t, "/health").At(t, "dependencies", "users-service"))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
+		t.Cleanup(server.Close)
+		api := servicetest.API{URL: servicetest.Start(t, runOrders(t, servicetest.SQLite(t), server.URL)).URL}
+		require.Eventually(t, func() bool { return api.Get(t, "/health").At(t, "dependencies", "users-service") == `"unhealthy"` },
+			3*time.Second, 20*time.Millisecond)
 	})
 }
