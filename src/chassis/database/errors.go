@@ -79,7 +79,7 @@ func isUnavailable(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, errFileReplaced)
 }
 
 // isConnError reports whether a connection could not be established or was

@@ -18,6 +18,7 @@ const maxGroupSize = 64
 // rolled back alone, to its savepoint.
 type groupCommitter struct {
 	pool    *sql.DB
+	check   func() error // returns an error if a commit would be lost
 	queue   chan *pendingTx
 	closing chan struct{} // closed by close: no new transaction is accepted
 	stopped chan struct{} // closed when run has returned
@@ -41,11 +42,11 @@ type txPanic struct {
 
 func (p *txPanic) Error() string { return fmt.Sprintf("%v, in a transaction: %s", p.value, p.stack) }
 
-// newGroupCommitter starts a groupCommitter on a pool of one connection. Its
-// goroutine runs until close.
-func newGroupCommitter(pool *sql.DB) *groupCommitter {
+// newGroupCommitter starts a groupCommitter on a pool of one connection. It calls
+// check before and after each commit. Its goroutine runs until close.
+func newGroupCommitter(pool *sql.DB, check func() error) *groupCommitter {
 	g := &groupCommitter{
-		pool: pool, queue: make(chan *pendingTx, maxGroupSize), closing: make(chan struct{}), stopped: make(chan struct{}),
+		pool: pool, check: check, queue: make(chan *pendingTx, maxGroupSize), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go g.run()
 	return g
@@ -124,7 +125,7 @@ func (g *groupCommitter) takeQueued() (txs []*pendingTx) {
 func (g *groupCommitter) commit(txs []*pendingTx) {
 	err := g.transact(txs)
 	for _, tx := range txs {
-		if err != nil && len(txs) > 1 {
+		if err != nil && len(txs) > 1 && !errors.Is(err, errFileReplaced) {
 			tx.err, tx.panicked = nil, nil
 			tx.err = errors.Join(g.transact([]*pendingTx{tx}), tx.err)
 		} else {
@@ -135,7 +136,7 @@ func (g *groupCommitter) commit(txs []*pendingTx) {
 }
 
 // transact runs the transactions in one SQLite transaction. Its error applies
-// to all of them: nothing is committed.
+// to all of them: nothing is committed, or nobody can read it again.
 func (g *groupCommitter) transact(txs []*pendingTx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
 	defer cancel()
@@ -149,7 +150,11 @@ func (g *groupCommitter) transact(txs []*pendingTx) error {
 			return err
 		}
 	}
-	return sqlTx.Commit()
+	if err := g.check(); err != nil {
+		_ = sqlTx.Rollback() // fails if SQLite has already rolled back
+		return err
+	}
+	return errors.Join(sqlTx.Commit(), g.check())
 }
 
 // run calls the TxFunc after a savepoint and rolls back to it if the TxFunc

@@ -406,7 +406,7 @@ func TestNew(t *testing.T) {
 
 // migrations create the smallest schema.
 var migrations = fstest.MapFS{"migrations/sqlite/00001_t.sql": &fstest.MapFile{Data: []byte(
-	"-- +goose Up\nCREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (1);\n")}}
+	"-- +goose Up\nCREATE TABLE test_schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO test_schema_admission VALUES (1);\n")}}
 
 func TestOpenDatabase(t *testing.T) {
 	t.Run("makes the app ready and closes with it", func(t *testing.T) {

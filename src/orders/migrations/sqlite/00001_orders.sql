@@ -53,5 +53,5 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
 -- The lowest schema version whose binaries can still run on this database.
-CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
-INSERT INTO schema_admission VALUES (1);
+CREATE TABLE orders_schema_admission (lowest_version BIGINT NOT NULL);
+INSERT INTO orders_schema_admission VALUES (1);

@@ -10,5 +10,5 @@ CREATE TABLE users (
 CREATE INDEX users_active_id ON users (active, id);
 
 -- The lowest schema version whose binaries can still run on this database.
-CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
-INSERT INTO schema_admission VALUES (1);
+CREATE TABLE users_schema_admission (lowest_version BIGINT NOT NULL);
+INSERT INTO users_schema_admission VALUES (1);
