@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 
@@ -56,6 +57,9 @@ func isRetryable(err error) bool {
 func isRetryableAtStartup(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isServerUnavailable(pgErr.Code)
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok { // of the SQLite file; it would pass as a net.Error
+		return false
 	}
 	if dnsErr, ok := errors.AsType[*net.DNSError](err); ok && dnsErr.IsNotFound {
 		return false

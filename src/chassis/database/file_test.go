@@ -10,15 +10,19 @@ import (
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/failure"
+	"tandem/src/testkit/telemetrytest"
 )
 
 // requireRefused checks that a file at the path of the database ends the start at
 // once, with a sentence that has the path.
 func requireRefused(t *testing.T, config database.Config, want string) {
 	t.Helper()
-	_, err := open(t, config, migrations(1))
+	signals, log := telemetrytest.New(t)
+	config.Migrations = migrations(1)
+	_, err := database.Open(t.Context(), config, signals)
 	require.ErrorContains(t, err, "open "+filepath.Join(config.DataDir, "test.db")+": ")
 	require.ErrorContains(t, err, want)
+	require.Empty(t, log.String(), "nothing is tried again")
 }
 
 func TestFile(t *testing.T) {
