@@ -42,23 +42,34 @@ RACE := $(shell command -v $$(CGO_ENABLED=1 go env CC) >/dev/null 2>&1 && echo -
 FUZZ_TIME ?= 10s
 BENCH     ?=
 
+# They say how far a build and the tests are: the output of `go build -v` becomes one line that counts the packages, and each result
+# of `go test` gets its number. Other lines stay as they are.
+BUILD_PROGRESS = awk -v total=$$(go list -deps ./src/cmd/... | wc -l) -v end="$$([ -t 2 ] && echo '\r' || echo '\n')" \
+	'/^[a-z][A-Za-z0-9._\/-]*$$/ { n++; if (end == "\r" || n % 100 == 0) printf "Compiled %d of at most %d packages.%s", n, total, end; fflush(); next } \
+	{ print; fflush() } END { if (n && end == "\r") print "" }'
+TEST_PROGRESS = awk -v total=$$(wc -w <<<"$$packages") '/^(ok  |FAIL|[?]   )\t/ { printf "[%d of %d] ", ++n, total } { print; fflush() }'
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/users, bin/orders and bin/tandem
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./src/cmd/...
+	@echo "Building bin/users, bin/orders and bin/tandem; the first time, this compiles all packages and takes a few minutes."
+	@go build -v -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./src/cmd/... 2>&1 | $(BUILD_PROGRESS)
 
 .PHONY: run
 run: build ## Run both services on embedded stores: ports 5001 and 5002, data in DATA_DIR
-	SEED_DEMO_DATA=$${SEED_DEMO_DATA:-true} exec bin/tandem
+	@SEED_DEMO_DATA=$${SEED_DEMO_DATA:-true} exec bin/tandem
 
 .PHONY: test
 test: ## Run every test with the race detector, on SQLite and PostgreSQL
 	@$(MAKE) --no-print-directory postgres-available
-	@[ -n '$(RACE)' ] || { echo "There is no C compiler: tests run without the race detector."; [ "$$CI" != true ]; }
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m $$(go list ./src/... | grep -v '$(CHARTTEST)$$')
+	@[ -n '$(RACE)' ] || { echo "There is no C compiler: tests run without the race detector."; [ "$${CI:-}" != true ]; }
+	@packages=$$(go list ./src/... | grep -v '$(CHARTTEST)$$'); \
+		echo "Testing $$(wc -w <<<"$$packages") packages; this takes a few minutes, and the first time also the time to compile them."; \
+		CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m $$packages | $(TEST_PROGRESS)
+	@echo "Testing the switches that only builds for tests have."
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -tags testhooks ./src/chassis/httpclient ./src/chassis/lifecycle
 	cd src/e2e && go test ./results
 

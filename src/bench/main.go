@@ -88,11 +88,11 @@ func measure(ctx context.Context, o options, stdout io.Writer) (err error) {
 	}
 	defer h.close()
 	var t table
-	for _, b := range o.selected {
+	for i, b := range o.selected {
 		if ctx.Err() != nil {
 			break
 		}
-		fmt.Fprintf(os.Stderr, "bench: %s\n", b.name)
+		fmt.Fprintf(os.Stderr, "bench: %d of %d: %s: %s\n", i+1, len(o.selected), b.name, b.summary)
 		run := b.run
 		if o.against != "" {
 			run = b.against

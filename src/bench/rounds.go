@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -27,7 +29,8 @@ func (h *harness) alternate(ctx context.Context, contenders ...contender) ([][]r
 	for i, c := range contenders {
 		meters[i].services = c.services
 	}
-	for range h.rounds + 1 {
+	for n := range h.rounds + 1 {
+		fmt.Fprintf(os.Stderr, "bench:   round %d of %d\n", n+1, h.rounds+1)
 		for i, c := range contenders {
 			setCPU(rounds[i], meters[i].lap())
 			r, err := c.run(ctx)

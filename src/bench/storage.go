@@ -41,7 +41,7 @@ func (s storage) env() string {
 // open opens the database of a service as the service does, migrations
 // included.
 func (s storage) open(ctx context.Context, service string, migrations fs.FS) (*database.DB, error) {
-	silent, err := telemetry.New(ctx, build.For("bench"), "error", func(string) string { return "" }, io.Discard)
+	silent, err := telemetry.New(ctx, build.For("bench"), telemetry.LogOptions{Level: "error"}, func(string) string { return "" }, io.Discard)
 	if err != nil {
 		return nil, err
 	}

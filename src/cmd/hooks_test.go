@@ -35,7 +35,7 @@ func TestProductionBinary(t *testing.T) {
 	t.Run("refuses the flags of the test hooks", func(t *testing.T) {
 		for flag, program := range map[string]string{"--fault-port=1": "users", "--users-disable=retries": "orders"} {
 			p := start(t, exec.Command(filepath.Join(bin, program), flag))
-			require.Equal(t, 1, p.exit(t))
+			require.Equal(t, 2, p.exit(t))
 			name, _, _ := strings.Cut(flag, "=")
 			require.Contains(t, p.stderr.String(), "unknown flag "+name)
 		}
@@ -100,7 +100,7 @@ func TestTestHooksBinary(t *testing.T) {
 	})
 	t.Run("refuses a mechanism that does not exist", func(t *testing.T) {
 		p := launch(t, "testhooks/orders", "USERS_DISABLE=retries,luck")
-		require.Equal(t, 1, p.exit(t))
+		require.Equal(t, 2, p.exit(t))
 		require.Contains(t, p.stderr.String(), `USERS_DISABLE="retries,luck" is not usable: `+
 			`give some of retries, budget, breaker, ejection, latency, lookups, pool, separated by commas`)
 		require.Equal(t, 1, strings.Count(p.stderr.String(), "\n"))

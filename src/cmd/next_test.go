@@ -24,10 +24,7 @@ func TestRollback(t *testing.T) {
 	users, _, respond := slowUsers(t)
 	close(respond)
 	servicetest.OnBothDatabases(t, func(t *testing.T, config settings.Service) {
-		env := []string{"USERS_URL=" + users, "DATA_DIR=" + config.DataDir}
-		if config.DatabaseURL.URL != nil {
-			env = append(env, "DATABASE_URL="+config.DatabaseURL.URL.String())
-		}
+		env := append(storeEnv(config), "USERS_URL="+users)
 		for _, program := range []string{"orders", "orders-next", "orders"} {
 			p := startReady(t, program, env...)
 			_, err := postOrder(p.url, t.Name())

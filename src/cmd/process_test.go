@@ -52,9 +52,13 @@ type process struct {
 	exited chan error // receives the error of Wait
 }
 
-// launch starts a program on a free port. env are variables, NAME=value.
+// launch starts a program, a service on a free port. env are variables,
+// NAME=value.
 func launch(t *testing.T, program string, env ...string) *process {
 	t.Helper()
+	if filepath.Base(program) != "tandem" { // which takes no PORT
+		env = append([]string{"PORT=0"}, env...)
+	}
 	return start(t, exec.Command(filepath.Join(bin, program)), env...)
 }
 
@@ -65,7 +69,7 @@ func start(t *testing.T, command *exec.Cmd, env ...string) *process {
 	if p.Dir == "" {
 		p.Dir = t.TempDir()
 	}
-	p.Env = append([]string{"PORT=0", "PATH=" + os.Getenv("PATH")}, env...)
+	p.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	p.Stdout, p.Stderr = p.log, p.stderr
 	require.NoError(t, p.Start())
 	go func() { p.exited <- p.Wait() }()

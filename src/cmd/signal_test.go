@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -31,7 +32,7 @@ func slowUsers(t *testing.T) (url string, requested <-chan struct{}, respond cha
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Path == "/health" {
-			_, _ = fmt.Fprint(w, `{"status": "healthy"}`)
+			_, _ = fmt.Fprint(w, `{"status": "healthy", "service": "users-service"}`)
 			return
 		}
 		select {
@@ -191,9 +192,49 @@ func TestTandem(t *testing.T) {
 		}, patience, 10*time.Millisecond)
 		_, details := tandem.get(t, "/orders/1/details")
 		require.Equal(t, "success", details["communication_status"])
-		require.Contains(t, tandem.log.String(), "curl http://localhost:"+usersPort+"/users")
 		tandem.signal(t, syscall.SIGINT)
 		require.Zero(t, tandem.exit(t), tandem.stderr)
+	})
+}
+
+// TestTandemStart starts both services and reads what a person sees.
+func TestTandemStart(t *testing.T) {
+	usersPort, ordersPort := freePort(t), freePort(t)
+	env := []string{"USERS_PORT=" + usersPort, "ORDERS_PORT=" + ordersPort, "SEED_DEMO_DATA=true", "DATA_DIR=" + t.TempDir()}
+	tandem := launch(t, "tandem", env...)
+	greeted := func() bool { return strings.Contains(tandem.log.String(), "Press Ctrl-C") }
+	require.Eventually(t, greeted, patience, time.Millisecond, "%s %s", tandem.log, tandem.stderr)
+
+	t.Run("greets when both are ready, in one piece", func(t *testing.T) {
+		before, greeting, _ := strings.Cut(tandem.log.String(), "\nReady: ")
+		require.Equal(t, 2, strings.Count(before, `"msg":"ready"`))
+		require.NotContains(t, greeting, `"msg"`)
+		require.Contains(t, greeting, "users at http://localhost:"+usersPort+", orders at http://localhost:"+ordersPort)
+		require.Equal(t, 3, strings.Count(greeting, "\n  curl "))
+	})
+	t.Run("is healthy when it has greeted", func(t *testing.T) {
+		tandem.url = "http://127.0.0.1:" + ordersPort
+		_, health := tandem.get(t, "/health")
+		require.Equal(t, "healthy", health["status"], "%v", health)
+	})
+	t.Run("listens on loopback only", func(t *testing.T) {
+		addresses := regexp.MustCompile(`"address":"([^"]*)"`).FindAllStringSubmatch(tandem.log.String(), -1)
+		require.Len(t, addresses, 2)
+		for _, address := range addresses {
+			require.True(t, strings.HasPrefix(address[1], "127.0.0.1:"), address[1])
+		}
+	})
+	t.Run("names the setting of a taken port and blames nothing else", func(t *testing.T) {
+		free := freePort(t)
+		for variable, env := range map[string][]string{
+			"USERS_PORT": {"USERS_PORT=" + usersPort, "ORDERS_PORT=" + free}, "ORDERS_PORT": {"ORDERS_PORT=" + ordersPort, "USERS_PORT=" + free},
+		} {
+			second := launch(t, "tandem", env...)
+			require.Equal(t, 1, second.exit(t))
+			require.Regexp(t, `^port \d+ is in use: stop the program that uses it, or give another port in `+variable+`\n$`, second.stderr.String())
+			require.NotContains(t, second.log.String(), "context canceled")
+			require.NotContains(t, second.log.String(), "database")
+		}
 	})
 }
 

@@ -111,7 +111,7 @@ func TestReplacePart(t *testing.T) {
 func TestDocuments(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "docs/*.md"))
 	require.NoError(t, err)
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"} {
 		files = append(files, filepath.Join(root, name))
 	}
 	t.Run("links_lead_to_files_and_headings", func(t *testing.T) {

@@ -96,14 +96,14 @@ const nextSchemaVersion = "90000"
 // upgrade migrates again.
 func (n namespace) revertNextMigration() error {
 	_, err := n.psql("orders", "ALTER TABLE orders DROP COLUMN IF EXISTS note; "+
-		"DELETE FROM goose_db_version WHERE version_id = "+nextSchemaVersion)
+		"DELETE FROM orders_schema_version WHERE version_id = "+nextSchemaVersion)
 	return err
 }
 
 // expectSchemaVersion returns an error unless the schema of a database has the
 // version.
 func (n namespace) expectSchemaVersion(database, version string) error {
-	got, err := n.psql(database, "SELECT max(version_id) FROM goose_db_version WHERE is_applied")
+	got, err := n.psql(database, "SELECT max(version_id) FROM "+database+"_schema_version WHERE is_applied")
 	if err == nil && got != version {
 		err = unmetError{"the schema of " + database + " has version " + got}
 	}

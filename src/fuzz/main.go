@@ -27,25 +27,32 @@ func run(duration time.Duration) error {
 	if err != nil {
 		return err
 	}
-	count := 0
+	fmt.Printf("Looking for fuzz tests in %d packages, which are compiled for it.\n", len(packages))
+	var found []fuzzTest
 	for _, pkg := range packages {
-		tests, err := fuzzTests(pkg)
+		names, err := fuzzTests(pkg)
 		if err != nil {
 			return err
 		}
-		for _, test := range tests {
-			if err := fuzz(pkg, test, duration); err != nil {
-				return err
-			}
+		for _, name := range names {
+			found = append(found, fuzzTest{pkg, name})
 		}
-		count += len(tests)
 	}
-	if count == 0 {
+	if len(found) == 0 {
 		return errors.New("no fuzz test found")
 	}
-	fmt.Printf("%d fuzz tests ran for %s each and found no failure\n", count, duration)
+	for i, test := range found {
+		fmt.Printf("%d of %d: %s in %s for %s\n", i+1, len(found), test.name, test.pkg, duration)
+		if err := test.run(duration); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d fuzz tests ran for %s each and found no failure\n", len(found), duration)
 	return nil
 }
+
+// fuzzTest is one fuzz test of a package.
+type fuzzTest struct{ pkg, name string }
 
 // fuzzTests returns the names of the fuzz tests of a package. "go test -list"
 // prints them, and a line that begins with "ok" or "?".
@@ -59,12 +66,11 @@ func fuzzTests(pkg string) (tests []string, err error) {
 	return tests, err
 }
 
-func fuzz(pkg, test string, duration time.Duration) error {
-	fmt.Println(pkg, test)
-	command := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+test+"$", "-fuzztime", duration.String(), pkg)
+func (f fuzzTest) run(duration time.Duration) error {
+	command := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+f.name+"$", "-fuzztime", duration.String(), f.pkg)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("%s in %s: %w", test, pkg, err)
+		return fmt.Errorf("%s in %s: %w", f.name, f.pkg, err)
 	}
 	return nil
 }

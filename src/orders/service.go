@@ -19,11 +19,12 @@ import (
 type Config struct {
 	settings.Service
 	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service; calls are balanced over all addresses of the host name."`
-	UsersCalls
+	Settings
 }
 
-// UsersCalls holds the settings of the calls to the users service.
-type UsersCalls struct {
+// Settings are the settings of this service alone. The program tandem, which
+// runs both services, has them too.
+type Settings struct {
 	UsersTimeout    time.Duration `default:"900ms" min:"10ms" max:"1m" help:"Time limit of a call to users, including its retries."`
 	UsersTryTimeout time.Duration `default:"400ms" min:"10ms" max:"1m" help:"Time limit of one attempt of a call to users."`
 	UsersTestHooks
@@ -40,7 +41,10 @@ const (
 
 // Program describes the orders program for its help text.
 func Program() settings.Program {
-	return settings.Program{Name: "orders", About: "The orders service: stores the orders of users.", Port: 5002}
+	return settings.Program{
+		Name: "orders", About: "The orders service: stores the orders of users.", Port: 5002,
+		Commands: `"orders test" checks over HTTP that an installed release works; "orders test -h" lists its settings.`,
+	}
 }
 
 // Run runs the service until ctx is cancelled; see lifecycle.App.
@@ -73,8 +77,8 @@ func newClient(config Config, app *lifecycle.App) (*client.Client, error) {
 }
 
 // start opens the database and registers the routes. Then it waits until the
-// users service responds, for at most usersWait, so that the first requests to
-// a new pod do not fail.
+// users service is healthy, for at most usersWait, so that the first requests to
+// a new pod do not fail and the first response to GET /health says so.
 func start(ctx context.Context, config Config, app *lifecycle.App, users *client.Client) error {
 	db, err := app.OpenDatabase(ctx, "orders", Migrations())
 	if err != nil {
@@ -99,9 +103,9 @@ func awaitUsers(ctx context.Context, config Config, app *lifecycle.App) {
 	log.Info("waiting for the users service", slog.Float64("timeout_seconds", usersWait.Seconds()))
 	ctx, cancel := context.WithTimeout(ctx, usersWait)
 	defer cancel()
-	app.Health.Await(ctx, client.ServiceName)
+	app.Health.AwaitHealthy(ctx, client.ServiceName)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		log.Warn("the users service does not respond; starting without it",
+		log.Warn("the users service is not healthy; starting without it",
 			slog.String(string(semconv.URLFullKey), config.UsersURL.String()))
 	}
 }

@@ -24,10 +24,10 @@ import (
 // at usersURL.
 func runOrders(t testing.TB, service settings.Service, usersURL string) func(context.Context, io.Writer) error {
 	t.Helper()
-	config := orders.Config{
-		Service: service, UsersURL: servicetest.URL(t, usersURL),
-		UsersCalls: orders.UsersCalls{UsersTimeout: 2 * time.Second, UsersTryTimeout: time.Second},
-	}
+	var config orders.Config
+	require.NoError(t, settings.Defaults(&config))
+	config.Service, config.UsersURL = service, servicetest.URL(t, usersURL)
+	config.UsersTimeout, config.UsersTryTimeout = 2*time.Second, time.Second
 	return func(ctx context.Context, stdout io.Writer) error {
 		return orders.Run(ctx, config, servicetest.NoEnv, stdout)
 	}
@@ -77,10 +77,16 @@ func testServices(t *testing.T, name string, test func(t *testing.T, s services)
 	})
 }
 
-// startWithUsersStub starts orders on SQLite with a stub of the users service.
+// startWithUsersStub starts orders with SQLite and a stub of the users service,
+// which is healthy.
 func startWithUsersStub(t *testing.T, stub http.Handler) servicetest.API {
 	t.Helper()
-	server := httptest.NewServer(stub)
+	paths := http.NewServeMux()
+	paths.Handle("/", stub)
+	paths.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"status": "healthy", "service": "users-service"}`)
+	})
+	server := httptest.NewServer(paths)
 	t.Cleanup(server.Close)
 	service := servicetest.StartReady(t, runOrders(t, servicetest.SQLite(t), server.URL))
 	return servicetest.API{URL: service.URL, Transport: loadContract(t).Transport(nil)}
@@ -141,8 +147,11 @@ func TestHealth(t *testing.T) {
 		require.Contains(t, s.Get(t, "/metrics").Text, `dependency_up{dependency="users-service"} 0`)
 	})
 
-	t.Run("reports a users service that responds with an error as unhealthy", func(t *testing.T) {
-		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
-		require.Equal(t, `"unhealthy"`, api.Get(t, "/health").At(t, "dependencies", "users-service"))
+	t.Run("reports users as unhealthy if it responds with an error", func(t *testing.T) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
+		t.Cleanup(server.Close)
+		api := servicetest.API{URL: servicetest.Start(t, runOrders(t, servicetest.SQLite(t), server.URL)).URL}
+		require.Eventually(t, func() bool { return api.Get(t, "/health").At(t, "dependencies", "users-service") == `"unhealthy"` },
+			3*time.Second, 20*time.Millisecond)
 	})
 }

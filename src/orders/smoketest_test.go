@@ -7,21 +7,26 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tandem/src/chassis/settings"
+	"tandem/src/chassis/smoketest"
 	"tandem/src/orders"
 	"tandem/src/testkit/servicetest"
 	"tandem/src/users"
 )
 
-// runSmokeTest runs the smoke test without waiting for the services to become
-// healthy.
-func runSmokeTest(t *testing.T, ordersURL, usersURL string) (printed string, err error) {
+// patient gives the services time to report that they are healthy. On a busy
+// machine a check of the database or of users fails now and then.
+var patient = smoketest.Options{RetryTimeout: 30 * time.Second}
+
+// runSmokeTest runs the smoke test.
+func runSmokeTest(t *testing.T, options smoketest.Options, ordersURL, usersURL string) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
-	config := orders.SmokeTestConfig{URL: servicetest.URL(t, ordersURL), UsersURL: servicetest.URL(t, usersURL)}
+	config := orders.SmokeTestConfig{Options: options, URL: servicetest.URL(t, ordersURL), UsersURL: servicetest.URL(t, usersURL)}
 	err = orders.RunSmokeTest(t.Context(), config, &out)
 	return out.String(), err
 }
@@ -88,7 +93,7 @@ func TestSmokeTest(t *testing.T) {
 		test := func(t *testing.T, ordersConfig, usersConfig settings.Service) {
 			ordersURL, usersURL := startEmpty(t, ordersConfig, usersConfig)
 			for range 2 {
-				printed, err := runSmokeTest(t, ordersURL, usersURL)
+				printed, err := runSmokeTest(t, patient, ordersURL, usersURL)
 				require.NoError(t, err, printed)
 				require.NotContains(t, printed, "FAIL")
 				requireCleanedUp(t, ordersURL, usersURL, printed)
@@ -123,7 +128,11 @@ func TestSmokeTest(t *testing.T) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-				printed, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, test.intercept), usersURL)
+				options := patient
+				if strings.Contains(test.failed, "healthy") {
+					options.RetryTimeout = 0
+				}
+				printed, err := runSmokeTest(t, options, servicetest.WithFaultyResponses(t, ordersURL, test.intercept), usersURL)
 				require.EqualError(t, err, "the release does not work: "+test.failed, printed)
 				requireCleanedUp(t, ordersURL, usersURL, printed)
 			})
@@ -136,14 +145,18 @@ func TestSmokeTest(t *testing.T) {
 			"the users service is healthy": respondTo("GET /health", 503, ""),
 			"a user is created":            respondTo("POST /users", 503, ""),
 		} {
-			_, err := runSmokeTest(t, ordersURL, servicetest.WithFaultyResponses(t, usersURL, intercept))
+			options := patient
+			if strings.Contains(failed, "healthy") {
+				options.RetryTimeout = 0
+			}
+			_, err := runSmokeTest(t, options, ordersURL, servicetest.WithFaultyResponses(t, usersURL, intercept))
 			require.ErrorContains(t, err, failed)
 		}
 	})
 
 	t.Run("fails if it cannot clean up", func(t *testing.T) {
 		ordersURL, usersURL := startEmpty(t, servicetest.SQLite(t), servicetest.SQLite(t))
-		_, err := runSmokeTest(t, servicetest.WithFaultyResponses(t, ordersURL, respondTo("PATCH /orders/{id}", 500, "")), usersURL)
+		_, err := runSmokeTest(t, patient, servicetest.WithFaultyResponses(t, ordersURL, respondTo("PATCH /orders/{id}", 500, "")), usersURL)
 		require.EqualError(t, err, "the release does not work: clean up order 1")
 	})
 }

@@ -9,12 +9,22 @@ import (
 	"tandem/src/users/client"
 )
 
-// Config holds the settings of the users service.
-type Config struct{ settings.Service }
+// Config are the settings of the service.
+type Config struct {
+	settings.Service
+	Settings
+}
+
+// Settings are the settings of this service alone; there are none yet. The
+// program tandem, which runs both services, has them too.
+type Settings struct{}
 
 // Program describes the users program for its help text.
 func Program() settings.Program {
-	return settings.Program{Name: "users", About: "The users service: stores the users who can place orders.", Port: 5001}
+	return settings.Program{
+		Name: "users", About: "The users service: stores the users who can place orders.", Port: 5001,
+		Commands: `"users test" checks over HTTP that an installed release works; "users test -h" lists its settings.`,
+	}
 }
 
 // Run runs the service until ctx is cancelled; see lifecycle.App.

@@ -1,7 +1,10 @@
 // Package build provides the version of this binary.
 package build
 
-import "runtime"
+import (
+	"fmt"
+	"runtime"
+)
 
 // Set by the linker: go build -ldflags "-X tandem/src/chassis/build.version=…".
 var (
@@ -23,4 +26,9 @@ type Info struct {
 // For returns the Info of this binary with the name of a service.
 func For(service string) Info {
 	return Info{Service: service, Version: version, Commit: commit, Date: date, Go: runtime.Version()}
+}
+
+// String returns the version and what it was built from, for --version.
+func (i Info) String() string {
+	return fmt.Sprintf("%s (commit %s, built %s with %s)", i.Version, i.Commit, i.Date, i.Go)
 }

@@ -3,20 +3,22 @@
 // same SQL text, with parameters such as $1. They differ only in how to connect,
 // how to commit and what an error means.
 //
-// The files, in reading order: database.go opens and closes a database,
-// operation.go reads and writes, rows.go and where.go help with queries,
-// group_commit.go commits on SQLite, errors.go classifies errors, migrate.go
-// changes the schema, seed.go inserts demo data, sqlite.go and postgres.go
-// create the connection pools.
+// The files, in reading order: database.go opens and closes, operation.go
+// reads and writes, rows.go and where.go help to query, group_commit.go commits
+// on SQLite, errors.go classifies errors, migrate.go and seed.go prepare the
+// schema and the demo data, takeover.go takes over a database of release 0.1,
+// sqlite.go, file.go and postgres.go connect.
 package database
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -31,7 +33,7 @@ import (
 
 // Config selects the database that Open opens.
 type Config struct {
-	Name       string       // base name of the SQLite file, and the db_name label of the metrics
+	Name       string       // of the service's main table; also base name of the SQLite file and db_name label of the metrics
 	URL        settings.URL // PostgreSQL connection URL; the zero URL selects SQLite
 	DataDir    string       // folder of the SQLite file; unused on PostgreSQL
 	Migrations fs.FS        // contains the folders migrations/sqlite and migrations/postgres
@@ -39,13 +41,15 @@ type Config struct {
 
 // DB is the database of one service. Its methods may be called concurrently.
 type DB struct {
+	name           string // as in Config
 	reader         *sql.DB
 	writer         *sql.DB         // the same pool as reader on PostgreSQL
 	probe          *sql.DB         // used only by Ping, so that a ping never queues behind requests
 	migrations     *sql.DB         // used only by migrate; the same pool as writer on SQLite
 	groupCommitter *groupCommitter // commits on SQLite; nil on PostgreSQL
-	path           string          // path of the SQLite file; empty on PostgreSQL
-	fileLock       *flock.Flock    // keeps other processes from opening the SQLite file; nil on PostgreSQL
+	path           string          // of the SQLite file
+	file           os.FileInfo     // identifies the SQLite file that lock has found at path; nil on PostgreSQL
+	fileLock       *flock.Flock    // locks the SQLite file for this process; nil on PostgreSQL
 	system         string          // sqliteSystem or postgresSystem
 	tracer         trace.Tracer
 	attributes     []attribute.KeyValue // span attributes of every operation
@@ -69,7 +73,7 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 	if err != nil {
 		return nil, err
 	}
-	db.tracer = t.Tracer
+	db.name, db.tracer = config.Name, t.Tracer
 	for {
 		if err = db.lock(); err == nil {
 			err = db.migrate(ctx, config.Migrations)
@@ -78,8 +82,9 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 			db.registerMetrics(config.Name, t.Registry)
 			return db, nil
 		}
+		err = fmt.Errorf("open %s: %w", cmp.Or(db.path, "the PostgreSQL database of "+config.Name), err)
 		if !isRetryableAtStartup(err) || ctx.Err() != nil {
-			return nil, errors.Join(fmt.Errorf("open the %s database of %s: %w", db.system, config.Name, err), db.Close())
+			return nil, errors.Join(err, db.Close())
 		}
 		t.Log.Warn("the database cannot be reached yet", slog.String("error", err.Error()))
 		select {
@@ -100,8 +105,11 @@ func newDB(config Config) (*DB, error) {
 // Ping reads a row of a table. It returns an error if the database does not
 // return the row before ctx ends.
 func (db *DB) Ping(ctx context.Context) error {
+	if err := db.checkFile(); err != nil {
+		return err
+	}
 	var lowest int64
-	return db.probe.QueryRowContext(ctx, "SELECT lowest_version FROM schema_admission").Scan(&lowest)
+	return db.probe.QueryRowContext(ctx, "SELECT lowest_version FROM "+db.admissionTable()).Scan(&lowest)
 }
 
 // Close waits for the commit in progress, closes the connection pools and unlocks

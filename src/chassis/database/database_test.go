@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,19 +25,21 @@ import (
 	"tandem/src/testkit/telemetrytest"
 )
 
-// migrations returns one migration for each argument. Migration n creates the
-// table tn and sets lowest_version to its argument: migrations(1, 1, 3) requires
-// schema version 3 from the third migration on.
-func migrations(lowestVersions ...int) fs.FS {
+// migrations returns one migration for each argument. A migration adds a table
+// and sets the lowest compatible schema version to its argument.
+func migrations(lowestVersions ...int) fs.FS { return migrationsOf("test", lowestVersions...) }
+
+// migrationsOf returns the migrations of another service than "test".
+func migrationsOf(name string, lowestVersions ...int) fs.FS {
 	files := fstest.MapFS{}
 	for i, lowest := range lowestVersions {
 		version := i + 1
 		text := fmt.Sprintf("-- +goose Up\nCREATE TABLE t%d (id BIGINT PRIMARY KEY, at TIMESTAMP);\n", version)
 		if version == 1 {
-			text += "CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\n" +
-				fmt.Sprintf("INSERT INTO schema_admission VALUES (%d);\n", lowest)
+			text += "CREATE TABLE " + name + "_schema_admission (lowest_version BIGINT NOT NULL);\n" +
+				fmt.Sprintf("INSERT INTO %s_schema_admission VALUES (%d);\n", name, lowest)
 		} else {
-			text += fmt.Sprintf("UPDATE schema_admission SET lowest_version = %d;\n", lowest)
+			text += fmt.Sprintf("UPDATE %s_schema_admission SET lowest_version = %d;\n", name, lowest)
 		}
 		for _, folder := range []string{"migrations/sqlite", "migrations/postgres"} {
 			files[fmt.Sprintf("%s/%05d_t.sql", folder, version)] = &fstest.MapFile{Data: []byte(text)}
@@ -163,7 +166,7 @@ func TestOpen(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		_, err = database.Open(ctx, config, signals)
-		want := filepath.Join(config.DataDir, "test.db") + ": another process has it open"
+		want := "open " + filepath.Join(config.DataDir, "test.db") + ": another process has it open"
 		require.ErrorContains(t, err, want)
 		require.Equal(t, want, log.Lines(t, "the database cannot be reached yet")[0]["error"])
 
@@ -181,7 +184,39 @@ func TestOpen(t *testing.T) {
 		require.NotContains(t, err.Error(), "topsecret")
 	})
 
-	t.Run("limits the time of statements, but not of migrations", func(t *testing.T) {
+	t.Run("lets two services use one PostgreSQL database", func(t *testing.T) {
+		databaseURL := parse(t, postgrestest.URL(t))
+		other := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte(
+			"-- +goose Up\nCREATE TABLE other (id BIGINT);\nCREATE TABLE other_schema_admission (lowest_version BIGINT NOT NULL);\n" +
+				"INSERT INTO other_schema_admission VALUES (1);\n")}}
+		for range 2 {
+			db, err := open(t, database.Config{Name: "test", URL: databaseURL}, migrations(1, 2))
+			require.NoError(t, err)
+			require.Zero(t, count(t, db, "t2"))
+			db, err = open(t, database.Config{Name: "other", URL: databaseURL}, other)
+			require.NoError(t, err, "version 2 that the first requires says nothing about the second")
+			require.Zero(t, count(t, db, "other"))
+			require.NoError(t, db.Ping(t.Context()))
+		}
+	})
+
+	t.Run("takes over the versions of release 0.1", func(t *testing.T) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
+			createOldStore(t, config)
+			for range 2 {
+				openOnce(t, config, migrations(1, 1))
+				requireOldVersion(t, config)
+			}
+			_, err := open(t, config, migrations(1))
+			require.NoError(t, err, "version 1 may use it, and is not applied again")
+		})
+	})
+
+	t.Run("migrates without a statement timeout", func(t *testing.T) {
+		slow := fstest.MapFS{"migrations/postgres/00001_t.sql": &fstest.MapFile{Data: []byte(
+			"-- +goose Up\nSELECT pg_sleep(1.5);\nCREATE TABLE test_schema_admission (lowest_version BIGINT);\n" +
+				"INSERT INTO test_schema_admission VALUES (1);\n")}}
+		// Statements are limited to 5 s, migrations are not limited.
 		databaseURL := postgrestest.URL(t)
 		db, err := open(t, database.Config{Name: "test", URL: parse(t, databaseURL)}, migrations(1))
 		require.NoError(t, err)
@@ -196,6 +231,49 @@ func TestOpen(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "0", migrationTimeout(t, databaseURL), "0 means no timeout")
 	})
+}
+
+// execute runs SQL in a database without the package that is tested.
+func execute(t *testing.T, config database.Config, statements string) {
+	t.Helper()
+	pool, err := connect(config)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(statements)
+	require.NoError(t, err)
+}
+
+func connect(config database.Config) (*sql.DB, error) {
+	if config.URL.URL != nil {
+		return sql.Open("pgx", config.URL.Raw())
+	}
+	return sql.Open("sqlite", filepath.Join(config.DataDir, config.Name+".db"))
+}
+
+// createOldStore creates what release 0.1 leaves: the tables of the first
+// migration, and those of the versions with the names that all services shared.
+func createOldStore(t *testing.T, config database.Config) {
+	t.Helper()
+	id, yes := "INTEGER PRIMARY KEY AUTOINCREMENT", "1"
+	if config.URL.URL != nil {
+		id, yes = "INTEGER PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY", "true"
+	}
+	execute(t, config, "CREATE TABLE goose_db_version (id "+id+", version_id BIGINT NOT NULL, is_applied BOOLEAN NOT NULL, tstamp TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);"+
+		"INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, "+yes+"), (1, "+yes+");"+
+		"CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL); INSERT INTO schema_admission VALUES (1);"+
+		"CREATE TABLE test (id BIGINT); CREATE TABLE t1 (id BIGINT);")
+}
+
+// requireOldVersion checks what release 0.1 reads at its start.
+func requireOldVersion(t *testing.T, config database.Config) {
+	t.Helper()
+	pool, err := connect(config)
+	require.NoError(t, err)
+	defer pool.Close()
+	var version, lowest int
+	require.NoError(t, pool.QueryRow("SELECT MAX(version_id) FROM goose_db_version").Scan(&version))
+	require.NoError(t, pool.QueryRow("SELECT lowest_version FROM schema_admission").Scan(&lowest))
+	require.Equal(t, []int{1, 1}, []int{version, lowest})
 }
 
 func TestWrite(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 
@@ -58,6 +59,9 @@ func isRetryableAtStartup(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isServerUnavailable(pgErr.Code)
 	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok { // of the SQLite file; it would pass as a net.Error
+		return false
+	}
 	if dnsErr, ok := errors.AsType[*net.DNSError](err); ok && dnsErr.IsNotFound {
 		return false
 	}
@@ -80,7 +84,7 @@ func isUnavailable(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, errFileReplaced)
 }
 
 // isConnError reports whether a connection could not be established, was lost, or

@@ -19,6 +19,7 @@ const maxGroupSize = 64
 // fails is rolled back to its savepoint; the others of its group are committed.
 type groupCommitter struct {
 	pool    *sql.DB
+	check   func() error // returns an error if a commit would be lost
 	queue   chan *pendingTx
 	closing chan struct{} // closed by close: no new transaction is accepted
 	stopped chan struct{} // closed when run has returned
@@ -42,11 +43,11 @@ type txPanic struct {
 
 func (p *txPanic) Error() string { return fmt.Sprintf("%v, in a transaction: %s", p.value, p.stack) }
 
-// newGroupCommitter starts a groupCommitter on a pool that has one connection. Its
-// goroutine runs until close is called.
-func newGroupCommitter(pool *sql.DB) *groupCommitter {
+// newGroupCommitter starts a groupCommitter on a pool of one connection. It calls
+// check before and after each commit. Its goroutine runs until close.
+func newGroupCommitter(pool *sql.DB, check func() error) *groupCommitter {
 	g := &groupCommitter{
-		pool: pool, queue: make(chan *pendingTx, maxGroupSize), closing: make(chan struct{}), stopped: make(chan struct{}),
+		pool: pool, check: check, queue: make(chan *pendingTx, maxGroupSize), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go g.run()
 	return g
@@ -128,7 +129,7 @@ func (g *groupCommitter) commit(txs []*pendingTx) {
 	groupErr := g.transact(txs)
 	for _, tx := range txs {
 		err := groupErr
-		if groupErr != nil && len(txs) > 1 {
+		if groupErr != nil && len(txs) > 1 && !errors.Is(groupErr, errFileReplaced) {
 			tx.err, tx.panicked = nil, nil
 			err = g.transact([]*pendingTx{tx})
 		}
@@ -137,9 +138,8 @@ func (g *groupCommitter) commit(txs []*pendingTx) {
 	}
 }
 
-// transact runs the transactions in one SQLite transaction and commits it. If
-// transact returns an error, none of them is committed. Otherwise the err and
-// panicked of each tell whether its OpFunc failed and was rolled back.
+// transact runs the transactions in one SQLite transaction. Its error applies
+// to all of them: nothing is committed, or nobody can read it again.
 func (g *groupCommitter) transact(txs []*pendingTx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
 	defer cancel()
@@ -153,7 +153,11 @@ func (g *groupCommitter) transact(txs []*pendingTx) error {
 			return err
 		}
 	}
-	return sqlTx.Commit()
+	if err := g.check(); err != nil {
+		_ = sqlTx.Rollback() // fails if SQLite has already rolled back
+		return err
+	}
+	return errors.Join(sqlTx.Commit(), g.check())
 }
 
 // run sets a savepoint, calls the OpFunc and rolls back to the savepoint if the

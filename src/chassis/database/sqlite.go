@@ -20,7 +20,7 @@ import (
 // stop waiting when their context ends. Readers run concurrently with the writer
 // (https://sqlite.org/wal.html).
 func newSQLite(dir, name string) (*DB, error) {
-	path, err := prepareFile(dir, name)
+	path, err := prepareFolder(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -44,18 +44,19 @@ func newSQLite(dir, name string) (*DB, error) {
 	// cache and not notice that the file is unreadable.
 	probe.SetMaxOpenConns(1)
 	probe.SetMaxIdleConns(-1)
-	return &DB{
+	db := &DB{
 		reader: reader, writer: writer, probe: probe, migrations: writer,
-		groupCommitter: newGroupCommitter(writer),
-		path:           path,
-		fileLock:       flock.New(path+".lock", flock.SetPermissions(0o600)),
-		system:         sqliteSystem,
-		attributes:     []attribute.KeyValue{semconv.DBSystemNameSQLite, semconv.DBNamespace(filepath.Base(path))},
-	}, nil
+		path:       path,
+		fileLock:   flock.New(path+".lock", flock.SetPermissions(0o600)),
+		system:     sqliteSystem,
+		attributes: []attribute.KeyValue{semconv.DBSystemNameSQLite, semconv.DBNamespace(filepath.Base(path))},
+	}
+	db.groupCommitter = newGroupCommitter(writer, db.checkFile)
+	return db, nil
 }
 
-// prepareFile creates the folder and returns the absolute path of the file.
-func prepareFile(dir, name string) (string, error) {
+// prepareFolder creates the folder and returns the absolute path of the file.
+func prepareFolder(dir, name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", fmt.Errorf("create the folder that DATA_DIR names: %w", err)
 	}
@@ -68,8 +69,10 @@ func prepareFile(dir, name string) (string, error) {
 
 // openPool creates a connection pool for the file. A statement waits at most 5 s
 // for a lock. synchronous=FULL makes a commit durable before it is acknowledged
-// (https://sqlite.org/pragma.html#pragma_synchronous).
+// (https://sqlite.org/pragma.html#pragma_synchronous). The file must exist, so that
+// no statement creates another one after it was removed.
 func openPool(path string, options url.Values) (*sql.DB, error) {
+	options.Set("mode", "rw")
 	options.Set("_busy_timeout", "5000")
 	options.Set("_journal_mode", "WAL")
 	options.Set("_synchronous", "FULL")
@@ -86,20 +89,21 @@ func openPool(path string, options url.Values) (*sql.DB, error) {
 // errFileLocked is the error of lock while another process holds the lock.
 var errFileLocked = errors.New("another process has it open")
 
-// lock keeps other processes from opening the SQLite file until Close or the end
-// of this process. On PostgreSQL it does nothing. SQLite itself allows several
-// processes, but in WAL mode they must run on one machine
-// (https://sqlite.org/wal.html), and they must not migrate at the same time.
+// lock creates the SQLite file if it does not exist, and keeps other processes
+// from opening it until Close or the end of this process. On PostgreSQL it does
+// nothing. SQLite itself allows several processes, but in WAL mode they must run on
+// one machine (https://sqlite.org/wal.html), and they must not migrate at the same
+// time.
 func (db *DB) lock() error {
 	if db.fileLock == nil {
 		return nil
 	}
 	locked, err := db.fileLock.TryLock()
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", db.path, err)
+		return fmt.Errorf("lock the database file: %w", err)
 	}
 	if !locked {
-		return fmt.Errorf("%s: %w", db.path, errFileLocked)
+		return errFileLocked
 	}
-	return nil
+	return db.claimFile()
 }

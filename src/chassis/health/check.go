@@ -14,13 +14,17 @@ const firstCheckTimeout = 80 * time.Millisecond
 type check struct {
 	last      atomic.Value  // string: the state that the last probe found
 	firstDone chan struct{} // closed after the first probe
+	again     chan struct{} // a value asks for a probe at once
 }
+
+// retryDelay is the time between two probes of awaitHealthy.
+const retryDelay = 20 * time.Millisecond
 
 // startCheck runs probe at once and then once per interval until ctx ends. Each
 // probe may take 80 % of the interval. onResult gets each result. Until the
 // first result the state is Unreachable.
 func startCheck(ctx context.Context, interval time.Duration, probe func(context.Context) string, onResult func(string)) *check {
-	c := &check{firstDone: make(chan struct{})}
+	c := &check{firstDone: make(chan struct{}), again: make(chan struct{})}
 	c.last.Store(Unreachable)
 	go func() {
 		ticker := time.NewTicker(interval)
@@ -32,8 +36,9 @@ func startCheck(ctx context.Context, interval time.Duration, probe func(context.
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				c.run(ctx, interval*4/5, probe, onResult)
+			case <-c.again:
 			}
+			c.run(ctx, interval*4/5, probe, onResult)
 		}
 	}()
 	return c
@@ -61,15 +66,19 @@ func (c *check) state(ctx context.Context) string {
 	return c.last.Load().(string)
 }
 
-// awaitReachable blocks until the state is not Unreachable, or ctx ends.
-func (c *check) awaitReachable(ctx context.Context) {
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for c.last.Load() == Unreachable {
+// awaitHealthy probes until the state is Healthy, or ctx ends. A peer that starts
+// at the same time becomes healthy between two probes of the interval.
+func (c *check) awaitHealthy(ctx context.Context) {
+	for c.state(ctx) != Healthy {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case c.again <- struct{}{}:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryDelay):
 		}
 	}
 }

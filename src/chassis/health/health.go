@@ -115,13 +115,13 @@ func (h *Health) SetReady() { h.setPhase("") }
 // SetDraining makes the service unready permanently.
 func (h *Health) SetDraining() { h.setPhase(draining) }
 
-// Await blocks until a check has found the dependency Healthy or Unhealthy, or
-// until ctx ends. The dependency must be watched.
-func (h *Health) Await(ctx context.Context, dependency string) {
+// AwaitHealthy blocks until a check has found the dependency Healthy, or until
+// ctx ends. The dependency must be watched; it is checked more often meanwhile.
+func (h *Health) AwaitHealthy(ctx context.Context, dependency string) {
 	h.mu.Lock()
 	c := h.dependencies[dependency]
 	h.mu.Unlock()
-	c.awaitReachable(ctx)
+	c.awaitHealthy(ctx)
 }
 
 // Handle serves GET /health. With ready=1 it returns a failure.Unavailable if

@@ -366,25 +366,29 @@ func TestHandle(t *testing.T) {
 	})
 }
 
-func TestAwait(t *testing.T) {
-	t.Run("returns when the dependency responds or the context ends", func(t *testing.T) {
+func TestAwaitHealthy(t *testing.T) {
+	t.Run("returns when the dependency is healthy or the context ends", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			s := newService(t)
 			start := time.Now()
 			s.WatchDependency(t.Context(), "peer", func(context.Context) string {
-				if time.Since(start) < 2*time.Second {
+				switch {
+				case time.Since(start) < 500*time.Millisecond:
 					return health.Unreachable
+				case time.Since(start) < 2300*time.Millisecond: // it is starting
+					return health.Unhealthy
+				default:
+					return health.Healthy
 				}
-				return health.Unhealthy
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			s.Await(ctx, "peer")
+			s.AwaitHealthy(ctx, "peer")
 			require.Equal(t, time.Second, time.Since(start), "the context ended")
 			ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			s.Await(ctx, "peer")
-			require.InDelta(t, 2, time.Since(start).Seconds(), 0.1)
+			s.AwaitHealthy(ctx, "peer")
+			require.InDelta(t, 2.3, time.Since(start).Seconds(), 0.05, "it is checked more often than twice a second")
 		})
 	})
 }

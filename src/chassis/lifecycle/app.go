@@ -4,6 +4,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -40,9 +42,9 @@ type App struct {
 // variable.
 func New(ctx context.Context, service string, config settings.Service, getenv func(string) string, stdout io.Writer) (*App, error) {
 	info := build.For(service)
-	t, err := telemetry.New(ctx, info, config.LogLevel, getenv, stdout)
+	t, err := telemetry.New(ctx, info, telemetry.LogOptions{Level: config.LogLevel, Format: config.LogFormat}, getenv, stdout)
 	if err != nil {
-		return nil, err
+		return nil, &settings.UsageError{Err: err}
 	}
 	t.Log.Info("starting", slog.String("version", info.Version), config.Effective)
 	a := &App{
@@ -89,11 +91,24 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	if err := a.openTestHooks(ctx); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(a.settings.Port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(a.settings.ListenHost, strconv.Itoa(a.settings.Port)))
 	if err != nil {
-		return nil, fmt.Errorf("listen on port %d: %w", a.settings.Port, err)
+		return nil, a.listenError(err)
 	}
 	return listener, nil
+}
+
+// listenError returns a sentence that names the setting to change.
+func (a *App) listenError(err error) error {
+	port := cmp.Or(a.settings.PortVariable, "PORT")
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d is in use: stop the program that uses it, or give another port in %s", a.settings.Port, port)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("port %d needs more rights than this process has: give a port from 1024 in %s", a.settings.Port, port)
+	default:
+		return fmt.Errorf("LISTEN_HOST=%q is not usable: give an address of this machine, or none for all: %w", a.settings.ListenHost, err)
+	}
 }
 
 // serve calls start, becomes ready and blocks until ctx ends and the drain
@@ -102,7 +117,7 @@ func (a *App) serve(ctx context.Context, start func(context.Context) error) erro
 	startTime := time.Now()
 	if err := start(ctx); err != nil {
 		if ctx.Err() != nil {
-			a.Telemetry.Log.Info("stopped before it was ready", slog.String("error", err.Error()))
+			a.logUnready(ctx, err)
 			return shutdownCause(ctx)
 		}
 		return err
@@ -113,9 +128,23 @@ func (a *App) serve(ctx context.Context, start func(context.Context) error) erro
 	a.Router.Open()
 	a.Health.SetReady()
 	a.Telemetry.Log.Info("ready", slog.Float64("duration_seconds", time.Since(startTime).Seconds()))
+	if a.settings.OnReady != nil {
+		a.settings.OnReady()
+	}
 	<-ctx.Done()
 	a.drain()
 	return shutdownCause(ctx)
+}
+
+// logUnready logs that the start has ended before the service was ready, and
+// why. That it was canceled, by a signal or since another service of the process
+// has failed, says nothing about what it was doing.
+func (a *App) logUnready(ctx context.Context, err error) {
+	var attrs []any
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	a.Telemetry.Log.Info("stopped before it was ready", attrs...)
 }
 
 // shutdownCause returns the error that ended ctx, or nil if a signal or the

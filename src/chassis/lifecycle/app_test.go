@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,7 +38,11 @@ type runningApp struct {
 
 // config returns settings without delays, adjusted by the given functions.
 func config(adjust ...func(*settings.Service)) settings.Service {
-	c := settings.Service{Common: settings.Common{ShutdownTimeout: waitTimeout, MaxInFlight: 10, LogLevel: "debug"}}
+	var c settings.Service
+	if err := settings.Defaults(&c); err != nil {
+		panic(err) // a tag of the settings is wrong
+	}
+	c.ShutdownTimeout, c.MaxInFlight, c.LogLevel = waitTimeout, 10, "debug"
 	for _, f := range adjust {
 		f(&c)
 	}
@@ -283,19 +288,62 @@ func TestRun(t *testing.T) {
 		require.Equal(t, []int{2, 1, 0}, order)
 	})
 
-	t.Run("names a port that is in use", func(t *testing.T) {
-		listener, err := net.Listen("tcp", ":0")
+	t.Run("names the setting to change if it cannot listen", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer listener.Close()
 		port := listener.Addr().(*net.TCPAddr).Port
-		app, err := lifecycle.New(t.Context(), "test-service", config(func(c *settings.Service) { c.Port = port }), emptyEnv, io.Discard)
-		require.NoError(t, err)
-		err = app.Run(t.Context(), func(context.Context) error {
-			t.Error("start was called without a listener")
-			return nil
-		})
-		require.ErrorContains(t, err, "listen on port "+strconv.Itoa(port))
-		require.ErrorContains(t, err, "address already in use")
+		inUse := "port " + strconv.Itoa(port) + " is in use: stop the program that uses it, or give another port in "
+		tests := map[string]struct {
+			adjust func(*settings.Service)
+			want   string
+		}{
+			"a port that is in use": {func(c *settings.Service) { c.Port = port }, inUse + "PORT"},
+			"the port's variable":   {func(c *settings.Service) { c.Port, c.PortVariable = port, "USERS_PORT" }, inUse + "USERS_PORT"},
+			"another host's address": {
+				func(c *settings.Service) { c.ListenHost = "192.0.2.1" },
+				`LISTEN_HOST="192.0.2.1" is not usable: give an address of this machine, or none for all`,
+			},
+		}
+		for name, tt := range tests {
+			t.Run(name, func(t *testing.T) {
+				app, err := lifecycle.New(t.Context(), "test-service", config(tt.adjust), emptyEnv, io.Discard)
+				require.NoError(t, err)
+				err = app.Run(t.Context(), func(context.Context) error {
+					t.Error("start was called without a listener")
+					return nil
+				})
+				require.ErrorContains(t, err, tt.want)
+			})
+		}
+	})
+
+	t.Run("listens on LISTEN_HOST only", func(t *testing.T) {
+		r := run(t, config(func(c *settings.Service) { c.ListenHost = "127.0.0.1" }), healthy)
+		require.Equal(t, "http://"+r.log.Lines(t, "listening")[0]["address"].(string), r.baseURL)
+	})
+
+	t.Run("calls OnReady when it is ready", func(t *testing.T) {
+		readiness := make(chan int, 1)
+		var r *runningApp
+		started := make(chan struct{})
+		r = run(t, config(func(c *settings.Service) {
+			c.OnReady = func() { <-started; readiness <- r.get(t, "/health?ready=1").status }
+		}), healthy)
+		close(started)
+		require.Equal(t, http.StatusOK, <-readiness)
+	})
+
+	t.Run("blames nothing for a start that was canceled", func(t *testing.T) {
+		for _, reason := range []func(context.Context) error{context.Cause, context.Context.Err} {
+			r := run(t, config(), func(ctx context.Context, _ *runningApp) error {
+				<-ctx.Done()
+				return fmt.Errorf("open the database: %w", reason(ctx))
+			})
+			r.cancel()
+			require.NoError(t, r.wait(t))
+			require.NotContains(t, r.log.Lines(t, "stopped before it was ready")[0], "error")
+		}
 	})
 
 	t.Run("logs each phase in order", func(t *testing.T) {
@@ -358,7 +406,7 @@ func TestNew(t *testing.T) {
 
 // migrations create the smallest schema that OpenDatabase accepts.
 var migrations = fstest.MapFS{"migrations/sqlite/00001_t.sql": &fstest.MapFile{Data: []byte(
-	"-- +goose Up\nCREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO schema_admission VALUES (1);\n")}}
+	"-- +goose Up\nCREATE TABLE test_schema_admission (lowest_version BIGINT NOT NULL);\nINSERT INTO test_schema_admission VALUES (1);\n")}}
 
 func TestOpenDatabase(t *testing.T) {
 	t.Run("makes the app ready, and closes when the app stops", func(t *testing.T) {

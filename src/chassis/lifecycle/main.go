@@ -25,7 +25,8 @@ const gcPercent = 400
 const memoryLimitRatio = 0.9
 
 // Main runs a program and returns its exit code: 0 on success and after help, 1
-// after an error, which it prints to stderr. The first SIGTERM or SIGINT cancels
+// after an error and 2 after a settings.UsageError, which it prints to stderr.
+// The first SIGTERM or SIGINT cancels
 // the context of run. The second one ends the process at once.
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error) int {
 	configureRuntime()
@@ -33,11 +34,15 @@ func Main(run func(ctx context.Context, args []string, getenv func(string) strin
 	defer stop()
 	// After the first signal, restore the default action for the second one.
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout); err != nil && !errors.Is(err, settings.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "%s\n", err)
-		return 1
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	if err == nil || errors.Is(err, settings.ErrHelp) {
+		return 0
 	}
-	return 0
+	fmt.Fprintf(os.Stderr, "%s\n", err)
+	if _, ok := errors.AsType[*settings.UsageError](err); ok {
+		return 2
+	}
+	return 1
 }
 
 // configureRuntime sets the memory limit and the GC percentage of the Go

@@ -43,6 +43,9 @@ var programs = map[string]func(ctx context.Context, args []string, getenv func(s
 	"fail": func(context.Context, []string, func(string) string, io.Writer) error {
 		return errors.New("a sentence about what is wrong")
 	},
+	"usage": func(context.Context, []string, func(string) string, io.Writer) error {
+		return settings.Usagef("--port needs a value")
+	},
 	"help": func(context.Context, []string, func(string) string, io.Writer) error { return settings.ErrHelp },
 	"print GOGC": func(_ context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
 		fmt.Fprint(stdout, "GOGC ", debug.SetGCPercent(100))
@@ -113,6 +116,12 @@ func TestMainProgram(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, 1, exit.ExitCode())
 		require.Equal(t, "a sentence about what is wrong\n", stderr.String())
+	})
+
+	t.Run("exits with 2 after a usage error", func(t *testing.T) {
+		exit, ok := errors.AsType[*exec.ExitError](command(t, "usage").Run())
+		require.True(t, ok)
+		require.Equal(t, 2, exit.ExitCode())
 	})
 
 	t.Run("exits with 0 after help", func(t *testing.T) {

@@ -20,10 +20,23 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"tandem/src/chassis/build"
 )
 
-// ErrHelp is the error of Parse after it has printed the help.
+// ErrHelp is the error of Parse after it has printed the help or the version.
 var ErrHelp = errors.New("help was requested")
+
+// UsageError is the error of a command line or of settings that a program does
+// not take. Its text is one sentence for the person who started the program.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef returns a UsageError with a formatted text.
+func Usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
 
 // Common contains the settings of every program that serves.
 type Common struct {
@@ -33,6 +46,7 @@ type Common struct {
 	ShutdownTimeout time.Duration `default:"15s" min:"0s" max:"10m" help:"Time that requests in flight have to finish after DRAIN_DELAY; then they are aborted."`
 	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service processes at the same time; four times as many wait up to 200 ms for a slot, and further ones get 503."`
 	LogLevel        string        `default:"info" oneof:"debug,info,warn,error" help:"Lowest level that is logged."`
+	LogFormat       string        `oneof:"text,json" help:"Form of the log lines, for people or for machines; empty: text on a terminal, otherwise json."`
 
 	// Effective lists every parsed setting for the log, with secrets masked. Parse sets it.
 	Effective slog.Attr `kong:"-"`
@@ -42,51 +56,82 @@ type Common struct {
 type Service struct {
 	Common
 	TestHooks
-	Port        int `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 selects a free one."`
-	DatabaseURL URL `schemes:"postgres,postgresql" like:"postgres://user:password@host:5432/database" help:"PostgreSQL database; empty: SQLite in a file under DATA_DIR."`
+	Port        int    `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 selects a free one."`
+	ListenHost  string `help:"Address to listen on, such as 127.0.0.1; empty: all addresses."`
+	DatabaseURL URL    `schemes:"postgres,postgresql" like:"postgres://user:password@host:5432/database" help:"PostgreSQL database; empty: SQLite in a file under DATA_DIR."`
+
+	// PortVariable is the variable that sets Port, for messages; empty: PORT.
+	PortVariable string `kong:"-"`
+	// OnReady is called once, when the service is ready; nil: nothing is.
+	OnReady func() `kong:"-"`
 }
 
 // Program describes a program in its help.
 type Program struct {
-	Name  string
-	About string // one sentence
-	Port  int    // the default of PORT
+	Name     string
+	About    string // one sentence
+	Commands string // what the help says about the program's commands; empty: it has none
+	Port     int    // the default of PORT
+}
+
+// version is the flag of every program that is not a setting.
+type version struct {
+	Version kong.VersionFlag `help:"Print the version."`
 }
 
 // common returns the Common that a struct of settings embeds.
 func (c *Common) common() *Common { return c }
 
 // Parse fills the struct of settings that into points to, and its Effective if
-// it embeds Common. For -h or --help it prints every setting to stdout and
-// returns ErrHelp. For an invalid value it returns a *ValueError, for an unknown
-// flag the error of kong.
+// it embeds Common. For -h or --help it prints every setting to stdout, for
+// --version the version, and returns ErrHelp. Its other errors are UsageErrors;
+// that of an invalid value wraps a *ValueError.
 func Parse(program Program, into any, args []string, getenv func(string) string, stdout io.Writer) error {
-	helpPrinted := false
+	printed := false
 	parser, err := kong.New(into, append(mappers(),
-		kong.Name(program.Name), kong.Description(program.About), kong.Vars{"port": strconv.Itoa(program.Port)},
-		kong.Writers(stdout, stdout), kong.Exit(func(int) { helpPrinted = true }),
+		kong.Name(program.Name), kong.Description(strings.TrimSpace(program.About+"\n\n"+program.Commands)),
+		kong.Embed(new(version)),
+		kong.Vars{"port": strconv.Itoa(program.Port), "version": program.Name + " " + build.For(program.Name).String()},
+		kong.Writers(stdout, stdout), kong.Exit(func(int) { printed = true }),
 		kong.ValueFormatter(formatHelp), kong.Resolvers(envResolver(getenv)))...)
 	if err != nil {
 		return fmt.Errorf("describe the settings of %s: %w", program.Name, err)
 	}
 	_, err = parser.Parse(args)
-	if helpPrinted {
+	if printed {
 		return ErrHelp
-	}
-	if valueErr, ok := errors.AsType[*ValueError](err); ok {
-		return valueErr // without the flag's name, which kong adds
 	}
 	if c, ok := into.(interface{ common() *Common }); ok {
 		c.common().Effective = effectiveSettings(parser.Model.Flags)
 	}
-	return err
+	return usageError(err)
 }
+
+// Defaults fills the struct of settings that into points to as Parse does for a
+// program that gets neither flags nor variables.
+func Defaults(into any) error {
+	return Parse(Program{}, into, nil, func(string) string { return "" }, io.Discard)
+}
+
+// usageError returns the UsageError for an error of kong, or nil.
+func usageError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if valueErr, ok := errors.AsType[*ValueError](err); ok {
+		return &UsageError{valueErr} // without the flag's name, which kong adds
+	}
+	return Usagef("%w; -h lists the flags", err)
+}
+
+// isSetting reports whether a flag is a setting, with a variable.
+func isSetting(flag string) bool { return flag != "help" && flag != "version" }
 
 // effectiveSettings returns a group of all settings, named by their variables.
 func effectiveSettings(flags []*kong.Flag) slog.Attr {
 	var attrs []any
 	for _, flag := range flags {
-		if flag.Name != "help" {
+		if isSetting(flag.Name) {
 			attrs = append(attrs, slog.Any(envName(flag.Name), logValue(flag.Target)))
 		}
 	}
@@ -110,8 +155,10 @@ func logValue(value reflect.Value) any {
 // set. kong's own env tag would read the process's environment, not getenv.
 func envResolver(getenv func(string) string) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if value := getenv(envName(flag.Name)); value != "" {
-			return value, nil
+		if isSetting(flag.Name) {
+			if value := getenv(envName(flag.Name)); value != "" {
+				return value, nil
+			}
 		}
 		return nil, nil
 	})
@@ -120,14 +167,14 @@ func envResolver(getenv func(string) string) kong.Resolver {
 // formatHelp returns the help text of a setting with its variable, its valid
 // values and its default.
 func formatHelp(value *kong.Value) string {
-	if value.Name == "help" {
+	if !isSetting(value.Name) {
 		return value.Help
 	}
 	line := value.Help + " [" + envName(value.Name) + "; "
 	if valid := validValues(value.Tag); valid != "" {
 		line += valid + "; "
 	}
-	if value.HasDefault {
+	if value.Default != "" {
 		return line + "default " + value.Default + "]"
 	}
 	return line + "default empty]"
@@ -136,4 +183,9 @@ func formatHelp(value *kong.Value) string {
 // envName returns the name of a flag's environment variable.
 func envName(flag string) string {
 	return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// flagName returns the name of a variable's flag.
+func flagName(variable string) string {
+	return strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
 }

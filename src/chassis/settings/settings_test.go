@@ -15,6 +15,12 @@ type config struct {
 	settings.Service
 	UsersURL settings.URL `schemes:"http,https" like:"http://users:5001" default:"http://127.0.0.1:5001" help:"URL of the users service."`
 	Colours  []string     `someof:"red,green,blue" help:"Colours to show."`
+
+	// Such fields a setting may have that is added by CONTRIBUTING.md.
+	KeyAge time.Duration `default:"24h" min:"1h" max:"48h" help:"Time that a key is kept."`
+	Least  int           `default:"3" min:"2" help:"A number without an upper bound."`
+	Free   int           `default:"4" help:"A number without bounds."`
+	Wait   time.Duration `default:"1s" help:"A duration without bounds."`
 }
 
 // parse parses the variables and flags, and returns the settings and the output.
@@ -25,6 +31,18 @@ func parse(t *testing.T, env map[string]string, args ...string) (config, string,
 	program := settings.Program{Name: "users", About: "The users service.", Port: 5001}
 	err := settings.Parse(program, &c, args, func(k string) string { return env[k] }, &out)
 	return c, out.String(), err
+}
+
+func TestDefaults(t *testing.T) {
+	t.Run("fills what an empty environment gives", func(t *testing.T) {
+		want, _, err := parse(t, nil)
+		require.NoError(t, err)
+		var got config
+		require.NoError(t, settings.Defaults(&got))
+		require.Zero(t, got.Port)
+		got.Port, got.Effective, want.Effective = want.Port, slog.Attr{}, slog.Attr{}
+		require.Equal(t, want, got)
+	})
 }
 
 func TestParse(t *testing.T) {
@@ -52,6 +70,56 @@ func TestParse(t *testing.T) {
 		c, _, err := parse(t, nil, "--seed-demo-data", "--port=1")
 		require.NoError(t, err)
 		require.True(t, c.SeedDemoData)
+	})
+
+	t.Run("reads choices in any case, and yes and on as true", func(t *testing.T) {
+		for text, want := range map[string]bool{"yes": true, "on": true, "Yes": true, "TRUE": true, "1": true, "no": false, "off": false, "OFF": false} {
+			c, _, err := parse(t, map[string]string{"LOG_LEVEL": "INFO", "SEED_DEMO_DATA": text})
+			require.NoError(t, err)
+			require.Equal(t, "info", c.LogLevel)
+			require.Equal(t, want, c.SeedDemoData, text)
+		}
+	})
+
+	t.Run("takes bounds in hours and none", func(t *testing.T) {
+		c, _, err := parse(t, map[string]string{"KEY_AGE": "90m", "LEAST": "1000000", "FREE": "-7", "WAIT": "1000h"})
+		require.NoError(t, err)
+		require.Equal(t, 90*time.Minute, c.KeyAge)
+		require.Equal(t, -7, c.Free)
+	})
+
+	t.Run("prints the version", func(t *testing.T) {
+		_, out, err := parse(t, nil, "--version")
+		require.ErrorIs(t, err, settings.ErrHelp)
+		require.Regexp(t, `^users dev \(commit unknown, built unknown with go1.*\)\n$`, out)
+	})
+
+	t.Run("takes no setting from the variables HELP and VERSION", func(t *testing.T) {
+		c, out, err := parse(t, map[string]string{"VERSION": "7.1", "HELP": "true"})
+		require.NoError(t, err)
+		require.Empty(t, out)
+		require.NotContains(t, c.Effective.String(), "VERSION")
+	})
+
+	t.Run("says which value a flag needs", func(t *testing.T) {
+		tests := map[string][]string{
+			"--port needs a value: give a whole number from 0 to 65535":                         {"--port"},
+			"--data-dir needs a value: give one":                                                {"--data-dir", "--port=1"},
+			"--log-level needs a value: give one of debug, info, warn, error":                   {"--port=1", "--log-level"},
+			"--drain-delay needs a value: give a duration from 0s to 10m, such as 1500ms or 5s": {"--drain-delay", "-h"},
+		}
+		for want, args := range tests {
+			_, _, err := parse(t, nil, args...)
+			require.EqualError(t, err, want)
+		}
+	})
+
+	t.Run("returns a usage error", func(t *testing.T) {
+		for _, args := range [][]string{{"--port"}, {"--port=x"}, {"--nothing"}, {"something"}} {
+			_, _, err := parse(t, nil, args...)
+			var usage *settings.UsageError
+			require.ErrorAs(t, err, &usage, "%s", args)
+		}
 	})
 
 	t.Run("reads a list", func(t *testing.T) {
@@ -83,6 +151,10 @@ func TestParse(t *testing.T) {
 			"without a host":  {"USERS_URL", "users", `USERS_URL="users" is not usable: give a URL like http://users:5001`},
 			"not in the list": {"COLOURS", "red,pink", `COLOURS="red,pink" is not usable: give some of red, green, blue, separated by commas`},
 			"an empty word":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, separated by commas`},
+			"beyond hours":    {"KEY_AGE", "3h30", `KEY_AGE="3h30" is not usable: give a duration from 1h to 48h, such as 1500ms or 5s`},
+			"beyond a day":    {"KEY_AGE", "49h", `KEY_AGE="49h" is not usable: give a duration from 1h to 48h, such as 1500ms or 5s`},
+			"no upper bound":  {"LEAST", "1", `LEAST="1" is not usable: give a whole number of at least 2`},
+			"no bounds":       {"WAIT", "x", `WAIT="x" is not usable: give a duration, such as 1500ms or 5s`},
 			"below the least": {"MAX_IN_FLIGHT", "0", `MAX_IN_FLIGHT="0" is not usable: give a whole number from 1 to 100000`},
 		}
 		for name, tt := range tests {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -17,9 +18,13 @@ type ValueError struct {
 	Variable string // name of the environment variable, even if the flag was given
 	Value    string // the invalid value, with secrets masked
 	Valid    string // description of the valid values
+	Missing  bool   // there is a flag without a value
 }
 
 func (e *ValueError) Error() string {
+	if e.Missing {
+		return fmt.Sprintf("--%s needs a value: give %s", flagName(e.Variable), cmp.Or(e.Valid, "one"))
+	}
 	return fmt.Sprintf("%s=%q is not usable: give %s", e.Variable, e.Value, e.Valid)
 }
 
@@ -84,13 +89,17 @@ func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		target.SetBool(true)
 		return nil
 	}
-	var text string
-	if err := ctx.Scan.PopValueInto("value", &text); err != nil {
-		return err
+	invalid := ValueError{Variable: envName(ctx.Value.Name), Valid: validValues(ctx.Value.Tag)}
+	token, err := ctx.Scan.PopValue("value")
+	if err != nil {
+		invalid.Missing = true
+		return &invalid
 	}
+	text := token.String()
 	value, err := m.parse(text, ctx.Value.Tag)
 	if err != nil {
-		return &ValueError{envName(ctx.Value.Name), maskSecrets(text, ctx.Value.Tag), validValues(ctx.Value.Tag)}
+		invalid.Value = maskSecrets(text, ctx.Value.Tag)
+		return &invalid
 	}
 	target.Set(reflect.ValueOf(value).Convert(target.Type()))
 	return nil
@@ -112,13 +121,30 @@ func parseDuration(text string, tag *kong.Tag) (any, error) {
 	return d, checkBounds(d, tag, time.ParseDuration)
 }
 
-func parseBool(text string, _ *kong.Tag) (any, error) { return strconv.ParseBool(text) }
-
-func parseString(text string, tag *kong.Tag) (any, error) {
-	if allowed := tag.Get("oneof"); allowed != "" && !slices.Contains(strings.Split(allowed, ","), text) {
-		return nil, fmt.Errorf("not one of %s", allowed)
+func parseBool(text string, _ *kong.Tag) (any, error) {
+	switch text = strings.ToLower(text); text {
+	case "yes", "on":
+		return true, nil
+	case "no", "off":
+		return false, nil
+	default:
+		return strconv.ParseBool(text)
 	}
-	return text, nil
+}
+
+// parseString returns the text, or the choice of the tag "oneof" that it is in
+// any case.
+func parseString(text string, tag *kong.Tag) (any, error) {
+	allowed := tag.Get("oneof")
+	if allowed == "" {
+		return text, nil
+	}
+	for _, choice := range strings.Split(allowed, ",") {
+		if strings.EqualFold(choice, text) {
+			return choice, nil
+		}
+	}
+	return nil, fmt.Errorf("not one of %s", allowed)
 }
 
 // parseList parses words that are separated by commas. Each must be in the tag
@@ -151,12 +177,15 @@ func parseURL(text string, tag *kong.Tag) (any, error) {
 }
 
 // checkBounds returns an error unless the value is between the tags "min" and
-// "max".
+// "max". A value without such a tag has no bound on that side.
 func checkBounds[T int | time.Duration](value T, tag *kong.Tag, parse func(string) (T, error)) error {
 	for _, bound := range []struct {
 		text string
 		sign T // -1 makes the maximum a minimum
 	}{{tag.Get("min"), 1}, {tag.Get("max"), -1}} {
+		if bound.text == "" {
+			continue
+		}
 		limit, err := parse(bound.text)
 		if err != nil {
 			return err
@@ -178,12 +207,26 @@ func validValues(tag *kong.Tag) string {
 		return "one of " + strings.ReplaceAll(tag.Get("oneof"), ",", ", ")
 	case tag.Has("someof"):
 		return "some of " + strings.ReplaceAll(tag.Get("someof"), ",", ", ") + ", separated by commas"
-	case strings.HasSuffix(tag.Get("max"), "m") || strings.HasSuffix(tag.Get("max"), "s"):
-		return "a duration from " + tag.Get("min") + " to " + tag.Get("max") + ", such as 1500ms or 5s"
-	case tag.Has("max"):
-		return "a whole number from " + tag.Get("min") + " to " + tag.Get("max")
+	case tag.TypeName == "Duration":
+		return "a duration" + formatBounds(tag) + ", such as 1500ms or 5s"
+	case tag.TypeName == "int":
+		return "a whole number" + formatBounds(tag)
 	case tag.TypeName == "bool":
 		return "true or false"
+	default:
+		return ""
+	}
+}
+
+// formatBounds describes the tags "min" and "max".
+func formatBounds(tag *kong.Tag) string {
+	switch {
+	case tag.Has("min") && tag.Has("max"):
+		return " from " + tag.Get("min") + " to " + tag.Get("max")
+	case tag.Has("min"):
+		return " of at least " + tag.Get("min")
+	case tag.Has("max"):
+		return " of at most " + tag.Get("max")
 	default:
 		return ""
 	}

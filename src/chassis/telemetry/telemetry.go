@@ -1,4 +1,4 @@
-// Package telemetry provides the three signals of a service: a JSON log,
+// Package telemetry provides the three signals of a service: a log,
 // Prometheus metrics and OpenTelemetry traces. Two services can run in one
 // process, because the signals are not package-level state.
 package telemetry
@@ -33,13 +33,12 @@ type Telemetry struct {
 	provider *sdktrace.TracerProvider
 }
 
-// New returns the signals of a service. The log goes to out, from level (debug,
-// info, warn or error) upwards. Spans are exported if the standard OTEL_*
+// New returns the signals of a service. The log goes to out. Spans are exported if the standard OTEL_*
 // variables name an endpoint or an exporter
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 // The error is that of an invalid level or OTEL_* variable.
-func New(ctx context.Context, info build.Info, level string, getenv func(string) string, out io.Writer) (*Telemetry, error) {
-	log, err := newLog(level, out)
+func New(ctx context.Context, info build.Info, options LogOptions, getenv func(string) string, out io.Writer) (*Telemetry, error) {
+	log, err := newLog(options, out)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,9 @@ import (
 // waitTimeout is how long a test waits for an expected event.
 const waitTimeout = 20 * time.Second
 
+// info are the options of a log from level info upwards.
+var info = telemetry.LogOptions{Level: "info"}
+
 // newSignals returns the signals of a service with the environment. It also sets
 // the process's environment, because the exporters read it.
 func newSignals(t *testing.T, env map[string]string, out io.Writer) (*telemetry.Telemetry, error) {
@@ -37,7 +40,7 @@ func newSignals(t *testing.T, env map[string]string, out io.Writer) (*telemetry.
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	return telemetry.New(t.Context(), build.For("users-service"), "info", func(name string) string { return env[name] }, out)
+	return telemetry.New(t.Context(), build.For("users-service"), info, func(name string) string { return env[name] }, out)
 }
 
 // collector is an OTLP collector that keeps the exported spans.
@@ -341,7 +344,7 @@ func TestNew(t *testing.T) {
 			require.ErrorContains(t, err, "OTEL_RESOURCE_ATTRIBUTES")
 		})
 		t.Run("log level", func(t *testing.T) {
-			_, err := telemetry.New(t.Context(), build.For("x"), "loud", func(string) string { return "" }, io.Discard)
+			_, err := telemetry.New(t.Context(), build.For("x"), telemetry.LogOptions{Level: "loud"}, func(string) string { return "" }, io.Discard)
 			require.ErrorContains(t, err, "log level")
 		})
 	})

@@ -25,7 +25,8 @@ func (w discardWriter) WriteHeader(int)             {}
 // BenchmarkRouter serves one request through a router with the routes of the
 // orders service. The handlers only write a constant body.
 func BenchmarkRouter(b *testing.B) {
-	signals, err := telemetry.New(context.Background(), build.For("bench"), "info", func(string) string { return "" }, io.Discard)
+	signals, err := telemetry.New(context.Background(), build.For("bench"), telemetry.LogOptions{Level: "info"},
+		func(string) string { return "" }, io.Discard)
 	require.NoError(b, err)
 	router := web.NewRouter(signals, 100)
 	writeEmptyObject := func(w http.ResponseWriter, _ *http.Request) error { return web.RawJSON(w, http.StatusOK, []byte("{}")) }

@@ -238,7 +238,8 @@ func FuzzRouter(f *testing.F) {
 	} {
 		f.Add(seed.method, seed.target, seed.mediaType, seed.body)
 	}
-	signals, err := telemetry.New(context.Background(), build.For("test"), "error", func(string) string { return "" }, io.Discard)
+	signals, err := telemetry.New(context.Background(), build.For("test"), telemetry.LogOptions{Level: "error"},
+		func(string) string { return "" }, io.Discard)
 	require.NoError(f, err)
 	s := newServiceWith(signals, 100)
 	s.Open()

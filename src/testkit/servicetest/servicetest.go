@@ -90,11 +90,14 @@ func OnBothDatabases(t *testing.T, test func(t *testing.T, config settings.Servi
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Postgres(t)) })
 }
 
-// SQLite returns the settings of a service on an empty SQLite store.
+// SQLite returns the settings of a service on an empty SQLite store: the
+// defaults, a free port and level debug.
 func SQLite(t testing.TB) settings.Service {
-	return settings.Service{Common: settings.Common{
-		DataDir: t.TempDir(), ShutdownTimeout: 5 * time.Second, MaxInFlight: 128, LogLevel: "debug",
-	}}
+	t.Helper()
+	var config settings.Service
+	require.NoError(t, settings.Defaults(&config))
+	config.DataDir, config.ShutdownTimeout, config.LogLevel = t.TempDir(), 5*time.Second, "debug"
+	return config
 }
 
 // Postgres returns the settings of a service on an empty PostgreSQL database.

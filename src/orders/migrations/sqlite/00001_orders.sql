@@ -56,5 +56,5 @@ CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
 
 -- A binary whose newest migration is older than lowest_version must not use this
 -- database: it refuses to start.
-CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
-INSERT INTO schema_admission VALUES (1);
+CREATE TABLE orders_schema_admission (lowest_version BIGINT NOT NULL);
+INSERT INTO orders_schema_admission VALUES (1);

@@ -11,5 +11,5 @@ CREATE INDEX users_active_id ON users (active, id);
 
 -- A binary whose newest migration is older than lowest_version must not use this
 -- database: it refuses to start.
-CREATE TABLE schema_admission (lowest_version BIGINT NOT NULL);
-INSERT INTO schema_admission VALUES (1);
+CREATE TABLE users_schema_admission (lowest_version BIGINT NOT NULL);
+INSERT INTO users_schema_admission VALUES (1);
