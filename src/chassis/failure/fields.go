@@ -9,6 +9,9 @@ import (
 // code points.
 const MaxText = 200
 
+// IDRange describes the values of an ID, for a message that continues "must be".
+const IDRange = "a whole number from 1 to 9223372036854775807"
+
 // Fields collects the errors of an input, so that one response lists every
 // invalid member.
 type Fields []Field
