@@ -139,6 +139,10 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
+	// A target such as http://host has no path, which means "/" (RFC 9110, section 4.2.3).
+	if r.URL.Path == "" {
+		r = withPath(r, "/", "")
+	}
 	// RawPath is set only if the path is escaped in an unusual way.
 	if r.URL.RawPath != "" {
 		r = normalizePath(r)
@@ -162,7 +166,7 @@ func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error
 	}
 	allow := strings.Join(rt.allowedMethods(r), ", ")
 	w.Header().Set("Allow", allow)
-	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
+	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+echo(r.Method)+"; it answers "+allow+".")
 }
 
 // allowedMethods returns the methods of all routes that match the path of the

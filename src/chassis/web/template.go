@@ -124,9 +124,14 @@ func normalizePath(r *http.Request) *http.Request {
 			segments[i] = plain
 		}
 	}
+	return withPath(r, r.URL.Path, strings.Join(segments, "/"))
+}
+
+// withPath returns a copy of the request with another path.
+func withPath(r *http.Request, path, rawPath string) *http.Request {
 	target := *r.URL
-	target.RawPath = strings.Join(segments, "/")
-	normalized := r.WithContext(r.Context())
-	normalized.URL = &target
-	return normalized
+	target.Path, target.RawPath = path, rawPath
+	changed := r.WithContext(r.Context())
+	changed.URL = &target
+	return changed
 }
