@@ -172,7 +172,7 @@ func TestCreateOrder(t *testing.T) {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
-			writeUser(w)
+			writeUser(w, r)
 		}))
 		replayed := make(chan servicetest.Response, 1)
 		go func() {
@@ -192,7 +192,7 @@ func TestCreateOrder(t *testing.T) {
 			if r.Method != http.MethodGet {
 				notGET.Add(1)
 			}
-			writeUser(w)
+			writeUser(w, r)
 		}))
 		api.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		require.Zero(t, notGET.Load())

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,10 +93,15 @@ func userJSON(id int) string {
 	return fmt.Sprintf(`{"id": %d, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`, id)
 }
 
-// writeUser responds with the user 1, also to GET /health.
-func writeUser(w http.ResponseWriter) {
+// writeUser responds with the user whose ID is in the path, and with user 1 to GET
+// /health.
+func writeUser(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.Atoi(path.Base(r.URL.Path))
+	if err != nil {
+		id = 1
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, userJSON(1))
+	_, _ = io.WriteString(w, userJSON(id))
 }
 
 // orderJSON returns the body of a POST /orders request.

@@ -21,10 +21,10 @@ const (
 // delay begins that would exceed it. So the caller gets the last response rather than a
 // timeout. The client does not wait for a Retry-After: the retry goes to another endpoint
 // anyway.
-func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL) attemptResult {
+func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL, maxBody int64) attemptResult {
 	start := time.Now()
 	c.budget.recordCall(start)
-	a := attempt{route: route, target: target, deadline: start.Add(c.timeout)}
+	a := attempt{route: route, target: target, maxBody: maxBody, deadline: start.Add(c.timeout)}
 	for {
 		result := c.doAttempt(ctx, a)
 		if a.resendCount == c.maxRetries || !result.retryable() {

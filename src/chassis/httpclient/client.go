@@ -46,7 +46,7 @@ var (
 	// exist, has no records (a headless Kubernetes Service without ready pods), or no
 	// lookup has succeeded yet.
 	ErrNoAddress = errors.New("no address")
-	// ErrBodyTooLarge means that the response body is longer than MaxBody.
+	// ErrBodyTooLarge means that the response body is longer than the call takes.
 	ErrBodyTooLarge = errors.New("response body too large")
 )
 
@@ -182,8 +182,14 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Get sends a GET for path, which begins with a slash and may contain a query. It returns
-// the peer's response whatever its status: after the last retry that may be a 503.
+// Get is GetUpTo for a body of at most MaxBody bytes.
+func (c *Client) Get(ctx context.Context, route, path string) (*Response, error) {
+	return c.GetUpTo(ctx, route, path, MaxBody)
+}
+
+// GetUpTo sends a GET for path, which begins with a slash and may contain a query. It returns
+// the peer's response whatever its status: after the last retry that may be a 503. It
+// takes a body of at most maxBody bytes, and no memory for a longer one.
 //
 // Route is the template of path, such as "/users/{id}". It becomes the attribute and
 // label url.template, so it must not contain anything that a caller chooses.
@@ -191,7 +197,7 @@ func New(cfg Config) (*Client, error) {
 // Without a response, errors.Is finds one of these: ErrBreakerOpen, ErrNoAddress,
 // ErrBodyTooLarge, context.Canceled, context.DeadlineExceeded (for the caller's deadline
 // and those of the Config). Any other error is the transport's, of the last attempt.
-func (c *Client) Get(ctx context.Context, route, path string) (*Response, error) {
+func (c *Client) GetUpTo(ctx context.Context, route, path string, maxBody int64) (*Response, error) {
 	target, err := c.targetURL(path)
 	if err != nil {
 		return nil, err
@@ -202,7 +208,7 @@ func (c *Client) Get(ctx context.Context, route, path string) (*Response, error)
 	if !c.breaker.TryAcquirePermit() {
 		return nil, c.wrapError(route, ErrBreakerOpen)
 	}
-	result := c.callWithRetries(ctx, route, target)
+	result := c.callWithRetries(ctx, route, target, maxBody)
 	recordResult(c.breaker, result.outcome())
 	if result.err != nil {
 		return nil, c.wrapError(route, result.err)

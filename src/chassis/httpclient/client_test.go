@@ -83,6 +83,23 @@ func TestGet(t *testing.T) {
 		assert.Len(t, get(t, c).Body, MaxBody)
 	})
 
+	t.Run("takes no longer body than the call says", func(t *testing.T) {
+		for _, flush := range []bool{false, true} { // with a Content-Length, and without
+			b, c := singleBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprint(w, "four")
+				if flush {
+					w.(http.Flusher).Flush()
+				}
+			})
+			_, err := c.GetUpTo(t.Context(), "/x", "/x", 3)
+			require.ErrorIs(t, err, ErrBodyTooLarge)
+			res, err := c.GetUpTo(t.Context(), "/x", "/x", 4)
+			require.NoError(t, err)
+			assert.Equal(t, "four", string(res.Body))
+			assert.EqualValues(t, 2, b.hits.Load())
+		}
+	})
+
 	t.Run("uses the trailing dot for lookups only", func(t *testing.T) {
 		b, _ := singleBackend(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
 		n := resolverFor("127.0.0.1")

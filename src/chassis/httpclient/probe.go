@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxProbeBody is the longest response body, in bytes, that Probe accepts: 64 KiB.
+const maxProbeBody = 64 << 10
+
 // Probe sends a GET for path to check the peer's health. If the connection breaks it
 // makes one more attempt, at another endpoint. It passes the circuit breaker, does not use
 // the retry budget, and makes no spans and no metrics. A fast response to it says nothing
@@ -15,7 +18,7 @@ func (c *Client) Probe(ctx context.Context, path string) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := attempt{target: target}
+	a := attempt{target: target, maxBody: maxProbeBody}
 	result := c.probe(ctx, a)
 	if result.outcome() == outcomeConnError {
 		a.avoid = result.endpoint
@@ -31,7 +34,7 @@ func (c *Client) probe(ctx context.Context, a attempt) (result attemptResult) {
 	if result.err != nil {
 		return result
 	}
-	result.response, result.err = c.transport.roundTrip(ctx, result.endpoint, a.target)
+	result.response, result.err = c.transport.roundTrip(ctx, result.endpoint, a)
 	result.classify(ctx, ctx)
 	o := result.outcome()
 	if o != outcomeConnError {

@@ -9,6 +9,10 @@ import "time"
 // and traces.
 const Service = "users-service"
 
+// MaxEmail is the maximum length of an e-mail address in characters. SMTP limits a
+// path to 256 bytes, including its angle brackets (RFC 5321, section 4.5.3.1.3).
+const MaxEmail = 254
+
 // User is a user in a response body.
 type User struct {
 	ID        int64     `json:"id"`
