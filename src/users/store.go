@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
-	"strings"
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/failure"
@@ -105,6 +104,3 @@ func asConflict(err error) error {
 	}
 	return err
 }
-
-// emailKey returns the form of an e-mail address that must be unique.
-func emailKey(address string) string { return strings.ToLower(address) }

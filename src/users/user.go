@@ -15,7 +15,7 @@ import (
 type User struct {
 	ID        int64
 	Name      string
-	Email     string    // unique regardless of case
+	Email     string    // unique regardless of case, see emailKey
 	Active    bool      // whether orders can be placed for the user
 	CreatedAt time.Time // UTC, in whole microseconds
 }
