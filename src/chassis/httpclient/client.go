@@ -101,7 +101,10 @@ type Config struct {
 // withDefaults returns c with the defaults of optional fields, or an error if c is not valid.
 func (c Config) withDefaults() (Config, error) {
 	if c.BaseURL == nil || c.BaseURL.Hostname() == "" || c.BaseURL.Scheme != "http" && c.BaseURL.Scheme != "https" {
-		return c, fmt.Errorf("httpclient: base URL %v: want http(s)://host[:port][/prefix]", c.BaseURL)
+		return c, fmt.Errorf("httpclient: base URL %v: want http(s)://host[:port][/prefix]", redacted(c.BaseURL))
+	}
+	if u := c.BaseURL; u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return c, fmt.Errorf("httpclient: base URL %v: user, query and fragment are not used", redacted(u))
 	}
 	if c.Timeout <= 0 || c.AttemptTimeout <= 0 {
 		return c, fmt.Errorf("httpclient: timeouts must be positive, got %v and %v", c.Timeout, c.AttemptTimeout)
@@ -126,6 +129,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Logger = c.Logger.With(slog.String("peer", c.Peer))
 	return c, nil
+}
+
+// redacted returns the text of a URL, which may be nil, without its password.
+func redacted(u *url.URL) string {
+	if u == nil {
+		return "nil"
+	}
+	return u.Redacted()
 }
 
 // Client calls one peer. It is safe for concurrent use. The caller must close it.

@@ -40,6 +40,16 @@ func TestGet(t *testing.T) {
 		}
 	})
 
+	t.Run("refuses a base URL of which it would use only a part", func(t *testing.T) {
+		for _, base := range []string{
+			"http://me@users", "http://me:hush@users", "http://users?a=b", "http://users/?", "http://users#part", "http://users:0", "http://users:65536", "ftp://users",
+		} {
+			_, err := New(Config{BaseURL: mustURL(base), Timeout: time.Second, AttemptTimeout: time.Second})
+			require.ErrorContains(t, err, "httpclient: base URL", base)
+			require.NotContains(t, err.Error(), "hush")
+		}
+	})
+
 	t.Run("refuses a path that leads to another host", func(t *testing.T) {
 		b, c := singleBackend(t, ok)
 		for _, path := range []string{"", "x", "http://elsewhere/x", "/x\r\nHost: elsewhere", "/%zz"} {

@@ -47,8 +47,8 @@ func portOf(base *url.URL) (uint16, error) {
 	switch {
 	case base.Port() != "":
 		port, err := strconv.ParseUint(base.Port(), 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("httpclient: base URL %v: %w", base, err)
+		if err != nil || port == 0 {
+			return 0, fmt.Errorf("httpclient: base URL %v: the port is not one from 1 to 65535", redacted(base))
 		}
 		return uint16(port), nil
 	case base.Scheme == "https":
