@@ -53,9 +53,10 @@ var (
 // MaxBody is the longest response body, in bytes, that Get accepts: 4 MiB.
 const MaxBody = 4 << 20
 
-// Resolver looks up the addresses of a host, as *net.Resolver does. If a name does not
-// exist, the error must be a *net.DNSError with IsNotFound: the client then has no
-// endpoints. After any other error it keeps the last ones.
+// Resolver looks up the addresses of a host, as *net.Resolver does, in the networks "ip",
+// "ip4" and "ip6". If a name does not exist, the error must be a *net.DNSError with
+// IsNotFound: if that of each family is, the client has no endpoints. After any other error
+// it keeps the last ones.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
