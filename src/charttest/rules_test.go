@@ -29,6 +29,17 @@ func promtool(t *testing.T, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
+// testRules runs promtool's tests in a file against the rules of a chart.
+func testRules(t *testing.T, c chart, values, testFile string) {
+	t.Helper()
+	file, _ := writeRules(t, c, values)
+	tests, err := os.ReadFile(testFile)
+	require.NoError(t, err)
+	copied := filepath.Join(filepath.Dir(file), "test.yaml")
+	require.NoError(t, os.WriteFile(copied, tests, 0o600))
+	promtool(t, "test", "rules", copied)
+}
+
 func TestRules(t *testing.T) {
 	t.Run("are well-formed", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
@@ -40,13 +51,18 @@ func TestRules(t *testing.T) {
 	t.Run("fire each alert only when they should", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			if c.Name == "orders" { // it has all alerts of users too
-				file, _ := writeRules(t, c, "")
-				tests, err := os.ReadFile("testdata/rules_test.yaml")
-				require.NoError(t, err)
-				testFile := filepath.Join(filepath.Dir(file), "test.yaml")
-				require.NoError(t, os.WriteFile(testFile, tests, 0o600))
-				promtool(t, "test", "rules", testFile)
+				testRules(t, c, "", "testdata/rules_test.yaml")
 			}
+		})
+	})
+
+	t.Run("need as many requests as slo.minRequests", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			if c.Name == "orders" {
+				testRules(t, c, "}, slo: {minRequests: 0", "testdata/rules_floor_test.yaml")
+			}
+			_, scaled := writeRules(t, c, ", timeScale: 0.02")
+			require.Contains(t, scaled, ">= 4\n", "200 requests, scaled as the windows are")
 		})
 	})
 

@@ -51,10 +51,7 @@ func createOrder(store *Store, users *client.Client) web.Handler {
 // readCreateOrder reads and validates a POST /orders request. The key is the
 // zero IdempotencyKey if the request has none.
 func readCreateOrder(w http.ResponseWriter, r *http.Request) (NewOrder, IdempotencyKey, error) {
-	key, err := readIdempotencyKey(r)
-	if err != nil {
-		return NewOrder{}, IdempotencyKey{}, err
-	}
+	key, invalid := readIdempotencyKey(r)
 	body, err := web.ReadBody(w, r)
 	if err != nil {
 		return NewOrder{}, IdempotencyKey{}, err
@@ -63,7 +60,7 @@ func readCreateOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Idempote
 		UserID: body.Int("user_id"), Product: body.String("product"),
 		Quantity: body.Int("quantity"), Price: body.Cents("price"),
 	}
-	return order, IdempotencyKey{Value: key, RequestHash: order.hash()}, body.Err(order.Validate())
+	return order, IdempotencyKey{Value: key, RequestHash: order.hash()}, body.Err(append(invalid, order.Validate()...))
 }
 
 // replayOrCreate returns the response that is stored under the key. If there is

@@ -49,6 +49,38 @@ func TestCreateOrder(t *testing.T) {
 		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
 	})
 
+	testServices(t, "names the key together with the invalid members", func(t *testing.T, s services) {
+		tests := map[string]struct {
+			key, body string
+			want      []string
+		}{
+			"both":         {`""`, `{"user_id": 0, "product": "x", "quantity": "1", "price": 1}`, []string{"Idempotency-Key", "user_id", "quantity"}},
+			"key alone":    {strings.Repeat("k", 256), laptopJSON(), []string{"Idempotency-Key"}},
+			"body alone":   {"k", `{}`, []string{"user_id", "product", "quantity", "price"}},
+			"nothing fits": {"\t", `{}`, []string{"Idempotency-Key", "user_id", "product", "quantity", "price"}},
+		}
+		for name, test := range tests {
+			require.ElementsMatch(t, test.want, s.Post(t, "/orders", test.body, "Idempotency-Key", test.key).Require(t, 400).Fields(), name)
+		}
+		require.Equal(t, "0", s.Get(t, "/orders").At(t, "count"))
+	})
+
+	testServices(t, "takes every user_id that an int64 has and names the range of others", func(t *testing.T, s services) {
+		for _, id := range []string{"1000000000000000000", "9223372036854775807", "1e18"} {
+			unknown := s.Post(t, "/orders", `{"user_id": `+id+`, "product": "x", "quantity": 1, "price": 1}`).Require(t, 400)
+			require.Contains(t, unknown.At(t, "error"), "There is no user ", id)
+			require.Equal(t, `"failed"`, unknown.At(t, "service_communication"), id)
+		}
+		for _, id := range []string{"9223372036854775808", "1e400", "-1e400", "-9223372036854775809", "0"} {
+			beyond := s.Post(t, "/orders", `{"user_id": `+id+`, "product": "x", "quantity": 1, "price": 1}`).Require(t, 400)
+			require.Equal(t, `"user_id must be a whole number from 1 to 9223372036854775807."`, beyond.At(t, "error"), id)
+		}
+		beyond := s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1e18, "price": 1e400}`).Require(t, 400)
+		require.Equal(t, `"quantity must be a whole number from 1 to 1000000; price must be a number from 0 to 1000000000."`, beyond.At(t, "error"))
+		s.Get(t, "/orders?user_id=9223372036854775807").Require(t, 200)
+		s.Get(t, "/orders?user_id=9223372036854775808").Require(t, 400)
+	})
+
 	testServices(t, "stores the maximum values exactly", func(t *testing.T, s services) {
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1000000, "price": 1000}`).Require(t, 201)
 		s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1, "price": 1e9}`).Require(t, 201)
@@ -82,6 +114,7 @@ func TestCreateOrder(t *testing.T) {
 		first := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", "abc").Require(t, 201)
 		require.Empty(t, first.Header.Get("Idempotency-Replayed"))
 		require.NoError(t, s.users.Stop()) // a replay does not call users
+		require.True(t, strings.HasSuffix(first.Text, "}\n"), "%q", first.Text)
 		for _, key := range []string{"abc", `"abc"`} {
 			replay := s.Post(t, "/orders", laptopJSON(), "Idempotency-Key", key).Require(t, 201)
 			require.Equal(t, "true", replay.Header.Get("Idempotency-Replayed"))
@@ -139,7 +172,7 @@ func TestCreateOrder(t *testing.T) {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
-			writeUser(w)
+			writeUser(w, r)
 		}))
 		replayed := make(chan servicetest.Response, 1)
 		go func() {
@@ -159,7 +192,7 @@ func TestCreateOrder(t *testing.T) {
 			if r.Method != http.MethodGet {
 				notGET.Add(1)
 			}
-			writeUser(w)
+			writeUser(w, r)
 		}))
 		api.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		require.Zero(t, notGET.Load())

@@ -45,8 +45,8 @@ func FuzzRoutes(f *testing.F) {
 // request with the user 1, and returns a client of it.
 func newUsersStubClient(f *testing.F) *client.Client {
 	f.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeUser(w)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeUser(w, r)
 	}))
 	f.Cleanup(server.Close)
 	users, err := client.New(httpclient.Config{

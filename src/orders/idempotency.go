@@ -37,22 +37,22 @@ type CreatedResponse struct {
 }
 
 // readIdempotencyKey returns the value of the request's Idempotency-Key header,
-// without its quotes, or an empty string if the header is not set.
-func readIdempotencyKey(r *http.Request) (string, error) {
+// without its quotes, or an empty string if the header is not set. It returns the
+// header as an invalid field if its value is.
+func readIdempotencyKey(r *http.Request) (key string, invalid failure.Fields) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return "", nil
 	}
-	key := values[0]
-	// The IETF draft defines the value as a quoted string, but many clients omit the quotes.
-	if rest, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(rest, `"`) {
-		key = strings.TrimSuffix(rest, `"`)
+	key = values[0]
+	// The IETF draft has the key as a quoted string; many clients omit the quotes.
+	if inner, ok := strings.CutPrefix(key, `"`); ok && strings.HasSuffix(inner, `"`) {
+		key = strings.TrimSuffix(inner, `"`)
 	}
 	notPrintable := func(c rune) bool { return c < ' ' || c > '~' }
 	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKeyLength || strings.ContainsFunc(key, notPrintable) {
-		var invalid failure.Fields
 		invalid.Add("Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters")
-		return "", invalid.Err()
+		return "", invalid
 	}
 	return key, nil
 }

@@ -74,7 +74,7 @@ func TestListOrders(t *testing.T) {
 				require.Equal(t, "1,2,3", r.URL.Query().Get("ids"))
 				_, _ = fmt.Fprintf(w, `{"users": [%s, %s]}`, userJSON(1), userJSON(2)) // user 3 does not exist
 			default:
-				writeUser(w)
+				writeUser(w, r)
 			}
 		}))
 		for i := range 6 {

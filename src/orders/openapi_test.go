@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tandem/src/chassis/failure"
 	"tandem/src/chassis/web"
 	"tandem/src/orders"
 	"tandem/src/testkit/contracttest"
@@ -75,7 +76,18 @@ func TestOpenAPI(t *testing.T) {
 		loadContract(t).RequireSameRoutes(t, append(router.Routes(), common...))
 	})
 
-	t.Run("rejects exactly the bodies that the schemas reject", func(t *testing.T) {
+	t.Run("the service and the schema have one definition of white space", func(t *testing.T) {
+		loadContract(t).RequireSameText(t, "ProductName", func(text string) bool {
+			return len(orders.NewOrder{UserID: 1, Product: text, Quantity: 1}.Validate()) == 0
+		})
+		loadContract(t).RequireSameText(t, "UserName", func(text string) bool {
+			var invalid failure.Fields
+			invalid.CheckText("name", text)
+			return len(invalid) == 0
+		})
+	})
+
+	t.Run("the service validates bodies as the schemas do", func(t *testing.T) {
 		c := loadContract(t)
 		config := servicetest.SQLite(t)
 		config.SeedDemoData = true

@@ -57,7 +57,7 @@ const (
 	Cancelled Status = "cancelled"
 )
 
-// Statuses returns all statuses.
+// Statuses returns all statuses, in the order in which responses list them.
 func Statuses() []string {
 	return []string{string(Pending), string(Shipped), string(Completed), string(Cancelled)}
 }
@@ -86,7 +86,7 @@ const (
 // Validate returns the fields that are invalid.
 func (o NewOrder) Validate() (invalid failure.Fields) {
 	if o.UserID < 1 {
-		invalid.Add("user_id", "must be a whole number from 1")
+		invalid.Add("user_id", "must be "+failure.IDRange)
 	}
 	invalid.CheckText("product", o.Product)
 	if o.Quantity < 1 || o.Quantity > maxQuantity {

@@ -40,7 +40,23 @@ func TestOrderStats(t *testing.T) {
 	})
 }
 
-// recount computes the statistics from the list of all orders.
+func TestOrderStatsOrder(t *testing.T) {
+	testServices(t, "lists the statuses in their order", func(t *testing.T, s services) {
+		for range 4 {
+			s.Post(t, "/orders", laptopJSON()).Require(t, 201)
+		}
+		s.Patch(t, "/orders/1", statusJSON("cancelled")).Require(t, 200)
+		s.Patch(t, "/orders/2", statusJSON("shipped")).Require(t, 200)
+		s.Patch(t, "/orders/3", statusJSON("shipped")).Require(t, 200)
+		s.Patch(t, "/orders/3", statusJSON("completed")).Require(t, 200)
+		const want = `"orders_by_status":{"pending":1,"shipped":1,"completed":1,"cancelled":1}`
+		for range 20 { // a map of Go has another order each time
+			require.Contains(t, s.Get(t, "/orders/stats").Require(t, 200).Text, want)
+		}
+	})
+}
+
+// recount computes the statistics from all orders.
 func recount(t *testing.T, store *orders.Store) orders.Stats {
 	t.Helper()
 	stats := orders.Stats{ByStatus: map[orders.Status]int64{}}

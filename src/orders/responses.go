@@ -1,7 +1,10 @@
 package orders
 
 import (
+	"errors"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tandem/src/chassis/decimal"
 	"tandem/src/users/client"
@@ -77,9 +80,24 @@ type expandedOrder struct {
 
 // orderStatsResponse is the body of a response to GET /orders/stats.
 type orderStatsResponse struct {
-	Orders   int64            `json:"total_orders"`
-	Revenue  decimal.Cents    `json:"total_revenue"`
-	ByStatus map[Status]int64 `json:"orders_by_status"`
-	Average  decimal.Cents    `json:"average_order_value"`
-	Service  string           `json:"service"`
+	Orders   int64          `json:"total_orders"`
+	Revenue  decimal.Cents  `json:"total_revenue"`
+	ByStatus countsByStatus `json:"orders_by_status"`
+	Average  decimal.Cents  `json:"average_order_value"`
+	Service  string         `json:"service"`
+}
+
+// countsByStatus are numbers of orders. In JSON, the statuses have their order,
+// which a map has not.
+type countsByStatus map[Status]int64
+
+// MarshalJSONTo encodes the counts as one object.
+func (c countsByStatus) MarshalJSONTo(enc *jsontext.Encoder) error {
+	err := enc.WriteToken(jsontext.BeginObject)
+	for _, status := range Statuses() {
+		if count, ok := c[Status(status)]; ok {
+			err = errors.Join(err, enc.WriteToken(jsontext.String(status)), enc.WriteToken(jsontext.Int(count)))
+		}
+	}
+	return errors.Join(err, enc.WriteToken(jsontext.EndObject))
 }

@@ -18,7 +18,7 @@ import (
 // Config holds the settings of the orders service.
 type Config struct {
 	settings.Service
-	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service; calls are balanced over all addresses of the host name."`
+	UsersURL settings.URL `default:"http://127.0.0.1:5001" schemes:"http,https" like:"http://users:5001" help:"URL of the users service, without user, password and query; calls are balanced over all addresses of the host name."`
 	Settings
 }
 

@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,10 +100,15 @@ func userJSON(id int) string {
 	return fmt.Sprintf(`{"id": %d, "name": "A", "email": "a@example.com", "active": true, "created_at": "2025-01-01T00:00:00Z"}`, id)
 }
 
-// writeUser responds with the user 1, also to GET /health.
-func writeUser(w http.ResponseWriter) {
+// writeUser responds with the user whose ID is in the path, and with user 1 to GET
+// /health.
+func writeUser(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.Atoi(path.Base(r.URL.Path))
+	if err != nil {
+		id = 1
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, userJSON(1))
+	_, _ = io.WriteString(w, userJSON(id))
 }
 
 // orderJSON returns the body of a POST /orders request.
@@ -127,6 +135,25 @@ func TestRouting(t *testing.T) {
 	})
 	t.Run("responds 405 with Allow to an unknown method", func(t *testing.T) {
 		require.Equal(t, "GET, HEAD, PATCH", s.Call(t, "DELETE", "/orders/1", "").Require(t, 405).Header.Get("Allow"))
+	})
+	t.Run("responds 405 to PATCH /orders/stats, which is no order", func(t *testing.T) {
+		require.Equal(t, "GET, HEAD", s.Patch(t, "/orders/stats", statusJSON("shipped")).Require(t, 405).Header.Get("Allow"))
+		require.Equal(t, "GET, HEAD", s.Call(t, "DELETE", "/orders/stats", "").Require(t, 405).Header.Get("Allow"))
+		require.Contains(t, s.Get(t, "/metrics").Text, `http_request_method="PATCH",http_response_status_code="405",http_route="unmatched"`)
+	})
+	t.Run("ignores a query that nobody described on every route", func(t *testing.T) {
+		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
+		for _, path := range []string{"/orders", "/orders/1", "/orders/1/details", "/orders/stats", "/health", "/version", "/metrics", "/openapi.yaml"} {
+			for _, query := range []string{"?utm=a;b", "?note=100%", "?%=1", "?;", "?a=%zz&b"} {
+				s.Get(t, path+query).Require(t, 200)
+			}
+		}
+		require.Equal(t, []string{"user_id"}, s.Get(t, "/orders?user_id=1%&note=100%").Require(t, 400).Fields())
+		require.Equal(t, []string{"ready"}, s.Get(t, "/health?ready=1;a").Require(t, 400).Fields())
+	})
+	t.Run("cuts an ID of 57 kB", func(t *testing.T) {
+		response := s.Get(t, "/orders/"+strings.Repeat("%01", 19_000)).Require(t, 404)
+		require.Less(t, len(response.Text), 12_000)
 	})
 	t.Run("responds to HEAD", func(t *testing.T) {
 		s.Call(t, "HEAD", "/orders/stats", "").Require(t, 200)

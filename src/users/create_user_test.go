@@ -27,6 +27,7 @@ func TestCreateUser(t *testing.T) {
 			"wrong types":       {`{"name": 1, "email": ["a@b.c"]}`, []string{"name", "email"}},
 			"null":              {`{"name": null, "email": null}`, []string{"name", "email"}},
 			"only spaces":       {`{"name": " \t ", "email": "a@example.com"}`, []string{"name"}},
+			"white space":       {`{"name": "\ufeff\u0085\u00a0\u1680\u2028\u3000", "email": "a@example.com"}`, []string{"name"}},
 			"U+0000":            {`{"name": "a\u0000b", "email": "a@example.com"}`, []string{"name"}},
 			"too long":          {`{"name": "` + strings.Repeat("ä", 201) + `", "email": "a@example.com"}`, []string{"name"}},
 			"not an address":    {`{"name": "A", "email": "not an address"}`, []string{"email"}},

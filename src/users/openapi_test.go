@@ -69,7 +69,13 @@ func TestOpenAPI(t *testing.T) {
 		loadContract(t).RequireSameRoutes(t, append(router.Routes(), common...))
 	})
 
-	t.Run("rejects exactly the bodies that the schemas reject", func(t *testing.T) {
+	t.Run("the service and the schema have one definition of white space", func(t *testing.T) {
+		loadContract(t).RequireSameText(t, "UserName", func(text string) bool {
+			return len(users.Changes{Name: &text}.Validate()) == 0
+		})
+	})
+
+	t.Run("the service validates bodies as the schemas do", func(t *testing.T) {
 		c := loadContract(t)
 		config := servicetest.SQLite(t)
 		config.SeedDemoData = true

@@ -39,6 +39,9 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 			return err
 		}
 		store := NewStore(db)
+		if err := store.FoldEmails(ctx, app.Telemetry.Log); err != nil {
+			return err
+		}
 		if config.SeedDemoData {
 			if err := store.Seed(ctx); err != nil {
 				return err

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
-	"strings"
 
 	"tandem/src/chassis/database"
 	"tandem/src/chassis/failure"
@@ -108,6 +107,3 @@ func asConflict(err error) error {
 	}
 	return err
 }
-
-// emailKey returns the e-mail address in lower case, which must be unique.
-func emailKey(address string) string { return strings.ToLower(address) }

@@ -8,13 +8,14 @@ import (
 	"unicode/utf8"
 
 	"tandem/src/chassis/failure"
+	"tandem/src/users/client"
 )
 
 // User is a stored user.
 type User struct {
 	ID        int64
 	Name      string
-	Email     string    // unique regardless of case
+	Email     string    // unique regardless of case, see emailKey
 	Active    bool      // whether orders can be placed for the user
 	CreatedAt time.Time // UTC, in whole microseconds
 }
@@ -40,10 +41,6 @@ type Filter struct {
 	Limit  int     // maximum number of users
 }
 
-// maxEmail is the maximum length of an e-mail address, in characters. SMTP allows
-// 256 bytes for an address in angle brackets (RFC 5321, section 4.5.3.1.3).
-const maxEmail = 254
-
 // Validate returns the fields that are invalid.
 func (u NewUser) Validate() failure.Fields {
 	return Changes{Name: &u.Name, Email: &u.Email}.Validate()
@@ -61,10 +58,10 @@ func (c Changes) Validate() (invalid failure.Fields) {
 }
 
 // isEmail reports whether text is an e-mail address without a display name or
-// comment (RFC 5322), of at most maxEmail characters.
+// comment (RFC 5322), of at most client.MaxEmail characters.
 func isEmail(text string) bool {
 	address, err := mail.ParseAddress(text)
-	return err == nil && address.Address == text && utf8.RuneCountInString(text) <= maxEmail
+	return err == nil && address.Address == text && utf8.RuneCountInString(text) <= client.MaxEmail
 }
 
 // userNotFound returns the failure for a user who does not exist. id is the int64

@@ -77,6 +77,11 @@ name is the unscaled one.
   expr: |-
     1 - sum(rate(http_server_request_duration_seconds_bucket{ {{- $requests }},le=~"{{ $root.Values.slo.latencySeconds }}([.]0)?"}[{{ $window }}]))
       / sum(rate(http_server_request_duration_seconds_count{ {{- $requests }}}[{{ $window }}]))
+{{- if has (index . 0) (list "1h" "6h" "1d" "3d") }}
+- record: slo:requests:increase{{ index . 0 }}
+  labels: {{ include "service.ruleLabels" $root }}}
+  expr: sum(increase(http_server_request_duration_seconds_count{ {{- $requests }}}[{{ $window }}]))
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -87,13 +92,15 @@ name is the unscaled one.
 
 {{/*
 Multi-window, multi-burn-rate alerts (https://sre.google/workbook/alerting-on-slos/). The long window shows that the
-burn is significant, the short one that it continues.
+burn is significant, the short one that it continues. In a quiet hour one failed request would be significant; so the long
+window must have slo.minRequests, scaled as the windows are.
 */}}
 {{- define "service.burnRateAlerts" -}}
 {{- $root := . }}
 {{- /* Short window, long window, burn rate. */}}
 {{- $fast := list (list "5m" "1h" 14.4) (list "30m" "6h" 6.0) }}
 {{- $slow := list (list "2h" "1d" 3.0) (list "6h" "3d" 1.0) }}
+{{- $minRequests := mulf .Values.slo.minRequests .Values.prometheusRule.timeScale | ceil | int }}
 {{- range $slo, $objective := dict "availability" .Values.slo.availabilityPercent "latency" .Values.slo.latencyPercent }}
 {{- range $speed, $windows := dict "Fast" $fast "Slow" $slow }}
 {{- $burn := ternary "so fast that it is exhausted within days" "faster than the objective allows" (eq $speed "Fast") }}
@@ -105,6 +112,7 @@ burn is significant, the short one that it continues.
     {{ if $i }}or {{ end }}(
       slo:sli_error:ratio_rate{{ index $w 0 }}{{ include "service.sli" (list $root $slo) }} > {{ $threshold }}
       and slo:sli_error:ratio_rate{{ index $w 1 }}{{ include "service.sli" (list $root $slo) }} > {{ $threshold }}
+      and on (namespace, service) slo:requests:increase{{ index $w 1 }} >= {{ $minRequests }}
     )
     {{- end }}
   for: {{ include "service.duration" (list $root (ternary 120 900 (eq $speed "Fast"))) }}

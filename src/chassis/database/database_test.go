@@ -340,6 +340,48 @@ func TestWrite(t *testing.T) {
 	})
 }
 
+func TestWriteLocked(t *testing.T) {
+	t.Run("makes others wait who change the table", func(t *testing.T) {
+		db, err := open(t, database.Config{Name: "test", URL: parse(t, postgrestest.URL(t))}, migrations(1))
+		require.NoError(t, err)
+		op := database.Op{Name: "INSERT", Table: "t1"}
+		inserted := make(chan error, 1)
+		require.NoError(t, db.WriteLocked(t.Context(), op, func(ctx context.Context, q database.Querier) error {
+			go func() { inserted <- db.Exec(t.Context(), op, insert(1)) }()
+			for waiting := 0; waiting == 0; {
+				require.Empty(t, inserted)
+				if err := q.QueryRowContext(ctx, "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 't1'::regclass").Scan(&waiting); err != nil {
+					return err
+				}
+			}
+			return insert(2)(ctx, q)
+		}))
+		require.NoError(t, <-inserted)
+		require.Equal(t, 2, count(t, db, "t1"))
+	})
+
+	t.Run("changes nothing after an error", func(t *testing.T) {
+		onBothDatabases(t, func(t *testing.T, config database.Config) {
+			db, err := open(t, config, migrations(1))
+			require.NoError(t, err)
+			require.Error(t, db.WriteLocked(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
+				return errors.Join(insert(1)(ctx, q), errors.New("no"))
+			}))
+			require.Zero(t, count(t, db, "t1"))
+		})
+	})
+}
+
+func TestLowestVersion(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, config database.Config) {
+		db, err := open(t, config, migrations(1, 2, 2))
+		require.NoError(t, err)
+		lowest, err := db.LowestVersion(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 2, lowest)
+	})
+}
+
 func TestExec(t *testing.T) {
 	t.Run("returns an error that IsDuplicate recognises", func(t *testing.T) {
 		onBothDatabases(t, func(t *testing.T, config database.Config) {

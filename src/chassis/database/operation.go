@@ -67,6 +67,19 @@ func (db *DB) Write(ctx context.Context, op Op, fn OpFunc) error {
 	})
 }
 
+// WriteLocked is Write with a lock on the operation's table: until the transaction
+// ends, no other one changes it.
+func (db *DB) WriteLocked(ctx context.Context, op Op, fn OpFunc) error {
+	return db.Write(ctx, op, func(ctx context.Context, q Querier) error {
+		if db.system == postgresSystem { // SQLite runs one writing transaction at a time
+			if _, err := q.ExecContext(ctx, "LOCK TABLE "+op.Table+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+				return err
+			}
+		}
+		return fn(ctx, q)
+	})
+}
+
 // run calls attempt within the operation's timeout and span, and again while
 // its error is retryable.
 func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) error) error {

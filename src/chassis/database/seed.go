@@ -2,16 +2,11 @@ package database
 
 import "context"
 
-// Seed calls insert in a transaction if the table is empty. insert chooses the
-// ids of its rows; the database later generates ids that are greater. If several
-// processes call Seed at the same time, only one of them inserts.
+// Seed runs insert in a transaction if the table is empty. insert chooses the
+// ids of its rows; the ids that the database generates later continue after
+// them. If several processes seed at the same time, one inserts.
 func (db *DB) Seed(ctx context.Context, table string, insert OpFunc) error {
-	return db.Write(ctx, Op{Name: "INSERT", Table: table}, func(ctx context.Context, q Querier) error {
-		if db.system == postgresSystem { // no lock on SQLite, which runs one writing transaction at a time
-			if _, err := q.ExecContext(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
-				return err
-			}
-		}
+	return db.WriteLocked(ctx, Op{Name: "INSERT", Table: table}, func(ctx context.Context, q Querier) error {
 		var hasRows bool
 		if err := q.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+table+")").Scan(&hasRows); err != nil || hasRows {
 			return err

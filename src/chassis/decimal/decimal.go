@@ -15,13 +15,12 @@ var ErrSyntax = errors.New("is not a number")
 // ErrFraction is the error for a number with more decimals than the scale has.
 var ErrFraction = errors.New("has too many decimals")
 
-// ErrRange is the error for a number with more than 18 digits at the scale.
+// ErrRange is the error for a number beyond an int64 at the scale.
 var ErrRange = errors.New("is out of range")
 
-// maxDigits is the greatest number of digits of a result. Every integer with 18
-// digits fits into an int64. The limit also bounds the work on a literal with a
-// huge exponent.
-const maxDigits = 18
+// maxDigits is the greatest number of digits of an int64. The limit bounds the work
+// on a literal with a huge exponent.
+const maxDigits = 19
 
 // Parse parses a JSON number (RFC 8259, section 6) and returns it in units of
 // 10^-scale: Parse("8.5", 2) returns 850. An exponent or trailing zeros make no
@@ -45,12 +44,13 @@ func Parse(literal string, scale int) (int64, error) {
 	case len(significant)+zeros > maxDigits:
 		return 0, ErrRange
 	}
-	n, err := strconv.ParseInt(significant+strings.Repeat("0", zeros), 10, 64)
-	if err != nil {
-		return 0, ErrSyntax
-	}
+	text := significant + strings.Repeat("0", zeros)
 	if negative {
-		n = -n
+		text = "-" + text
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil { // split leaves only digits, so the number is out of range
+		return 0, ErrRange
 	}
 	return n, nil
 }

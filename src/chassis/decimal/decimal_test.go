@@ -2,6 +2,7 @@ package decimal_test
 
 import (
 	"encoding/json"
+	"math"
 	"math/big"
 	"testing"
 
@@ -33,6 +34,12 @@ func TestParse(t *testing.T) {
 		{"1e-999999999999", 2, 0, decimal.ErrFraction},
 		{"1e999999999999", 2, 0, decimal.ErrRange},
 		{"99999999999999999999999", 2, 0, decimal.ErrRange},
+		{"9223372036854775807", 0, math.MaxInt64, nil},
+		{"-9223372036854775808", 0, math.MinInt64, nil},
+		{"9223372036854775808", 0, 0, decimal.ErrRange},
+		{"-9223372036854775809", 0, 0, decimal.ErrRange},
+		{"1e18", 0, 1e18, nil},
+		{"92233720368547758.07", 2, math.MaxInt64, nil},
 		{"", 2, 0, decimal.ErrSyntax},
 		{"1.", 2, 0, decimal.ErrSyntax},
 		{".5", 2, 0, decimal.ErrSyntax},
@@ -73,7 +80,7 @@ func TestParseMatchesBigRat(t *testing.T) {
 			require.ErrorIs(t, err, decimal.ErrFraction)
 			return
 		}
-		if len(new(big.Int).Abs(exact.Num()).String()) > 18 {
+		if !exact.Num().IsInt64() {
 			require.ErrorIs(t, err, decimal.ErrRange)
 			return
 		}

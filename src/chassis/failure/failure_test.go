@@ -3,6 +3,7 @@ package failure_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,19 @@ func TestFieldsErr(t *testing.T) {
 		fields.Add("name", "is required")
 		fields.Add("email", "must look like an address")
 		require.EqualError(t, fields.Err(), "name is required; email must look like an address.")
+	})
+}
+
+func TestCheckText(t *testing.T) {
+	t.Run("requires a character that is no white space", func(t *testing.T) {
+		for text, valid := range map[string]bool{
+			"": false, " ": false, "\u0085": false, "\uFEFF": false, "\u3000\uFEFF \u2003": false, "a\x00": false, "\u200B": true, "\uFEFFx": true,
+			strings.Repeat("ä", failure.MaxText): true, strings.Repeat("x", failure.MaxText+1): false,
+		} {
+			var fields failure.Fields
+			fields.CheckText("name", text)
+			require.Equal(t, valid, len(fields) == 0, "%q", text)
+		}
 	})
 }
 

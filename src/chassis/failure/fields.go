@@ -2,12 +2,16 @@ package failure
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 // MaxText is the greatest length of a text member, such as a name, in Unicode
 // code points.
 const MaxText = 200
+
+// IDRange describes the values of an ID, for a message that continues "must be".
+const IDRange = "a whole number from 1 to 9223372036854775807"
 
 // Fields collects the errors of an input, so that one response lists every
 // invalid member.
@@ -18,13 +22,16 @@ type Fields []Field
 func (f *Fields) Add(name, message string) { *f = append(*f, Field{name, message}) }
 
 // CheckText adds an error unless the value has 1 to MaxText characters, not only
-// spaces, and no U+0000, which PostgreSQL cannot store.
+// white space, and no U+0000, which PostgreSQL cannot store. White space is what
+// Unicode or JavaScript take for it: White_Space and U+FEFF.
 func (f *Fields) CheckText(name, value string) {
 	if length := utf8.RuneCountInString(value); length < 1 || length > MaxText ||
-		strings.TrimSpace(value) == "" || strings.ContainsRune(value, 0) {
-		f.Add(name, "must be 1 to 200 characters, not only spaces and without U+0000")
+		strings.TrimFunc(value, isWhiteSpace) == "" || strings.ContainsRune(value, 0) {
+		f.Add(name, "must be 1 to 200 characters, not only white space and without U+0000")
 	}
 }
+
+func isWhiteSpace(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' }
 
 // Has reports whether a member already has an error.
 func (f Fields) Has(name string) bool {

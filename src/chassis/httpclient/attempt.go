@@ -13,6 +13,7 @@ import (
 type attempt struct {
 	route       string
 	target      *url.URL
+	maxBody     int64     // the longest response body in bytes
 	deadline    time.Time // of the whole call; the deadline of the caller's context applies as well
 	resendCount int       // 0 for the first attempt
 	avoid       *endpoint // the endpoint of the previous attempt, chosen again only if no other is available
@@ -36,7 +37,7 @@ func (c *Client) doAttempt(ctx context.Context, a attempt) attemptResult {
 	var result attemptResult
 	result.endpoint, result.err = c.balancer.pick(attemptCtx, a.avoid)
 	if result.err == nil {
-		result.response, result.err = c.transport.roundTrip(attemptCtx, result.endpoint, a.target)
+		result.response, result.err = c.transport.roundTrip(attemptCtx, result.endpoint, a)
 	}
 	result.classify(ctx, attemptCtx)
 	duration := time.Since(start)
@@ -56,7 +57,7 @@ const (
 	kindCanceled               // canceled by the caller, or by a deadline of the caller
 	kindConnect                // no endpoint, or no connection to it
 	kindTransport              // the connection broke, or the peer did not speak HTTP
-	kindBodyTooLarge           // the body was longer than MaxBody
+	kindBodyTooLarge           // the body was longer than the call takes
 )
 
 // label returns the value of attribute error.type, which must have a low cardinality.

@@ -17,14 +17,14 @@ const (
 // returns the result of the last one. Only Get calls it, so only idempotent requests are
 // retried (RFC 9110, section 9.2.2).
 //
-// The deadline of the call is not set in a context, because no attempt exceeds it and no
-// delay begins that would exceed it. If no time is left for a retry, the caller gets the
-// last response rather than a timeout. The client does not wait for a Retry-After: the retry
-// goes to another endpoint anyway.
-func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL) attemptResult {
+// The deadline of the call needs no context of its own: no attempt exceeds it, and no
+// delay begins that would exceed it. So the caller gets the last response rather than a
+// timeout. The client does not wait for a Retry-After: the retry goes to another endpoint
+// anyway.
+func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL, maxBody int64) attemptResult {
 	start := time.Now()
 	c.budget.recordCall(start)
-	a := attempt{route: route, target: target, deadline: start.Add(c.timeout)}
+	a := attempt{route: route, target: target, maxBody: maxBody, deadline: start.Add(c.timeout)}
 	for {
 		result := c.doAttempt(ctx, a)
 		if a.resendCount == c.maxRetries || !result.retryable() {

@@ -46,16 +46,17 @@ var (
 	// exist, has no records (a headless Kubernetes Service without ready pods), or no
 	// lookup has succeeded yet.
 	ErrNoAddress = errors.New("no address")
-	// ErrBodyTooLarge means that the response body is longer than MaxBody.
+	// ErrBodyTooLarge means that the response body is longer than the call takes.
 	ErrBodyTooLarge = errors.New("response body too large")
 )
 
 // MaxBody is the longest response body, in bytes, that Get accepts: 4 MiB.
 const MaxBody = 4 << 20
 
-// Resolver looks up the addresses of a host, as *net.Resolver does. If a name does not
-// exist, the error must be a *net.DNSError with IsNotFound: the client then has no
-// endpoints. After any other error it keeps those of the last successful lookup.
+// Resolver looks up the addresses of a host, as *net.Resolver does, in the networks "ip",
+// "ip4" and "ip6". If a name does not exist, the error must be a *net.DNSError with
+// IsNotFound: if that of each family is, the client has no endpoints. After any other error
+// it keeps the last ones.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
@@ -101,7 +102,10 @@ type Config struct {
 // withDefaults returns c with the defaults of optional fields, or an error if c is not valid.
 func (c Config) withDefaults() (Config, error) {
 	if c.BaseURL == nil || c.BaseURL.Hostname() == "" || c.BaseURL.Scheme != "http" && c.BaseURL.Scheme != "https" {
-		return c, fmt.Errorf("httpclient: base URL %v: want http(s)://host[:port][/prefix]", c.BaseURL)
+		return c, fmt.Errorf("httpclient: base URL %v: want http(s)://host[:port][/prefix]", redacted(c.BaseURL))
+	}
+	if u := c.BaseURL; u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return c, fmt.Errorf("httpclient: base URL %v: user, query and fragment are not used", redacted(u))
 	}
 	if c.Timeout <= 0 || c.AttemptTimeout <= 0 {
 		return c, fmt.Errorf("httpclient: timeouts must be positive, got %v and %v", c.Timeout, c.AttemptTimeout)
@@ -126,6 +130,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Logger = c.Logger.With(slog.String("peer", c.Peer))
 	return c, nil
+}
+
+// redacted returns the text of a URL, which may be nil, without its password.
+func redacted(u *url.URL) string {
+	if u == nil {
+		return "nil"
+	}
+	return u.Redacted()
 }
 
 // Client calls one peer. It is safe for concurrent use. The caller must close it.
@@ -182,16 +194,22 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Get sends a GET for path, which begins with a slash and may contain a query. It returns
-// the peer's response whatever its status: after the last retry that may be a 503.
+// Get is GetUpTo for a body of at most MaxBody bytes.
+func (c *Client) Get(ctx context.Context, route, path string) (*Response, error) {
+	return c.GetUpTo(ctx, route, path, MaxBody)
+}
+
+// GetUpTo sends a GET for path, which begins with a slash and may contain a query. It returns
+// the peer's response whatever its status: after the last retry that may be a 503. It
+// takes a body of at most maxBody bytes, and no memory for a longer one.
 //
 // Route is the template of path, such as "/users/{id}". It becomes the attribute and
 // label url.template, so it must not contain anything that a caller chooses.
 //
-// For errors.Is, the error is ErrBreakerOpen, ErrNoAddress, ErrBodyTooLarge,
-// context.Canceled or context.DeadlineExceeded (for the caller's deadline and the timeouts
-// of the Config). Any other error is that of the transport in the last attempt.
-func (c *Client) Get(ctx context.Context, route, path string) (*Response, error) {
+// Without a response, errors.Is finds one of these: ErrBreakerOpen, ErrNoAddress,
+// ErrBodyTooLarge, context.Canceled, context.DeadlineExceeded (for the caller's deadline
+// and those of the Config). Any other error is the transport's, of the last attempt.
+func (c *Client) GetUpTo(ctx context.Context, route, path string, maxBody int64) (*Response, error) {
 	target, err := c.targetURL(path)
 	if err != nil {
 		return nil, err
@@ -202,7 +220,7 @@ func (c *Client) Get(ctx context.Context, route, path string) (*Response, error)
 	if !c.breaker.TryAcquirePermit() {
 		return nil, c.wrapError(route, ErrBreakerOpen)
 	}
-	result := c.callWithRetries(ctx, route, target)
+	result := c.callWithRetries(ctx, route, target, maxBody)
 	recordResult(c.breaker, result.outcome())
 	if result.err != nil {
 		return nil, c.wrapError(route, result.err)

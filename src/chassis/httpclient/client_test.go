@@ -40,6 +40,16 @@ func TestGet(t *testing.T) {
 		}
 	})
 
+	t.Run("refuses a base URL of which it would use only a part", func(t *testing.T) {
+		for _, base := range []string{
+			"http://me@users", "http://me:hush@users", "http://users?a=b", "http://users/?", "http://users#part", "http://users:0", "http://users:65536", "ftp://users",
+		} {
+			_, err := New(Config{BaseURL: mustURL(base), Timeout: time.Second, AttemptTimeout: time.Second})
+			require.ErrorContains(t, err, "httpclient: base URL", base)
+			require.NotContains(t, err.Error(), "hush")
+		}
+	})
+
 	t.Run("refuses a path that leads to another host", func(t *testing.T) {
 		b, c := singleBackend(t, ok)
 		for _, path := range []string{"", "x", "http://elsewhere/x", "/x\r\nHost: elsewhere", "/%zz"} {
@@ -81,6 +91,23 @@ func TestGet(t *testing.T) {
 	t.Run("accepts the largest body", func(t *testing.T) {
 		_, c := singleBackend(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, MaxBody)) })
 		assert.Len(t, get(t, c).Body, MaxBody)
+	})
+
+	t.Run("takes no longer body than the call says", func(t *testing.T) {
+		for _, flush := range []bool{false, true} { // with a Content-Length, and without
+			b, c := singleBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprint(w, "four")
+				if flush {
+					w.(http.Flusher).Flush()
+				}
+			})
+			_, err := c.GetUpTo(t.Context(), "/x", "/x", 3)
+			require.ErrorIs(t, err, ErrBodyTooLarge)
+			res, err := c.GetUpTo(t.Context(), "/x", "/x", 4)
+			require.NoError(t, err)
+			assert.Equal(t, "four", string(res.Body))
+			assert.EqualValues(t, 2, b.hits.Load())
+		}
 	})
 
 	t.Run("uses the trailing dot for lookups only", func(t *testing.T) {

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxProbeBody is the longest response body, in bytes, that Probe accepts: 64 KiB.
+const maxProbeBody = 64 << 10
+
 // Probe sends a GET for path to check the peer's health. If the connection breaks it
 // makes one more attempt, at another endpoint. It bypasses the circuit breaker and the
 // retry budget, and creates no spans and no metrics. It reports only connection errors to the
@@ -14,7 +17,7 @@ func (c *Client) Probe(ctx context.Context, path string) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := attempt{target: target}
+	a := attempt{target: target, maxBody: maxProbeBody}
 	result := c.probe(ctx, a)
 	if result.outcome() == outcomeConnError {
 		a.avoid = result.endpoint
@@ -30,7 +33,7 @@ func (c *Client) probe(ctx context.Context, a attempt) (result attemptResult) {
 	if result.err != nil {
 		return result
 	}
-	result.response, result.err = c.transport.roundTrip(ctx, result.endpoint, a.target)
+	result.response, result.err = c.transport.roundTrip(ctx, result.endpoint, a)
 	result.classify(ctx, ctx)
 	o := result.outcome()
 	if o != outcomeConnError {

@@ -26,12 +26,13 @@ type lookupConfig struct {
 	host     string // as configured, with a trailing dot if it has one
 	port     uint16
 	interval time.Duration
+	timeout  time.Duration // of one lookup
 	resolver Resolver
 }
 
 func newBalancer(cfg Config, port uint16) *balancer {
 	return &balancer{
-		lookupConfig:    lookupConfig{cfg.BaseURL.Hostname(), port, cfg.LookupInterval, cfg.Resolver},
+		lookupConfig:    lookupConfig{cfg.BaseURL.Hostname(), port, cfg.LookupInterval, lookupTimeout, cfg.Resolver},
 		log:             cfg.Logger,
 		ignoreLoad:      cfg.disabled(Latency),
 		neverEject:      cfg.disabled(Ejection),
@@ -47,8 +48,8 @@ func portOf(base *url.URL) (uint16, error) {
 	switch {
 	case base.Port() != "":
 		port, err := strconv.ParseUint(base.Port(), 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("httpclient: base URL %v: %w", base, err)
+		if err != nil || port == 0 {
+			return 0, fmt.Errorf("httpclient: base URL %v: the port is not one from 1 to 65535", redacted(base))
 		}
 		return uint16(port), nil
 	case base.Scheme == "https":
@@ -108,19 +109,58 @@ func (b *balancer) requestLookup() {
 	}
 }
 
-// lookup resolves the host once. If the host is an IP address, lookup returns it without
-// the resolver.
+// families are the networks of a lookup of only one family, and which addresses it finds.
+var families = []struct {
+	network string
+	has     func(netip.Addr) bool
+}{{"ip4", netip.Addr.Is4}, {"ip6", netip.Addr.Is6}}
+
+// lookup resolves the host. It returns a host that is an IP address as it is, without the
+// resolver.
+//
+// A resolver reports the addresses of one family, or that there are none, also if the query
+// for the other family has failed. So lookup asks again for each family that has lost all
+// its addresses. If that fails, it returns the last ones of that family and the error, too.
 func (b *balancer) lookup(ctx context.Context) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(b.lookupConfig.host); err == nil {
 		return []netip.Addr{ip}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	return b.lookupConfig.resolver.LookupNetIP(ctx, "ip", b.lookupConfig.host)
+	ips, err := b.lookupNetwork(ctx, "ip")
+	if err != nil && !isNotFound(err) {
+		return nil, err
+	}
+	last := b.endpoints.Load().addresses()
+	for _, family := range families {
+		if !slices.ContainsFunc(last, family.has) || slices.ContainsFunc(ips, family.has) {
+			continue
+		}
+		found, familyErr := b.lookupNetwork(ctx, family.network)
+		if familyErr == nil {
+			err = nil
+		} else if !isNotFound(familyErr) {
+			err = familyErr
+			found = slices.DeleteFunc(slices.Clone(last), func(ip netip.Addr) bool { return !family.has(ip) })
+		}
+		ips = append(ips, found...)
+	}
+	return ips, err
 }
 
-// applyLookup replaces the endpoints with the result of a lookup. If the resolver fails, the
-// last endpoints stay in use. If it answers that the name has no address, they do not.
+// lookupNetwork makes one lookup: of "ip4" or "ip6" addresses, or of both, "ip".
+func (b *balancer) lookupNetwork(ctx context.Context, network string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.lookupConfig.timeout)
+	defer cancel()
+	found, err := b.lookupConfig.resolver.LookupNetIP(ctx, network, b.lookupConfig.host)
+	ips := make([]netip.Addr, len(found))
+	for i, ip := range found {
+		ips[i] = ip.Unmap()
+	}
+	return ips, err
+}
+
+// applyLookup replaces the endpoints by the result of a lookup. If the resolver fails, the
+// last endpoints stay in use, but for addresses that it has found. If it answers that the
+// name has no address, they do not.
 func (b *balancer) applyLookup(ips []netip.Addr, err error) {
 	old := b.endpoints.Load()
 	host := slog.String(string(semconv.ServerAddressKey), b.lookupConfig.host)
@@ -129,9 +169,13 @@ func (b *balancer) applyLookup(ips []netip.Addr, err error) {
 			b.log.Warn("lookup failed, last endpoints kept", host, slog.String("error", err.Error()))
 		}
 		b.lookupFailing = true
-		return
+		if len(ips) == 0 {
+			return
+		}
+		err = nil
+	} else {
+		b.lookupFailing = false
 	}
-	b.lookupFailing = false
 	if err == nil && len(ips) == 0 {
 		err = errors.New("the resolver returned no address")
 	}
@@ -171,6 +215,15 @@ func (s *endpointSet) list() []*endpoint {
 		return nil
 	}
 	return s.endpoints
+}
+
+// addresses returns the addresses of s, which may be nil.
+func (s *endpointSet) addresses() []netip.Addr {
+	var all []netip.Addr
+	for _, e := range s.list() {
+		all = append(all, e.AddrPort.Addr())
+	}
+	return all
 }
 
 func isNotFound(err error) bool {

@@ -185,7 +185,7 @@ func TestMetrics(t *testing.T) {
 		labelOf := func() string {
 			target, err := c.targetURL("/x")
 			require.NoError(t, err)
-			result := c.callWithRetries(t.Context(), "/x", target)
+			result := c.callWithRetries(t.Context(), "/x", target, MaxBody)
 			return result.errorKind.label()
 		}
 		assert.Equal(t, "timeout", labelOf())

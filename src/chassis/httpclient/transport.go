@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -57,10 +56,10 @@ func newTransport(cfg Config) *transport {
 	}
 }
 
-// roundTrip sends a GET for target to e and reads the response to its end. It returns a
-// redirect like any other response.
-func (t *transport) roundTrip(ctx context.Context, e *endpoint, target *url.URL) (*Response, error) {
-	u := *target
+// roundTrip sends the GET of an attempt to e and reads the response to its end. It returns
+// a redirect like any other response.
+func (t *transport) roundTrip(ctx context.Context, e *endpoint, a attempt) (*Response, error) {
+	u := *a.target
 	u.Host = e.hostPort
 	header := make(http.Header, requestHeaderCapacity)
 	t.propagator.Inject(ctx, propagation.HeaderCarrier(header))
@@ -70,7 +69,7 @@ func (t *transport) roundTrip(ctx context.Context, e *endpoint, target *url.URL)
 		return nil, err
 	}
 	defer res.Body.Close()
-	body, err := readBody(res)
+	body, err := readBody(res, a.maxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -78,18 +77,18 @@ func (t *transport) roundTrip(ctx context.Context, e *endpoint, target *url.URL)
 }
 
 // readBody reads the body to its end, so that the connection can be reused. The error is
-// ErrBodyTooLarge if the body is longer than MaxBody.
-func readBody(res *http.Response) ([]byte, error) {
+// ErrBodyTooLarge if the body is longer than maxBody.
+func readBody(res *http.Response, maxBody int64) ([]byte, error) {
 	switch size := res.ContentLength; {
-	case size > MaxBody:
+	case size > maxBody:
 		return nil, ErrBodyTooLarge
 	case size >= 0:
 		body := make([]byte, size)
 		_, err := io.ReadFull(res.Body, body)
 		return body, err
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, MaxBody+1))
-	if err == nil && len(body) > MaxBody {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	if err == nil && int64(len(body)) > maxBody {
 		err = ErrBodyTooLarge
 	}
 	return body, err

@@ -205,5 +205,8 @@ func (a *App) newServer() *http.Server {
 		IdleTimeout:       2 * time.Minute, // longer than that of most clients, so that the client closes first
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.Telemetry.Log.Handler(), slog.LevelWarn),
+
+		// The router answers OPTIONS * too.
+		DisableGeneralOptionsHandler: true,
 	}
 }

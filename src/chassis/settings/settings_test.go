@@ -2,7 +2,9 @@ package settings_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,6 +164,43 @@ func TestParse(t *testing.T) {
 				_, _, err := parse(t, map[string]string{tt.name: tt.value})
 				require.EqualError(t, err, tt.want)
 			})
+		}
+	})
+
+	t.Run("takes the URL of a service only if all of it is used", func(t *testing.T) {
+		const sentence = "USERS_URL=%q is not usable: give a URL like http://users:5001"
+		for value, shown := range map[string]string{
+			"http://users@users:5001":             "http://xxxxx@users:5001",
+			"http://me:hush@users:5001":           "http://xxxxx@users:5001",
+			"http://users:5001?token=hush":        "http://users:5001?token=xxxxx",
+			"http://users:5001/?":                 "http://users:5001/?",
+			"http://users:5001#hush":              "http://users:5001#xxxxx",
+			"http://me:hush@users:port":           "(hidden: it may contain a password)",
+			"http://users:port?token=hush":        "(hidden: it may contain a password)",
+			"http://users:0":                      "http://users:0",
+			"http://users:65536":                  "http://users:65536",
+			"http://users:99999999999999999999":   "http://users:99999999999999999999",
+			"http://users:":                       "http://users:",
+			"http://users:-1":                     "http://users:-1",
+			"http://:5001":                        "http://:5001",
+			"http://users,more:5001":              "http://users,more:5001",
+			"http://-users":                       "http://-users",
+			"http://users..svc":                   "http://users..svc",
+			"http://.":                            "http://.",
+			"http://[::1":                         "http://[::1",
+			"http://" + strings.Repeat("a", 64):   "http://" + strings.Repeat("a", 64),
+			"http://" + strings.Repeat("a.", 130): "http://" + strings.Repeat("a.", 130),
+			"http:users:5001":                     "http:users:5001",
+		} {
+			_, _, err := parse(t, map[string]string{"USERS_URL": value})
+			require.EqualError(t, err, fmt.Sprintf(sentence, shown), value)
+		}
+		for _, value := range []string{
+			"http://users", "http://users:1", "https://users.shop.svc.cluster.local.:65535/api/v1", "HTTP://USERS:5001/", "http://a_b-c.9:5001",
+			"http://127.0.0.1:5001", "http://[::1]:5001", "http://[fe80::1%25eth0]:5001",
+		} {
+			_, _, err := parse(t, map[string]string{"USERS_URL": value})
+			require.NoError(t, err, value)
 		}
 	})
 

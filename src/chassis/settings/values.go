@@ -173,6 +173,9 @@ func parseURL(text string, tag *kong.Tag) (any, error) {
 	if u.Host == "" || !slices.Contains(strings.Split(tag.Get("schemes"), ","), u.Scheme) {
 		return nil, fmt.Errorf("not one of the schemes")
 	}
+	if strings.HasPrefix(u.Scheme, "http") {
+		return URL{u}, checkPeerURL(u)
+	}
 	return URL{u}, nil
 }
 
@@ -238,10 +241,12 @@ func maskSecrets(text string, tag *kong.Tag) string {
 	if !tag.Has("schemes") {
 		return text
 	}
-	if u, err := url.Parse(text); err == nil && u.Host != "" {
+	if u, err := url.Parse(text); err == nil && strings.HasPrefix(u.Scheme, "http") {
+		return maskPeerURL(*u)
+	} else if err == nil && u.Host != "" {
 		return URL{u}.String()
 	}
-	if strings.Contains(text, "@") || strings.Contains(text, "password") {
+	if strings.ContainsAny(text, "@?") || strings.Contains(text, "password") {
 		return "(hidden: it may contain a password)"
 	}
 	return text

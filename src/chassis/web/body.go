@@ -1,11 +1,14 @@
 package web
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
+	"math"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -25,21 +28,25 @@ const bodyTimeout = 3 * time.Second
 // that are missing or have the wrong type, and Err returns all of them in one
 // error. Members that no method reads are ignored.
 type Body struct {
-	members map[string]jsontext.Value
-	invalid failure.Fields
+	members    map[string]jsontext.Value
+	invalid    failure.Fields
+	outOfRange []string // members that are numbers of the right type, but beyond an int64
 }
 
 // ReadBody reads the body of a request, which must be one JSON object without
 // duplicate members and in UTF-8 (RFC 7493). The error is a failure with the code
 // UnsupportedMediaType, TooLarge or Invalid; the latter says at which byte the
-// body is wrong.
+// body is wrong. On PATCH the body may be a JSON Merge Patch (RFC 7396) too.
 func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-		return nil, failure.New(failure.UnsupportedMediaType, "Send the body as Content-Type: application/json.")
+	if err := checkMediaType(w, r); err != nil {
+		return nil, err
 	}
 	data, err := readAll(w, r)
 	if err != nil {
 		return nil, readFailure(err)
+	}
+	if bytes.HasPrefix(data, []byte("\uFEFF")) {
+		return nil, failure.New(failure.Invalid, "The body begins with a byte order mark; send it without.")
 	}
 	var b Body
 	if err := json.Unmarshal(data, &b.members); err != nil {
@@ -49,6 +56,35 @@ func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 		return nil, failure.New(failure.Invalid, "The body must be a JSON object, not null.")
 	}
 	return &b, nil
+}
+
+// checkMediaType returns an error unless the body's media type is supported and
+// the body is not compressed. Then it sets the header that names what is supported
+// (RFC 5789, section 2.2; RFC 9110, section 12.5.3).
+func checkMediaType(w http.ResponseWriter, r *http.Request) error {
+	supported := []string{"application/json"}
+	if r.Method == http.MethodPatch {
+		supported = append(supported, "application/merge-patch+json")
+	}
+	// JSON has no parameters that matter (RFC 8259, section 11), not even broken ones.
+	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if !slices.Contains(supported, strings.ToLower(strings.TrimSpace(mediaType))) {
+		setAcceptPatch(w, r, supported)
+		return failure.New(failure.UnsupportedMediaType, "Send the body as Content-Type: "+strings.Join(supported, " or ")+".")
+	}
+	encoding := strings.Join(r.Header.Values("Content-Encoding"), ", ")
+	if encoding != "" && !strings.EqualFold(encoding, "identity") {
+		setAcceptPatch(w, r, supported)
+		w.Header().Set("Accept-Encoding", "identity")
+		return failure.New(failure.UnsupportedMediaType, "Send the body without Content-Encoding: "+echo(encoding)+" is not supported.")
+	}
+	return nil
+}
+
+func setAcceptPatch(w http.ResponseWriter, r *http.Request, supported []string) {
+	if r.Method == http.MethodPatch {
+		w.Header().Set("Accept-Patch", strings.Join(supported, ", "))
+	}
 }
 
 // readAll reads a body of up to MaxBody bytes within bodyTimeout. The timeout
@@ -117,13 +153,14 @@ func (b *Body) OptionalBool(name string) *bool {
 	return &isTrue
 }
 
-// Int returns a member that is required and must be a whole number.
+// Int returns a member that is required and must be a whole number, and the least
+// int64 for one beyond an int64: the domain's rule then names the valid range.
 func (b *Body) Int(name string) int64 {
 	return b.number(name, 0, "must be a whole number")
 }
 
 // Cents returns a member that is required and must be a number with at most two
-// decimals.
+// decimals. For one beyond an int64 see Int.
 func (b *Body) Cents(name string) decimal.Cents {
 	return decimal.Cents(b.number(name, 2, "must be a number with at most 2 decimals"))
 }
@@ -135,6 +172,11 @@ func (b *Body) Err(violations failure.Fields) error {
 	for _, field := range violations {
 		if !b.invalid.Has(field.Name) {
 			b.invalid = append(b.invalid, field)
+		}
+	}
+	for _, name := range b.outOfRange {
+		if !b.invalid.Has(name) {
+			b.invalid.Add(name, "is out of range")
 		}
 	}
 	return b.invalid.Err()
@@ -149,7 +191,8 @@ func (b *Body) number(name string, scale int, rule string) int64 {
 	n, err := decimal.Parse(string(b.members[name]), scale)
 	switch {
 	case errors.Is(err, decimal.ErrRange):
-		b.invalid.Add(name, "is out of range")
+		b.outOfRange = append(b.outOfRange, name)
+		return math.MinInt64
 	case err != nil:
 		b.invalid.Add(name, rule)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,6 +22,7 @@ func TestReadBody(t *testing.T) {
 	t.Run("requires Content-Type application/json", func(t *testing.T) {
 		for _, mediaType := range []string{
 			"application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", " application/json ",
+			"application/json; charset", "application/json;", "application/json ; =", "application/json; a=1; a=2", `application/json; x="`,
 		} {
 			_, err := readBody(mediaType, "{}")
 			require.NoError(t, err, mediaType)
@@ -35,6 +37,44 @@ func TestReadBody(t *testing.T) {
 		s := newService(t)
 		r := newPost("/things", "text/plain", strings.NewReader(`{"name":"x"}`))
 		require.Contains(t, requireProblem(t, s.serve(r), http.StatusUnsupportedMediaType)["error"], "application/json")
+	})
+
+	t.Run("takes application/merge-patch+json on PATCH", func(t *testing.T) {
+		for method, want := range map[string]failure.Code{"PATCH": "", "POST": failure.UnsupportedMediaType} {
+			for _, mediaType := range []string{"application/merge-patch+json", "Application/Merge-Patch+JSON; charset=utf-8"} {
+				r := httptest.NewRequest(method, "/", strings.NewReader("{}"))
+				r.Header.Set("Content-Type", mediaType)
+				_, err := web.ReadBody(httptest.NewRecorder(), r)
+				require.Equal(t, want, failure.CodeOf(err), "%s %s", method, mediaType)
+			}
+		}
+		r := httptest.NewRequest("PATCH", "/", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json-patch+json")
+		w := httptest.NewRecorder()
+		_, err := web.ReadBody(w, r)
+		require.Equal(t, failure.UnsupportedMediaType, failure.CodeOf(err))
+		require.Equal(t, "application/json, application/merge-patch+json", w.Header().Get("Accept-Patch"))
+		require.ErrorContains(t, err, "application/merge-patch+json")
+	})
+
+	t.Run("responds with 415 to a compressed body", func(t *testing.T) {
+		for encoding, named := range map[string]string{
+			"gzip": "gzip", "GZIP": "GZIP", "identity, br": "identity, br", "x": "x", strings.Repeat("y", 60_000): strings.Repeat("y", 256) + "…",
+		} {
+			s := newService(t)
+			r := newPost("/things", "application/json", strings.NewReader(`{"name":"x"}`))
+			r.Header.Set("Content-Encoding", encoding)
+			w := s.serve(r)
+			members := requireProblem(t, w, http.StatusUnsupportedMediaType)
+			require.Equal(t, "Send the body without Content-Encoding: "+named+" is not supported.", members["error"])
+			require.Equal(t, "identity", w.Header().Get("Accept-Encoding"))
+			require.Empty(t, w.Header().Get("Accept-Patch"))
+		}
+		for _, encoding := range []string{"", "identity", "Identity"} {
+			r := newPost("/things", "application/json", strings.NewReader(`{"name":"x"}`))
+			r.Header.Set("Content-Encoding", encoding)
+			require.Equal(t, http.StatusCreated, newService(t).serve(r).Code)
+		}
 	})
 
 	t.Run("responds with 413 to a body over 1 MiB", func(t *testing.T) {
@@ -95,7 +135,7 @@ func TestReadBody(t *testing.T) {
 			"not UTF-8":               {"{\"a\": \"\xff\"}", syntax + "7."},
 			"half a surrogate pair":   {`{"a": "\ud800"}`, syntax + "7."},
 			"control character":       {"{\"a\": \"\n\"}", syntax + "7."},
-			"byte order mark":         {"\uFEFF{}", syntax + "0."},
+			"byte order mark":         {"\uFEFF{}", "The body begins with a byte order mark; send it without."},
 			"member twice":            {`{"a": 1, "a": 2}`, "The body is not usable JSON: it names a member twice, at byte 9."},
 			"member twice by escapes": {`{"a": 1, "\u0061": 2}`, "The body is not usable JSON: it names a member twice, at byte 9."},
 			"member twice deeper":     {`{"a": {"b": 1, "b": 2}}`, "The body is not usable JSON: it names a member twice, at byte 15."},
@@ -144,6 +184,10 @@ func TestBody(t *testing.T) {
 			centsError string
 		}{
 			{"2", 2, "", 200, ""},
+			{"1000000000000000000", 1e18, "", math.MinInt64, outOfRange},
+			{"9223372036854775807", math.MaxInt64, "", math.MinInt64, outOfRange},
+			{"-9223372036854775808", math.MinInt64, "", math.MinInt64, outOfRange},
+			{"9223372036854775807.00e0", math.MaxInt64, "", math.MinInt64, outOfRange},
 			{"2.0", 2, "", 200, ""},
 			{"2e0", 2, "", 200, ""},
 			{"20E-1", 2, "", 200, ""},
@@ -155,9 +199,9 @@ func TestBody(t *testing.T) {
 			{"1.5", 0, "must be a whole number", 150, ""},
 			{"1.005", 0, "must be a whole number", 0, "must be a number with at most 2 decimals"},
 			{"1e-400", 0, "must be a whole number", 0, "must be a number with at most 2 decimals"},
-			{"1e400", 0, "is out of range", 0, "is out of range"},
-			{"-1e400", 0, "is out of range", 0, "is out of range"},
-			{"9223372036854775808", 0, "is out of range", 0, "is out of range"},
+			{"1e400", math.MinInt64, outOfRange, math.MinInt64, outOfRange},
+			{"-1e400", math.MinInt64, outOfRange, math.MinInt64, outOfRange},
+			{"9223372036854775808", math.MinInt64, outOfRange, math.MinInt64, outOfRange},
 			{`"2"`, 0, "must be a whole number", 0, "must be a number with at most 2 decimals"},
 			{`null`, 0, "must be a whole number", 0, "must be a number with at most 2 decimals"},
 			{`true`, 0, "must be a whole number", 0, "must be a number with at most 2 decimals"},
@@ -173,6 +217,16 @@ func TestBody(t *testing.T) {
 				requireInvalid(t, body, tt.centsError)
 			})
 		}
+	})
+
+	t.Run("prefers the rule of the domain to a number that is out of range", func(t *testing.T) {
+		body := parseBody(t, `{"n": 1e400, "other": -1e400}`)
+		require.EqualValues(t, math.MinInt64, body.Int("n"))
+		body.Int("other")
+		broken := failure.Fields{{Name: "n", Message: "must be a whole number from 1 to 9"}}
+		require.Equal(t, []failure.Field{
+			{Name: "n", Message: "must be a whole number from 1 to 9"}, {Name: "other", Message: outOfRange},
+		}, invalidFields(t, body.Err(broken)))
 	})
 
 	t.Run("names all invalid members in one error", func(t *testing.T) {
@@ -198,6 +252,9 @@ func TestBody(t *testing.T) {
 		}, invalidFields(t, body.Err(violations)))
 	})
 }
+
+// outOfRange is the message for a number that no int64 has.
+const outOfRange = "is out of range"
 
 func readBody(mediaType, text string) (*web.Body, error) {
 	return web.ReadBody(httptest.NewRecorder(), newPost("/", mediaType, strings.NewReader(text)))

@@ -22,12 +22,12 @@ func PathValue(r *http.Request, name string) string {
 
 // PathID returns the path variable {id} as a number. If it is not a number, no
 // object can have it as its ID: PathID then returns the error of notFound, which
-// gets the text as it was sent.
+// gets the text as it was sent, cut after MaxEcho characters.
 func PathID(r *http.Request, notFound func(id any) *failure.Error) (int64, error) {
 	text := PathValue(r, "id")
 	id, ok := parseID(text)
 	if !ok {
-		return 0, notFound(text)
+		return 0, notFound(echo(text))
 	}
 	return id, nil
 }

@@ -103,7 +103,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, f *failure.Error) erro
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	return encode(w, status, "application/problem+json", Problem{
-		Type: "about:blank", Title: title, Status: status, Detail: f.Message, Instance: r.URL.EscapedPath(),
+		Type: "about:blank", Title: title, Status: status, Detail: f.Message, Instance: echoPath(r.URL.EscapedPath()),
 		Error: f.Message, TraceID: trace.SpanContextFromContext(r.Context()).TraceID().String(),
 		Errors: f.Fields, Extensions: f.Extensions,
 	})

@@ -9,7 +9,9 @@ import (
 	"go/token"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,6 +95,45 @@ func TestProblem(t *testing.T) {
 			require.Equal(t, "/things/\uFFFD", line["url.path"])
 		}
 		requireProblem(t, s.request("GET", "/\xff%ff"), http.StatusNotFound)
+	})
+
+	t.Run("has an instance whatever the target is", func(t *testing.T) {
+		for target, want := range map[string]string{
+			"http://a.example": "/", "http://a.example?x=1": "/", "http://a.example/": "/", "*": "*", "/nothing": "/nothing",
+		} {
+			s := newService(t)
+			members := requireProblem(t, s.request("GET", target), http.StatusNotFound)
+			require.Equal(t, want, members["instance"], target)
+			require.Equal(t, want, s.logLine(t)["url.path"], target)
+		}
+		requireProblem(t, newService(t).request("CONNECT", "example.com:443"), http.StatusNotFound)
+	})
+
+	t.Run("and its log line cut text that the caller chose after 256 characters", func(t *testing.T) {
+		const bound = 12_000 // bytes: four times 256 characters, each of up to six bytes, with the rest of the answer
+		control, wide := strings.Repeat("%01", 19_000), strings.Repeat("%F0%9F%98%80", 4_000)
+		notFound := func(_ http.ResponseWriter, r *http.Request) error {
+			_, err := web.PathID(r, func(id any) *failure.Error {
+				return failure.New(failure.NotFound, fmt.Sprintf("There is no thing %v.", id)).With("thing_id", id)
+			})
+			return err
+		}
+		for _, r := range []struct{ method, target string }{
+			{"PUT", "/things/" + control}, {"PUT", "/things/" + wide}, {"PUT", "/things/" + strings.Repeat("%ff", 19_000)},
+			{"GET", "/" + control + "/x"}, {strings.Repeat("LONG", 10_000), "/things"},
+		} {
+			s := newService(t)
+			s.Handle("PUT", "/things/{id}", notFound)
+			w := s.request(r.method, r.target)
+			require.Less(t, w.Body.Len(), bound)
+			members := requireProblem(t, w, w.Code)
+			if r.method == "PUT" {
+				id := members["thing_id"].(string)
+				require.Equal(t, 257, utf8.RuneCountInString(id))
+				require.True(t, strings.HasSuffix(id, "…"))
+			}
+			require.Less(t, len(s.log.String()), bound)
+		}
 	})
 
 	t.Run("that cannot be encoded becomes a 500 without a body", func(t *testing.T) {

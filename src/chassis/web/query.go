@@ -18,18 +18,28 @@ const (
 
 // Query reads the query parameters of a request. Its methods collect invalid
 // values, and Err returns all of them in one error. Parameters that no method
-// reads are ignored.
+// reads are ignored, also if they are not well-formed.
 type Query struct {
 	values  url.Values
 	invalid failure.Fields
 }
 
-// ReadQuery parses the query of a URL. Err reports a query that cannot be parsed.
+// ReadQuery parses the query of a URL. Unlike url.ParseQuery it keeps a value that
+// is not well-formed, as it was sent: no kind of parameter accepts it, so that it
+// is invalid if it is read.
 func ReadQuery(u *url.URL) *Query {
-	values, err := url.ParseQuery(u.RawQuery)
-	q := &Query{values: values}
-	if err != nil {
-		q.invalid.Add("query", "is not well-formed")
+	q := &Query{values: url.Values{}}
+	for parameter := range strings.SplitSeq(u.RawQuery, "&") {
+		escapedName, escapedValue, _ := strings.Cut(parameter, "=")
+		name, err := url.QueryUnescape(escapedName)
+		if err != nil {
+			continue
+		}
+		value, err := url.QueryUnescape(escapedValue)
+		if err != nil {
+			value = escapedValue
+		}
+		q.values[name] = append(q.values[name], value)
 	}
 	return q
 }
@@ -53,7 +63,7 @@ func (q *Query) ID(name string) int64 {
 	}
 	id, ok := parseID(value)
 	if !ok || id < 1 {
-		q.invalid.Add(name, "must be a whole number from 1")
+		q.invalid.Add(name, "must be "+failure.IDRange)
 	}
 	return id
 }
@@ -70,7 +80,7 @@ func (q *Query) IDs(name string, limit int) []int64 {
 	for i, part := range parts {
 		id, ok := parseID(part)
 		if !ok || id < 1 || i >= limit {
-			q.invalid.Add(name, "must be at most "+strconv.Itoa(limit)+" whole numbers from 1, separated by commas")
+			q.invalid.Add(name, "must be at most "+strconv.Itoa(limit)+" whole numbers from 1 to 9223372036854775807, separated by commas")
 			return nil
 		}
 		ids[i] = id

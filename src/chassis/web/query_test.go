@@ -19,7 +19,7 @@ func TestQuery(t *testing.T) {
 	t.Run("reads each kind of parameter", func(t *testing.T) {
 		const (
 			choice = "must be one of true, false, all"
-			list   = "must be at most 3 whole numbers from 1, separated by commas"
+			list   = "must be at most 3 whole numbers from 1 to 9223372036854775807, separated by commas"
 			limit  = "must be a whole number from 1 to 500"
 			cursor = "must be the unchanged next_cursor of an earlier response"
 		)
@@ -133,10 +133,33 @@ func TestQuery(t *testing.T) {
 		require.Equal(t, []string{"user_id", "status", "limit", "cursor", "ids", "expand"}, names)
 	})
 
-	t.Run("reports a query that is not well-formed", func(t *testing.T) {
-		for _, text := range []string{"a=%zz", "a=%", "a=1;b=2"} {
-			require.Equal(t, []failure.Field{{Name: "query", Message: "is not well-formed"}}, invalidFields(t, parseQuery(text).Err()), text)
+	t.Run("ignores a parameter that is not well-formed unless it is read", func(t *testing.T) {
+		for _, text := range []string{"a=%zz", "a=%", "a=1;b=2", "utm=a;b", "note=100%", "%=1", ";", "&&=", "limi%=3"} {
+			q := parseQuery(text + "&limit=7&" + text)
+			require.Equal(t, 7, q.Limit(), text)
+			require.NoError(t, q.Err(), text)
 		}
+		for _, text := range []string{"limit=%zz", "limit=7%", "limit=7;b=2", "limit=7&limit=%", "li%6dit=%"} {
+			q := parseQuery(text)
+			q.Limit()
+			require.Equal(t, "limit", invalidFields(t, q.Err())[0].Name, text)
+		}
+	})
+
+	t.Run("reads what url.ParseQuery reads", func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			want := rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "parameters")
+			values := url.Values{}
+			for name, value := range want {
+				values.Set(name, value)
+			}
+			q := parseQuery(values.Encode())
+			for name, value := range want {
+				if got := q.OneOf(name, value); got != value || q.Err() != nil {
+					t.Fatalf("%q is %q, not %q: %v", name, got, value, q.Err())
+				}
+			}
+		})
 	})
 
 	t.Run("does not split a list beyond the limit", func(t *testing.T) {
@@ -166,7 +189,7 @@ func parseQuery(text string) *web.Query { return web.ReadQuery(&url.URL{RawQuery
 
 const (
 	repeated = "must be given once"
-	notID    = "must be a whole number from 1"
+	notID    = "must be a whole number from 1 to 9223372036854775807"
 )
 
 func encodeCursor(plain string) string { return base64.RawURLEncoding.EncodeToString([]byte(plain)) }

@@ -19,9 +19,9 @@ func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Reque
 	}
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
-		slog.String(string(semconv.HTTPRequestMethodKey), r.Method),
+		slog.String(string(semconv.HTTPRequestMethodKey), echo(r.Method)),
 		slog.String(string(semconv.HTTPRouteKey), h.template),
-		slog.String(string(semconv.URLPathKey), r.URL.Path),
+		slog.String(string(semconv.URLPathKey), echo(r.URL.Path)),
 		slog.Int(string(semconv.HTTPResponseStatusCodeKey), rec.status),
 		slog.Int(string(semconv.HTTPResponseBodySizeKey), rec.size),
 		slog.Float64("duration_seconds", duration.Seconds()),

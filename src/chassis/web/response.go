@@ -3,21 +3,23 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// JSON writes a response with the value encoded as JSON. If the value cannot be
-// encoded, JSON returns an error and writes nothing.
+// JSON writes a response with the value encoded as JSON and a newline. If the
+// value cannot be encoded, JSON returns an error and writes nothing.
 func JSON(w http.ResponseWriter, status int, value any) error {
 	return encode(w, status, "application/json", value)
 }
 
-// RawJSON writes a response with a body that is already encoded as JSON.
+// RawJSON writes a response with a body that is already encoded as JSON, and a
+// newline.
 func RawJSON(w http.ResponseWriter, status int, body []byte) error {
-	return write(w, status, "application/json", body)
+	return writeJSON(w, status, "application/json", body)
 }
 
 // OpenAPI returns a handler that responds with an OpenAPI document in YAML.
@@ -33,7 +35,14 @@ func encode(w http.ResponseWriter, status int, mediaType string, value any) erro
 	if err != nil {
 		return fmt.Errorf("encode the response: %w", err)
 	}
-	return write(w, status, mediaType, body)
+	return writeJSON(w, status, mediaType, body)
+}
+
+// writeJSON writes a response with JSON. A terminal needs the newline. No cache may
+// store the response: it may have personal data, and the next one may differ.
+func writeJSON(w http.ResponseWriter, status int, mediaType string, body []byte) error {
+	w.Header().Set("Cache-Control", "no-store")
+	return write(w, status, mediaType, append(slices.Clip(body), '\n'))
 }
 
 // write writes a response. Its error is always nil: if the body cannot be sent,

@@ -34,8 +34,8 @@ func TestResponse(t *testing.T) {
 			status          int
 			mediaType, body string
 		}{
-			"/things":       {200, "application/json", `{"ok":true}`},
-			"/raw":          {201, "application/json", `{"price": 1.10}`},
+			"/things":       {200, "application/json", `{"ok":true}` + "\n"},
+			"/raw":          {201, "application/json", `{"price": 1.10}` + "\n"},
 			"/openapi.yaml": {200, "application/yaml", "openapi: 3.0.3"},
 		}
 		for target, want := range tests {
@@ -45,6 +45,7 @@ func TestResponse(t *testing.T) {
 			require.Equal(t, want.mediaType, w.Header().Get("Content-Type"))
 			require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 			require.Equal(t, strconv.Itoa(len(want.body)), w.Header().Get("Content-Length"))
+			require.Equal(t, want.mediaType == "application/json", w.Header().Get("Cache-Control") == "no-store", target)
 		}
 	})
 }

@@ -58,9 +58,9 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 }
 
 // Handle registers the handler of a method and a path template such as
-// "/users/{id}". A handler for GET also serves HEAD. Handle panics if an earlier
-// route takes requests that are meant for this one: a concrete path must be
-// registered before a template that matches it too.
+// "/users/{id}". A handler for GET also serves HEAD. A concrete path goes before a
+// template that matches it too, with every method: it must be registered first,
+// and Handle panics if an earlier route takes requests that are meant for this one.
 func (rt *Router) Handle(method, path string, handler Handler) {
 	rt.register(method, path, &route{router: rt, handler: handler})
 	rt.metrics.initSeries(method, path)
@@ -81,10 +81,17 @@ func (rt *Router) register(method, path string, h *route) {
 	if err := errors.Join(checkTemplate(path), rt.checkOrder(methods, path)); err != nil {
 		panic(err)
 	}
+	narrower := rt.narrowerPaths(path)
 	routes := *rt.mux.Load()
+	registered := routes.NewRoute()
+	if len(narrower) > 0 {
+		// mux would go on to this route if a narrower one has not the request's method.
+		// The matcher goes first: a later one that matches clears mux's method mismatch.
+		registered.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return !matchesAny(narrower, r.URL.EscapedPath()) })
+	}
 	// The path goes before the methods: mux then reports a method mismatch only
 	// for routes whose path matches.
-	registered := routes.Path(path).Methods(methods...).Handler(h)
+	registered.Path(path).Methods(methods...).Handler(h)
 	template, err := registered.GetPathTemplate()
 	if err != nil {
 		panic(err)
@@ -132,6 +139,10 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
+	// A target such as http://host has no path, which means "/" (RFC 9110, section 4.2.3).
+	if r.URL.Path == "" {
+		r = withPath(r, "/", "")
+	}
 	// RawPath is set only if the path is escaped in an unusual way.
 	if r.URL.RawPath != "" {
 		r = normalizePath(r)
@@ -155,7 +166,7 @@ func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error
 	}
 	allow := strings.Join(rt.allowedMethods(r), ", ")
 	w.Header().Set("Allow", allow)
-	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+r.Method+"; it answers "+allow+".")
+	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+echo(r.Method)+"; it answers "+allow+".")
 }
 
 // allowedMethods returns the sorted methods of all routes that match the path of

@@ -82,6 +82,27 @@ func TestRouter(t *testing.T) {
 		}
 	})
 
+	t.Run("matches a concrete path before a template, whatever the method", func(t *testing.T) {
+		signals, log := telemetrytest.New(t)
+		s := &service{Router: web.NewRouter(signals, 1), signals: signals, log: log}
+		s.Open()
+		s.Handle("GET", "/things/stats", ok)
+		s.Handle("GET", "/things/{id}", ok)
+		s.Handle("PATCH", "/things/{id}", ok)
+		s.Handle("DELETE", "/{any}/{id}", ok)
+		for _, target := range []string{"/things/stats", "/things/%73tats"} {
+			for _, method := range []string{"PATCH", "DELETE", "POST", "get"} {
+				members := requireProblem(t, s.request(method, target), http.StatusMethodNotAllowed)
+				require.Equal(t, "This resource does not answer "+method+"; it answers GET, HEAD.", members["error"])
+			}
+			require.Equal(t, http.StatusOK, s.request("HEAD", target).Code)
+		}
+		require.Equal(t, "GET, HEAD, PATCH", s.request("DELETE", "/things/1").Header().Get("Allow"))
+		require.Equal(t, http.StatusOK, s.request("PATCH", "/things/1").Code)
+		require.Equal(t, http.StatusOK, s.request("DELETE", "/others/stats").Code)
+		require.EqualValues(t, 2, s.counts(t)["PATCH unmatched 405"])
+	})
+
 	t.Run("matches the target * with no variable", func(t *testing.T) {
 		s := newService(t)
 		s.Handle("GET", "/{any}", ok)

@@ -75,22 +75,25 @@ func requestAttributes(r *http.Request, method string) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 12)
 	attrs = append(attrs,
 		semconv.HTTPRequestMethodKey.String(method),
-		semconv.URLPath(validUTF8(r.URL.Path)),
+		semconv.URLPath(attributeText(r.URL.Path)),
 		semconv.URLScheme("http"),
 		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")),
 	)
 	if method == otherMethod {
-		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(r.Method))
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginal(echo(r.Method)))
 	}
 	if r.URL.RawQuery != "" {
-		attrs = append(attrs, semconv.URLQuery(validUTF8(r.URL.RawQuery)))
+		attrs = append(attrs, semconv.URLQuery(attributeText(r.URL.RawQuery)))
 	}
 	if agent := r.UserAgent(); agent != "" {
-		attrs = append(attrs, semconv.UserAgentOriginal(validUTF8(agent)))
+		attrs = append(attrs, semconv.UserAgentOriginal(attributeText(agent)))
 	}
-	attrs = appendAddress(attrs, semconv.ServerAddressKey, semconv.ServerPortKey, validUTF8(r.Host))
+	attrs = appendAddress(attrs, semconv.ServerAddressKey, semconv.ServerPortKey, attributeText(r.Host))
 	return appendPeer(attrs, r.RemoteAddr)
 }
+
+// attributeText returns text that the caller chose as the value of an attribute.
+func attributeText(text string) string { return echo(validUTF8(text)) }
 
 // validUTF8 returns the text with each invalid byte replaced by U+FFFD. The
 // exporter drops a whole batch of spans if one attribute is not UTF-8.

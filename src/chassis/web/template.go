@@ -62,6 +62,37 @@ func (rt *Router) checkOrder(methods []string, path string) (err error) {
 	return err
 }
 
+// narrowerPaths returns the path templates of the registered routes that are
+// narrower than path, without duplicates.
+func (rt *Router) narrowerPaths(path string) (narrower []string) {
+	rt.eachRoute(func(_ *mux.Route, earlierPath string, _ []string) {
+		if _, _, isNarrower := compareTemplates(earlierPath, path); isNarrower && !slices.Contains(narrower, earlierPath) {
+			narrower = append(narrower, earlierPath)
+		}
+	})
+	return narrower
+}
+
+// matchesAny reports whether an escaped path matches one of the templates.
+func matchesAny(templates []string, path string) bool {
+	return slices.ContainsFunc(templates, func(template string) bool { return matchesTemplate(template, path) })
+}
+
+// matchesTemplate reports whether an escaped path matches the template, as mux
+// does: a variable stands for at least one character.
+func matchesTemplate(template, path string) bool {
+	for more := true; more; {
+		var want, got string
+		var moreSegments bool
+		want, template, more = strings.Cut(template, "/")
+		got, path, moreSegments = strings.Cut(path, "/")
+		if more != moreSegments || want != got && (!isVariable(want) || got == "") {
+			return false
+		}
+	}
+	return true
+}
+
 // compareTemplates compares two path templates segment by segment. They overlap
 // if some path matches both. They are equivalent if they match the same paths. The
 // first is narrower if it matches only a part of the paths that the second matches.
@@ -93,9 +124,14 @@ func normalizePath(r *http.Request) *http.Request {
 			segments[i] = plain
 		}
 	}
+	return withPath(r, r.URL.Path, strings.Join(segments, "/"))
+}
+
+// withPath returns a copy of the request with another path.
+func withPath(r *http.Request, path, rawPath string) *http.Request {
 	target := *r.URL
-	target.RawPath = strings.Join(segments, "/")
-	normalized := r.WithContext(r.Context())
-	normalized.URL = &target
-	return normalized
+	target.Path, target.RawPath = path, rawPath
+	changed := r.WithContext(r.Context())
+	changed.URL = &target
+	return changed
 }

@@ -3,6 +3,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/health"
@@ -18,9 +18,16 @@ import (
 	"tandem/src/chassis/web"
 )
 
+// Longest response bodies, in bytes. A user has up to 6 kB, with each character
+// escaped as two surrogates.
+const (
+	maxUserBody  = 16 << 10
+	maxUsersBody = 1 << 20 // for 100 users
+)
+
 // Client calls the users service. Its methods return failure.Unavailable if the
-// service does not respond, responds with an unexpected error, or sends a
-// response that they cannot decode.
+// service does not respond, or if the response is not what they asked for: it
+// cannot be decoded, is too long, lacks a member or has another user.
 type Client struct{ httpClient *httpclient.Client }
 
 // New returns a client of the service at config.BaseURL. The caller must close it.
@@ -36,29 +43,41 @@ func New(config httpclient.Config) (*Client, error) {
 // Close stops the client's background work.
 func (c *Client) Close() { c.httpClient.Close() }
 
-// User returns the user with the given ID, active or not. It returns
+// User returns the user with that ID, active or not. Its error is
 // failure.NotFound if the user does not exist.
 func (c *Client) User(ctx context.Context, id int64) (user User, err error) {
-	err = c.get(ctx, "/users/{id}", "/users/"+strconv.FormatInt(id, 10), &user)
-	return user, err
+	body, err := c.get(ctx, "/users/{id}", "/users/"+strconv.FormatInt(id, 10), maxUserBody)
+	if status, ok := errors.AsType[statusError](err); ok && status.isNotFound(id) {
+		return User{}, failure.New(failure.NotFound, "There is no such user.")
+	}
+	if err != nil {
+		return User{}, unavailable(err)
+	}
+	var received receivedUser
+	if err = json.Unmarshal(body, &received); err == nil {
+		user, err = received.check([]int64{id})
+	}
+	if err != nil {
+		return User{}, unavailable(fmt.Errorf("the response to GET /users/%d: %w", id, err))
+	}
+	return user, nil
 }
 
-// Users returns the users with the given IDs, active or not, as a map from ID to
-// user. Users who do not exist are not in the map. Users makes one call, so ids
-// may contain at most 100 IDs.
+// Users returns the users with those IDs, active or not, by ID. Users who do not
+// exist are not in the result. It makes one call, for at most 100 IDs.
 func (c *Client) Users(ctx context.Context, ids []int64) (map[int64]User, error) {
 	idTexts := make([]string, len(ids))
 	for i, id := range ids {
 		idTexts[i] = strconv.FormatInt(id, 10)
 	}
 	query := url.Values{"ids": {strings.Join(idTexts, ",")}, "limit": {strconv.Itoa(len(ids))}}
-	var page Page
-	if err := c.get(ctx, "/users", "/users?"+query.Encode(), &page); err != nil {
-		return nil, err
+	body, err := c.get(ctx, "/users", "/users?"+query.Encode(), maxUsersBody)
+	if err != nil {
+		return nil, unavailable(err)
 	}
-	users := make(map[int64]User, len(page.Users))
-	for _, user := range page.Users {
-		users[user.ID] = user
+	users, err := decodeUsers(body, ids)
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("the response to GET /users: %w", err))
 	}
 	return users, nil
 }
@@ -81,34 +100,41 @@ func (c *Client) Health(ctx context.Context) string {
 	return health.Healthy
 }
 
-// get sends a GET request and decodes the response body into target. route is
-// the route that path matches, such as /users/{id}, for telemetry.
-func (c *Client) get(ctx context.Context, route, path string, target any) error {
-	response, err := c.httpClient.Get(ctx, route, path)
+// get makes a GET request and returns the body of a successful response, of at most
+// maxBody bytes. The error is a statusError for any other response. route is the
+// template of path, for telemetry.
+func (c *Client) get(ctx context.Context, route, path string, maxBody int64) ([]byte, error) {
+	response, err := c.httpClient.GetUpTo(ctx, route, path, maxBody)
 	if err != nil {
-		return unavailable(err)
+		return nil, err
 	}
-	switch web.Code(response.Status) {
-	case "": // not an error status
-		if err := json.Unmarshal(response.Body, target); err != nil {
-			return unavailable(fmt.Errorf("decode the response to GET %s: %w", path, err))
-		}
-		return nil
-	case failure.NotFound:
-		// Only a 404 with the member user_id comes from the users service. Any other
-		// 404 may come from a proxy and does not mean that the user does not exist.
-		var problem struct {
-			UserID *jsontext.Value `json:"user_id"`
-		}
-		if json.Unmarshal(response.Body, &problem) == nil && problem.UserID != nil {
-			return failure.New(failure.NotFound, "There is no such user.")
-		}
-	default: // any other error status is unexpected
+	if response.Status != http.StatusOK {
+		return nil, statusError{route, response.Status, response.Body}
 	}
-	return unavailable(fmt.Errorf("GET %s: unexpected status %d", path, response.Status))
+	return response.Body, nil
 }
 
-// unavailable returns a failure.Unavailable with err as its cause.
+// statusError is the error of a response that is not successful.
+type statusError struct {
+	route  string
+	status int
+	body   []byte
+}
+
+func (e statusError) Error() string {
+	return fmt.Sprintf("GET %s: unexpected status %d", e.route, e.status)
+}
+
+// isNotFound reports whether the response is that of the users service to a request
+// for a user who does not exist: a 404 with the member user_id. Any other 404 may
+// come from a proxy and does not mean that the user does not exist.
+func (e statusError) isNotFound(id int64) bool {
+	var problem struct {
+		UserID *int64 `json:"user_id"`
+	}
+	return web.Code(e.status) == failure.NotFound && json.Unmarshal(e.body, &problem) == nil && problem.UserID != nil && *problem.UserID == id
+}
+
 func unavailable(err error) error {
 	return failure.New(failure.Unavailable, "The users service does not answer; try again shortly.").WithCause(err)
 }

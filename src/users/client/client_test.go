@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +115,70 @@ func TestUnavailable(t *testing.T) {
 			require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
 		})
 	}
+}
+
+// userWith returns a user in JSON with some members replaced. A member that is
+// replaced by the empty text is left out.
+func userWith(replaced map[string]string) string {
+	members := map[string]string{
+		"id": "1", "name": `"Ada"`, "email": `"ada@example.com"`, "active": "true", "created_at": `"2025-01-10T00:00:00Z"`,
+	}
+	maps.Copy(members, replaced)
+	var parts []string
+	for name, value := range members {
+		if value != "" {
+			parts = append(parts, `"`+name+`": `+value)
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+func TestWrongResponse(t *testing.T) {
+	long := func(n int) string { return `"` + strings.Repeat("ä", n) + `"` }
+	wrong := map[string]string{
+		"an empty object": `{}`, "null": `null`, "a list": `[]`,
+		"another id": userWith(map[string]string{"id": "2"}), "no id": userWith(map[string]string{"id": ""}),
+		"an id with a fraction": userWith(map[string]string{"id": "1.5"}),
+		"no name":               userWith(map[string]string{"name": ""}), "name null": userWith(map[string]string{"name": "null"}),
+		"a blank name": userWith(map[string]string{"name": `" "`}), "a long name": userWith(map[string]string{"name": long(201)}),
+		"a name of 3 MB": userWith(map[string]string{"name": long(3 << 19)}),
+		"no email":       userWith(map[string]string{"email": ""}), "an empty email": userWith(map[string]string{"email": `""`}),
+		"a long email": userWith(map[string]string{"email": long(255)}),
+		"no active":    userWith(map[string]string{"active": ""}), "active null": userWith(map[string]string{"active": "null"}),
+		"active as text": userWith(map[string]string{"active": `"true"`}),
+		"no created_at":  userWith(map[string]string{"created_at": ""}), "no date": userWith(map[string]string{"created_at": `"today"`}),
+		"id twice": `{"id": 1, ` + userWith(nil)[1:],
+	}
+	for name, body := range wrong {
+		t.Run(name, func(t *testing.T) {
+			_, err := newClient(t, startStub(t, 200, "application/json", body)).User(t.Context(), 1)
+			require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
+			require.Less(t, len(err.Error()), 1000)
+			_, err = newClient(t, startStub(t, 200, "application/json", `{"users": [`+body+`]}`)).Users(t.Context(), []int64{1, 7})
+			require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
+		})
+	}
+	t.Run("of a list", func(t *testing.T) {
+		for _, body := range []string{`{}`, `null`, `{"users": null}`, `{"users": {}}`} {
+			_, err := newClient(t, startStub(t, 200, "application/json", body)).Users(t.Context(), []int64{1})
+			require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
+		}
+	})
+	t.Run("404 for another user", func(t *testing.T) {
+		for body, want := range map[string]failure.Code{`{"user_id": 1}`: failure.NotFound, `{"user_id": 2}`: failure.Unavailable, `{"user_id": null}`: failure.Unavailable} {
+			_, err := newClient(t, startStub(t, 404, "application/problem+json", body)).User(t.Context(), 1)
+			require.Equal(t, want, failure.CodeOf(err), "%v", err)
+		}
+	})
+	t.Run("is none with unknown members and values at the bounds", func(t *testing.T) {
+		body := userWith(map[string]string{"name": long(200), "email": long(254), "active": "false", "more": "[1]"})
+		user, err := newClient(t, startStub(t, 200, "application/json", body)).User(t.Context(), 1)
+		require.NoError(t, err)
+		require.False(t, user.Active)
+		found, err := newClient(t, startStub(t, 200, "application/json", `{"users": [`+body+`]}`)).Users(t.Context(), []int64{7, 1})
+		require.NoError(t, err)
+		require.Equal(t, map[int64]client.User{1: user}, found)
+	})
 }
 
 func TestHealth(t *testing.T) {

@@ -6,6 +6,10 @@ import "time"
 // metrics and traces.
 const ServiceName = "users-service"
 
+// MaxEmail is the maximum length of an e-mail address in characters. SMTP allows
+// 256 bytes for an address in angle brackets (RFC 5321, section 4.5.3.1.3).
+const MaxEmail = 254
+
 // User is a user in a response body. The users service encodes its responses with
 // User and Page, so that the service and its client always agree.
 type User struct {

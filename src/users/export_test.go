@@ -1,0 +1,4 @@
+package users
+
+// EmailsToFoldQuery is the query of FoldEmails.
+const EmailsToFoldQuery = emailsToFoldQuery
