@@ -205,7 +205,7 @@ func TestFoldEmails(t *testing.T) {
 }
 
 // admissionTable has the lowest schema version that may use the database.
-const admissionTable = "schema_admission"
+const admissionTable = "users_schema_admission"
 
 // onBothDatabases runs a subtest against the store, without the service, once
 // with SQLite and once with PostgreSQL.
