@@ -46,11 +46,14 @@ func TestOpenAPI(t *testing.T) {
 		s.Post(t, "/orders", `{}`).Require(t, 400)
 		s.Post(t, "/orders", large).Require(t, 413)
 		s.Post(t, "/orders", laptopJSON(), "Content-Type", "text/plain").Require(t, 415)
+		s.Post(t, "/orders", laptopJSON(), "Content-Encoding", "gzip").Require(t, 415)
 		s.Patch(t, "/orders/4", statusJSON("shipped")).Require(t, 200)
 		s.Patch(t, "/orders/4", statusJSON("pending")).Require(t, 409)
 		s.Patch(t, "/orders/4", `{}`).Require(t, 400)
 		s.Patch(t, "/orders/4", large).Require(t, 413)
 		s.Call(t, "PATCH", "/orders/4", `{}`, "Content-Type", "text/plain").Require(t, 415)
+		s.Call(t, "PATCH", "/orders/4", `{}`, "Content-Encoding", "gzip").Require(t, 415)
+		s.Call(t, "PATCH", "/orders/4", statusJSON("completed"), "Content-Type", "application/merge-patch+json").Require(t, 200)
 		s.Patch(t, "/orders/99", statusJSON("shipped")).Require(t, 404)
 
 		callAll := func(api servicetest.API, status int) {

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"golang.org/x/text/cases"
 
 	"tandem/src/chassis/database"
+	"tandem/src/chassis/failure"
 )
 
 const (
@@ -18,7 +20,9 @@ const (
 	// Older ones store them in lower case.
 	foldVersion = 2
 	// foldBatch is the number of users that one transaction of FoldEmails looks at.
-	foldBatch = 100
+	foldBatch = 25
+	// foldRetryDelay is the delay before FoldEmails tries again.
+	foldRetryDelay = 500 * time.Millisecond
 )
 
 // emailKey returns the form of an e-mail address that must be unique: its full case
@@ -32,8 +36,9 @@ func duplicateKey(id int64, folded string) string { return fmt.Sprintf(" %d %s",
 // FoldEmails folds the keys that an older version has stored in lower case; SQL
 // cannot. Of two users whose addresses become the same, the older keeps the key, the
 // younger gets that of duplicateKey until the key is free, and a log line has the IDs
-// of both. It does nothing if the database no longer admits such a version. Replicas
-// can call it concurrently.
+// of both. It does nothing if the database no longer admits such a version. While the
+// database is unavailable, it tries again until ctx ends. Replicas can call it
+// concurrently.
 func (s *Store) FoldEmails(ctx context.Context, log *slog.Logger) error {
 	lowest, err := s.db.LowestVersion(ctx)
 	if err != nil || lowest >= foldVersion {
@@ -41,7 +46,15 @@ func (s *Store) FoldEmails(ctx context.Context, log *slog.Logger) error {
 	}
 	for after := int64(0); ; {
 		batch, duplicates, err := s.foldBatch(ctx, after)
-		if err != nil || len(batch) == 0 {
+		switch {
+		case failure.CodeOf(err) == failure.Unavailable && ctx.Err() == nil:
+			log.Warn("cannot fold e-mail addresses yet", slog.String("error", err.Error()))
+			select {
+			case <-ctx.Done():
+			case <-time.After(foldRetryDelay):
+			}
+			continue
+		case err != nil || len(batch) == 0:
 			return err
 		}
 		for _, d := range duplicates {

@@ -59,7 +59,7 @@ func TestListUsers(t *testing.T) {
 			"ids=": "ids", "ids=1,x": "ids", "ids=-1": "ids", "ids=0": "ids", "ids=1,,2": "ids",
 			"ids=" + strings.TrimSuffix(strings.Repeat("1,", 101), ","): "ids",
 			"cursor=nope": "cursor", "cursor=": "cursor", "cursor=YWZ0ZXI6LTE": "cursor",
-			"active=%zz": "query",
+			"active=%zz": "active",
 		}
 		for query, want := range tests {
 			require.Equal(t, []string{want}, api.Get(t, "/users?"+query).Require(t, 400).Fields(), query)

@@ -38,6 +38,7 @@ func TestOpenAPI(t *testing.T) {
 		api.Post(t, "/users", `{}`).Require(t, 400)
 		api.Post(t, "/users", large).Require(t, 413)
 		api.Post(t, "/users", adaJSON(), "Content-Type", "text/plain").Require(t, 415)
+		api.Post(t, "/users", adaJSON(), "Content-Encoding", "gzip").Require(t, 415)
 
 		location := created.Header.Get("Location")
 		api.Patch(t, location, `{"active": false}`).Require(t, 200)
@@ -45,6 +46,8 @@ func TestOpenAPI(t *testing.T) {
 		api.Patch(t, location, `{"email": "JUAN@email.com"}`).Require(t, 409)
 		api.Patch(t, location, large).Require(t, 413)
 		api.Call(t, "PATCH", location, `{}`, "Content-Type", "text/plain").Require(t, 415)
+		api.Call(t, "PATCH", location, `{}`, "Content-Encoding", "gzip").Require(t, 415)
+		api.Call(t, "PATCH", location, `{"active": false}`, "Content-Type", "application/merge-patch+json").Require(t, 200)
 		api.Patch(t, "/users/99", `{"active": false}`).Require(t, 404)
 
 		callAll := func(api servicetest.API, status int) {

@@ -109,12 +109,6 @@ func (b *balancer) requestLookup() {
 	}
 }
 
-// families are the networks of a lookup of only one family, and which addresses it finds.
-var families = []struct {
-	network string
-	has     func(netip.Addr) bool
-}{{"ip4", netip.Addr.Is4}, {"ip6", netip.Addr.Is6}}
-
 // lookup resolves the host. It returns a host that is an IP address as it is, without the
 // resolver.
 //
@@ -130,16 +124,16 @@ func (b *balancer) lookup(ctx context.Context) ([]netip.Addr, error) {
 		return nil, err
 	}
 	last := b.endpoints.Load().addresses()
-	for _, family := range families {
-		if !slices.ContainsFunc(last, family.has) || slices.ContainsFunc(ips, family.has) {
+	for network, has := range map[string]func(netip.Addr) bool{"ip4": netip.Addr.Is4, "ip6": netip.Addr.Is6} {
+		if !slices.ContainsFunc(last, has) || slices.ContainsFunc(ips, has) {
 			continue
 		}
-		found, familyErr := b.lookupNetwork(ctx, family.network)
+		found, familyErr := b.lookupNetwork(ctx, network)
 		if familyErr == nil {
 			err = nil
 		} else if !isNotFound(familyErr) {
 			err = familyErr
-			found = slices.DeleteFunc(slices.Clone(last), func(ip netip.Addr) bool { return !family.has(ip) })
+			found = slices.DeleteFunc(slices.Clone(last), func(ip netip.Addr) bool { return !has(ip) })
 		}
 		ips = append(ips, found...)
 	}
@@ -221,7 +215,7 @@ func (s *endpointSet) list() []*endpoint {
 func (s *endpointSet) addresses() []netip.Addr {
 	var all []netip.Addr
 	for _, e := range s.list() {
-		all = append(all, e.AddrPort.Addr())
+		all = append(all, e.Addr())
 	}
 	return all
 }
