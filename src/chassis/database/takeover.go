@@ -67,8 +67,8 @@ func (db *DB) copyVersions(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %[1]s (lowest_version BIGINT NOT NULL); INSERT INTO %[1]s SELECT lowest_version FROM %[2]s",
-		db.admissionTable(), oldAdmissionTable))
+	const admission = "CREATE TABLE %[1]s (lowest_version BIGINT NOT NULL); INSERT INTO %[1]s SELECT lowest_version FROM %[2]s"
+	_, err = tx.ExecContext(ctx, fmt.Sprintf(admission, db.admissionTable(), oldAdmissionTable))
 	return err
 }
 
