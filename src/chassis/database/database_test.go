@@ -202,10 +202,11 @@ func TestOpen(t *testing.T) {
 			createOldStore(t, config)
 			for range 2 {
 				openOnce(t, config, migrations(1, 1))
-				requireOldVersion(t, config)
+				requireOldVersions(t, config, 1, 1)
 			}
-			_, err := open(t, config, migrations(1))
-			require.NoError(t, err, "version 1 may use it, and is not applied again")
+			openOnce(t, config, migrations(1)) // version 1 may use it, and is not applied again
+			openOnce(t, config, migrations(1, 1, 3))
+			requireOldVersions(t, config, 1, 3) // so that release 0.1 refuses it, too
 		})
 	})
 
@@ -262,16 +263,17 @@ func createOldStore(t *testing.T, config database.Config) {
 		"CREATE TABLE test (id BIGINT); CREATE TABLE t1 (id BIGINT);")
 }
 
-// requireOldVersion checks what release 0.1 reads at its start.
-func requireOldVersion(t *testing.T, config database.Config) {
+// requireOldVersions checks what release 0.1 reads at its start: the version that
+// was applied last, and the lowest that may use the database.
+func requireOldVersions(t *testing.T, config database.Config, version, lowest int) {
 	t.Helper()
 	pool, err := connect(config)
 	require.NoError(t, err)
 	defer pool.Close()
-	var version, lowest int
-	require.NoError(t, pool.QueryRow("SELECT MAX(version_id) FROM goose_db_version").Scan(&version))
-	require.NoError(t, pool.QueryRow("SELECT lowest_version FROM schema_admission").Scan(&lowest))
-	require.Equal(t, []int{1, 1}, []int{version, lowest})
+	var gotVersion, gotLowest int
+	require.NoError(t, pool.QueryRow("SELECT MAX(version_id) FROM goose_db_version").Scan(&gotVersion))
+	require.NoError(t, pool.QueryRow("SELECT lowest_version FROM schema_admission").Scan(&gotLowest))
+	require.Equal(t, []int{version, lowest}, []int{gotVersion, gotLowest})
 }
 
 func TestWrite(t *testing.T) {
