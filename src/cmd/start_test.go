@@ -28,7 +28,7 @@ func TestInvalidSettings(t *testing.T) {
 		"exporter":        {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
 		"embedded":        {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem uses SQLite only"},
 		"port of tandem":  {"tandem", "PORT=5001", "PORT is set, but tandem has two ports: unset PORT, and set USERS_PORT and ORDERS_PORT"},
-		"users of tandem": {"tandem", "USERS_URL=http://users:5001", "USERS_URL is set, but tandem runs users itself: unset USERS_URL, or run bin/orders"},
+		"users of tandem": {"tandem", "USERS_URL=http://x", "USERS_URL is set, but tandem runs users itself: unset USERS_URL, or run bin/orders"},
 		"one port":        {"tandem", "ORDERS_PORT=5001", "USERS_PORT and ORDERS_PORT are both 5001"},
 		"tandem":          {"tandem", "LOG_LEVEL=loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
 	}
@@ -116,17 +116,18 @@ func TestCommandLine(t *testing.T) {
 		stdout string // regular expression
 		stderr string
 	}{
-		"version of users":          {"users --version", 0, `^users dev \(commit .*, built .* with go1.*\) $`, ""},
-		"version of orders":         {"orders --version", 0, `^orders dev `, ""},
-		"version of tandem":         {"tandem --version", 0, `^tandem dev `, ""},
-		"smoke test in the help":    {"orders -h", 0, `"orders test" checks over HTTP that an installed release works`, ""},
-		"smoke test of users":       {"users -h", 0, `"users test" checks over HTTP that an installed release works`, ""},
-		"flag without a value":      {"users --port", 2, `^$`, "--port needs a value: give a whole number from 0 to 65535\n"},
-		"flag that does not exist":  {"orders --prot=1", 2, `^$`, "unknown flag --prot, did you mean \"--port\"?; -h lists the flags\n"},
-		"word that does not exist":  {"orders tset", 2, `^$`, "unexpected argument tset; -h lists the flags\n"},
-		"flag of tandem":            {"tandem --ports=1", 2, `^$`, "unknown flag --ports; -h lists the flags\n"},
-		"flag of the smoke test":    {"orders test --url", 2, `^$`, "--url needs a value: give a URL like http://orders:5002\n"},
-		"smoke test's flag's value": {"users test --retry-timeout=x", 2, `^$`, "RETRY_TIMEOUT=\"x\" is not usable: give a duration from 0s to 5m, such as 1500ms or 5s\n"},
+		"version of users":         {"users --version", 0, `^users dev \(commit .*, built .* with go1.*\) $`, ""},
+		"version of orders":        {"orders --version", 0, `^orders dev `, ""},
+		"version of tandem":        {"tandem --version", 0, `^tandem dev `, ""},
+		"smoke test in the help":   {"orders -h", 0, `"orders test" checks over HTTP that an installed release works`, ""},
+		"smoke test of users":      {"users -h", 0, `"users test" checks over HTTP that an installed release works`, ""},
+		"flag without a value":     {"users --port", 2, `^$`, "--port needs a value: give a whole number from 0 to 65535\n"},
+		"flag that does not exist": {"orders --prot=1", 2, `^$`, "unknown flag --prot, did you mean \"--port\"?; -h lists the flags\n"},
+		"word that does not exist": {"orders tset", 2, `^$`, "unexpected argument tset; -h lists the flags\n"},
+		"flag of tandem":           {"tandem --ports=1", 2, `^$`, "unknown flag --ports; -h lists the flags\n"},
+		"flag of the smoke test":   {"orders test --url", 2, `^$`, "--url needs a value: give a URL like http://orders:5002\n"},
+		"smoke test's flag's value": {"users test --retry-timeout=x", 2, `^$`,
+			"RETRY_TIMEOUT=\"x\" is not usable: give a duration from 0s to 5m, such as 1500ms or 5s\n"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,8 @@ func buildBefore(t *testing.T) string {
 	for _, command := range []*exec.Cmd{
 		exec.Command("git", "-C", "../..", "archive", "--output="+archive, releaseBefore, "go.mod", "go.sum", "src"),
 		exec.Command("tar", "-xf", archive, "-C", source),
-		exec.Command("go", "build", "-C", source, "-buildvcs=false", "-o", filepath.Join(bin, "before")+"/", "./src/cmd/users", "./src/cmd/orders"),
+		exec.Command("go", "build", "-C", source, "-buildvcs=false", "-o", filepath.Join(bin, "before")+"/",
+			"./src/cmd/users", "./src/cmd/orders"),
 	} {
 		command.Env = append(os.Environ(), "CGO_ENABLED=0")
 		out, err := command.CombinedOutput()

@@ -10,14 +10,16 @@ import (
 )
 
 // The tables of release 0.1, which had the same names in every service. Its
-// binaries still start on a database that has them.
+// binaries still start on a database that has them: the version table stays, and a
+// view of the service's own admission has the old name, so that a later migration
+// can refuse them.
 const (
 	oldVersionTable   = "goose_db_version"
 	oldAdmissionTable = "schema_admission"
 )
 
-// takeOver copies the versions that release 0.1 has stored for this service to
-// the tables that only this service uses, once. The old tables stay as they are.
+// takeOver makes the versions that release 0.1 has stored for this service tables
+// that only this service uses, once.
 func (db *DB) takeOver(ctx context.Context) error {
 	tx, err := db.migrations.BeginTx(ctx, nil)
 	if err != nil {
@@ -67,8 +69,8 @@ func (db *DB) copyVersions(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, fmt.Sprintf("CREATE TABLE %[1]s (lowest_version BIGINT NOT NULL); INSERT INTO %[1]s SELECT lowest_version FROM %[2]s",
-		db.admissionTable(), oldAdmissionTable))
+	const admission = "ALTER TABLE %[2]s RENAME TO %[1]s; CREATE VIEW %[2]s AS SELECT lowest_version FROM %[1]s"
+	_, err = tx.ExecContext(ctx, fmt.Sprintf(admission, db.admissionTable(), oldAdmissionTable))
 	return err
 }
 

@@ -57,7 +57,8 @@ func (l *Log) Lines(t testing.TB, message string) []map[string]any {
 func New(t testing.TB) (*telemetry.Telemetry, *Log) {
 	t.Helper()
 	log := new(Log)
-	instance, err := telemetry.New(t.Context(), build.For("test-service"), telemetry.LogOptions{Level: "debug"}, func(string) string { return "" }, log)
+	instance, err := telemetry.New(t.Context(), build.For("test-service"), telemetry.LogOptions{Level: "debug"},
+		func(string) string { return "" }, log)
 	require.NoError(t, err)
 	return instance, log
 }
