@@ -59,6 +59,8 @@ func TestReplicas(t *testing.T) {
 		"turned on after kubectl scale":        {on, live(4, "", helmApplied, kubectl), 4, nil, stored("autoscaler"), by("autoscaler")},
 		"autoscaled since, server-side":        {on, live(4, "autoscaler, stored", helmApplied, autoscaler), 4, nil, stored("autoscaler"), by("autoscaler")},
 		"autoscaled since, client-side":        {on, live(4, "autoscaler, stored", autoscaler), 4, 4, stored("autoscaler"), stored("autoscaler")},
+		"autoscaled since, by Flux":            {on, live(4, "autoscaler, stored", strings.ReplaceAll(helmApplied, "helm", "helm-controller"), autoscaler), 4, nil, stored("autoscaler"), by("autoscaler")},
+		"turned on, by Flux":                   {on, live(3, "", strings.ReplaceAll(helmApplies, "helm", "helm-controller")), 3, 3, stored("autoscaler"), stored("autoscaler")},
 		"autoscaled from the start":            {on, live(4, "autoscaler", helmApplied, autoscaler), nil, nil, by("autoscaler"), by("autoscaler")},
 		"autoscaled from the start, no change": {on, live(1, "autoscaler", helmUpdates), nil, nil, by("autoscaler"), by("autoscaler")},
 		"turned off":                           {fixed, live(4, "autoscaler", helmApplied, autoscaler), nil, nil, by(kept), by(kept)},

@@ -38,12 +38,20 @@ var autoscaledTo4 = []string{
 // upgradeAutoscaled requires that no upgrade and no rollback changes the number that
 // an autoscaler has set, and that every request is successful.
 func (r *resilience) upgradeAutoscaled() (string, error) {
+	installed, err := r.revision("orders")
+	if err != nil {
+		return "", err
+	}
 	report, err := r.during(0, func() error {
 		return inOrder(
 			func() error { return r.upgrade("orders", "orders", autoscaledTo4...) },
 			func() error { return r.waitForReplicas("orders", func(n int) bool { return n == 4 }) },
 			r.waitForRollouts,
-			func() error { return r.keepsReplicas("orders", []string{"4"}, r.upgradeAndRollBackAutoscaled) })
+			func() error {
+				return r.keepsReplicas("orders", []string{"4"}, func() error {
+					return inOrder(r.upgradeAndRollBackAutoscaled, func() error { return r.returnTo("orders", installed) })
+				})
+			})
 	})
 	return report.String(), errors.Join(err, r.restoreInstallation("orders"), report.expectNoneUnsuccessful())
 }
@@ -116,6 +124,18 @@ func (n namespace) relabel(release, label string, flags ...string) error {
 // rollBack rolls a release back to a revision, and waits until its pods are ready.
 func (n namespace) rollBack(release, revision string) error {
 	return n.helm("rollback", release, revision, "--wait", "--timeout=3m").err
+}
+
+// returnTo upgrades a release to the values of an earlier revision. This is what
+// docs/kubernetes.md recommends instead of a rollback that would change the number of
+// pods.
+func (n namespace) returnTo(release, revision string) error {
+	values := n.helm("get", "values", release, "--revision="+revision, "--output=yaml")
+	if values.err != nil {
+		return values.err
+	}
+	return runWithInput(values.stdout, "helm", "--namespace="+string(n), "upgrade", release, "charts/"+release,
+		"--reset-values", "--values=-", "--wait", "--timeout=3m").err
 }
 
 // revision returns the last revision of a release.

@@ -56,7 +56,7 @@ either, or server-side apply finds another owner. Takes a dict: root, live, note
 {{- $others := false }}
 {{- range dig "metadata" "managedFields" list .live }}
 {{- $owns := hasKey (dig "fieldsV1" "f:spec" dict .) "f:replicas" }}
-{{- if eq .manager "helm" }}
+{{- if has .manager (list "helm" "helm-controller") }}{{/* the second is Flux */}}
 {{- $applied = or $applied (eq .operation "Apply") }}
 {{- $helm = or $helm $owns }}
 {{- else }}
