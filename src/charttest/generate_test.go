@@ -16,11 +16,11 @@ func TestGeneratedFiles(t *testing.T) {
 
 	t.Run("are not current after an edit", func(t *testing.T) {
 		for edited, want := range map[string]string{
-			"users/templates/_deployment.tpl":           "users/templates/_deployment.tpl is edited or outdated: edit its source and run `make charts`",
-			"orders/dashboards/service.json":            "orders/dashboards/service.json is edited or outdated: edit its source and run `make charts`",
-			"tandem/charts/orders/templates/_chart.tpl": "tandem/charts/orders/templates/_chart.tpl is edited or outdated: edit its source and run `make charts`",
-			"users/values.yaml":                         "users/values.yaml is edited or outdated: edit its source and run `make charts`",
-			"service/templates/_service.tpl":            "orders/templates/_service.tpl is edited or outdated: edit its source and run `make charts`",
+			"users/templates/_deployment.tpl":           "users/templates/_deployment.tpl is edited or outdated: run `make charts`",
+			"orders/dashboards/service.json":            "orders/dashboards/service.json is edited or outdated: run `make charts`",
+			"tandem/charts/orders/templates/_chart.tpl": "tandem/charts/orders/templates/_chart.tpl is edited or outdated: run `make charts`",
+			"users/values.yaml":                         "users/values.yaml is edited or outdated: run `make charts`",
+			"service/templates/_service.tpl":            "orders/templates/_service.tpl is edited or outdated: run `make charts`",
 		} {
 			root := copyCharts(t)
 			edit(t, filepath.Join(root, edited), func(text string) string { return text + "\n" })
@@ -59,7 +59,7 @@ func differencesOf(t *testing.T, root, chart string, files map[string]string) []
 	for name, want := range files {
 		got, err := os.ReadFile(filepath.Join(root, chart, name))
 		if err != nil || string(got) != want {
-			found = append(found, chart+"/"+name+" is edited or outdated: edit its source and run `make charts`")
+			found = append(found, chart+"/"+name+" is edited or outdated: run `make charts`")
 		}
 	}
 	stale, err := generate.Stale(filepath.Join(root, chart), files)

@@ -173,7 +173,8 @@ func TestAliasSelectors(t *testing.T) {
 			})
 		}
 		found := crossed(u.render(t))
-		require.Subset(t, found, []string{"Deployment/shop-users", "Deployment/shop-userseu", "Service/shop-orders-eu", "NetworkPolicy/shop-orders"})
+		want := []string{"Deployment/shop-users", "Deployment/shop-userseu", "Service/shop-orders-eu", "NetworkPolicy/shop-orders"}
+		require.Subset(t, found, want)
 	})
 }
 
@@ -199,7 +200,9 @@ func TestUsersOfTheSameRelease(t *testing.T) {
 		require.Contains(t, text(render(t, ordersChart, "").configMap(t)), "http://users-headless.shop.svc.cluster.local.:5001")
 		u := umbrellas["plain"]
 		for values, want := range map[string]string{
-			"service: other-headless": "http://other-headless.shop.svc", "namespace: accounts": "http://users-headless.accounts.svc", "url: 'http://a:1'": "http://a:1",
+			"service: other-headless": "http://other-headless.shop.svc",
+			"namespace: accounts":     "http://users-headless.accounts.svc",
+			"url: 'http://a:1'":       "http://a:1",
 		} {
 			u.values = "{orders: {users: {" + values + "}}}"
 			all := u.render(t)
@@ -231,14 +234,15 @@ func unreachable(t *testing.T, all objects) []string {
 			found["the Service selects the wrong pods"] = true
 		}
 	}
+	admitted := "app.kubernetes.io/name:" + text(asMap(server)["app.kubernetes.io/name"])
 	for _, policy := range orders {
-		if policy["kind"] == "NetworkPolicy" && !strings.Contains(text(policy.at("spec.egress")), "app.kubernetes.io/name:"+text(asMap(server)["app.kubernetes.io/name"])) {
+		if policy["kind"] == "NetworkPolicy" && !strings.Contains(text(policy.at("spec.egress")), admitted) {
 			found["a NetworkPolicy of orders denies the call"] = true
 		}
 	}
-	for _, caller := range []any{orders.find(t, "Deployment").at("spec.template.metadata.labels"), orders.find(t, "Pod").at("metadata.labels")} {
+	for _, pod := range []object{orders.find(t, "Deployment"), orders.find(t, "Pod")} {
 		ingress := users.find(t, "NetworkPolicy", users.find(t, "Pod").releaseName()).at("spec.ingress.0.from")
-		if !anyPeerSelects(ingress.([]any), caller) {
+		if !anyPeerSelects(ingress.([]any), podLabels(pod)) {
 			found["the NetworkPolicy of users denies the call"] = true
 		}
 	}

@@ -39,7 +39,8 @@ func TestSources(t *testing.T) {
 				archive := h.pack(t, checkout)
 				require.Equal(t, want, h.template(t, values, archive), "an archive")
 				h.run(t, "", "push", archive, "oci://"+address+"/charts", "--plain-http")
-				require.Equal(t, want, h.template(t, values, "oci://"+address+"/charts/"+chart, "--version=0.1.0", "--plain-http"), "a registry")
+				published := h.template(t, values, "oci://"+address+"/charts/"+chart, "--version=0.1.0", "--plain-http")
+				require.Equal(t, want, published, "a registry")
 			})
 		}
 	})
@@ -114,7 +115,8 @@ func TestLineEnds(t *testing.T) {
 		require.Empty(t, differentFiles(t, chartsRoot, filepath.Join(checkoutOnWindows(t, true), "charts")))
 	})
 	t.Run("would not be the same without .gitattributes", func(t *testing.T) {
-		require.Contains(t, differentFiles(t, chartsRoot, filepath.Join(checkoutOnWindows(t, false), "charts")), "users/templates/_deployment.tpl")
+		different := differentFiles(t, chartsRoot, filepath.Join(checkoutOnWindows(t, false), "charts"))
+		require.Contains(t, different, "users/templates/_deployment.tpl")
 	})
 }
 

@@ -238,7 +238,8 @@ func TestGlobalValues(t *testing.T) {
 			"ghcr.io/tandem/users": "mirror.example.com/tandem/users", "localhost/users": "mirror.example.com/users",
 			"localhost:5000/tandem/users": "mirror.example.com/tandem/users",
 		} {
-			u := umbrella{dependencies: umbrellas["aliases"].dependencies, values: "{global: {imageRegistry: mirror.example.com/}, accounts: {image: {repository: '" + repository + "'}}}"}
+			u := umbrellas["aliases"]
+			u.values = "{global: {imageRegistry: mirror.example.com/}, accounts: {image: {repository: '" + repository + "'}}}"
 			var images []string
 			for _, pod := range u.render(t).podSpecs() {
 				images = append(images, text(pod.at("containers.0.image")))
@@ -262,7 +263,9 @@ func TestGlobalValues(t *testing.T) {
 	})
 
 	t.Run("may be absent, null or those of other charts", func(t *testing.T) {
-		for _, values := range []string{"", "{global: null}", "{global: {imageRegistry: null, imagePullSecrets: null}}", "{global: {storageClass: fast}}"} {
+		for _, values := range []string{
+			"", "{global: null}", "{global: {imageRegistry: null, imagePullSecrets: null}}", "{global: {storageClass: fast}}",
+		} {
 			u := umbrellas["plain"]
 			want := u.render(t)
 			u.values = values
