@@ -3,10 +3,8 @@ package web
 import (
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,9 +15,6 @@ import (
 
 // MaxBody is the maximum size of a request body in bytes.
 const MaxBody = 1 << 20
-
-// bodyTimeout is the longest time that a caller may take to send a body.
-const bodyTimeout = 3 * time.Second
 
 // Body is the JSON object in the body of a request. Its methods collect members
 // of the wrong type, and Err returns all of them in one error. Members that no
@@ -33,13 +28,13 @@ type Body struct {
 // duplicate members and in UTF-8 (RFC 7493). The error is a failure with the code
 // UnsupportedMediaType, TooLarge or Invalid; the latter says at which byte the
 // body is wrong.
-func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
+func ReadBody(_ http.ResponseWriter, r *http.Request) (*Body, error) {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, failure.New(failure.UnsupportedMediaType, "Send the body as Content-Type: application/json.")
 	}
-	data, err := readAll(w, r)
+	data, err := receivedBody(r)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, err
 	}
 	var b Body
 	if err := json.Unmarshal(data, &b.members); err != nil {
@@ -49,25 +44,6 @@ func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 		return nil, failure.New(failure.Invalid, "The body must be a JSON object, not null.")
 	}
 	return &b, nil
-}
-
-// readAll reads a body of up to MaxBody bytes within bodyTimeout. The timeout
-// keeps callers that send byte by byte from occupying the slots of others.
-func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	controller := http.NewResponseController(w)
-	if err := controller.SetReadDeadline(time.Now().Add(bodyTimeout)); err == nil {
-		// net/http keeps reading to notice when the caller closes the connection. The
-		// deadline must not end that.
-		defer func() { _ = controller.SetReadDeadline(time.Time{}) }()
-	}
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-}
-
-func readFailure(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return failure.New(failure.TooLarge, fmt.Sprintf("The body is larger than %d bytes.", MaxBody))
-	}
-	return failure.New(failure.Invalid, "The body did not arrive whole, or not in time.").WithCause(err)
 }
 
 func decodeFailure(err error, size int) error {

@@ -62,7 +62,7 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 // route takes requests that are meant for this one: a concrete path must be
 // registered before a template that matches it too.
 func (rt *Router) Handle(method, path string, handler Handler) {
-	rt.register(method, path, &route{router: rt, handler: handler})
+	rt.register(method, path, &route{router: rt, handler: handler, takesBody: takesBody(method)})
 	rt.metrics.initSeries(method, path)
 }
 
