@@ -256,7 +256,7 @@ func TestUnreadResponse(t *testing.T) {
 		s := inner.limit(t)
 		var slow []client
 		for range 6 { // 24 MiB; the bound is 16 MiB
-			slow = append(slow, s.send(t, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"))
+			slow = append(slow, s.send(t, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
 		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 6 }, timeout, time.Millisecond)
 		require.Eventually(t, func() bool {
