@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +27,7 @@ type options struct {
 	rate     int           // ordinary requests a second
 	together bool          // all kinds together only
 	postgres bool          // orders on PostgreSQL, too
+	only     string        // part of the names of the services to attack
 	p99      time.Duration // that ordinary requests may have, if twice the usual is not more
 	health   time.Duration // the longest time that /health may take
 	env      []string      // more variables of the services
@@ -37,12 +40,13 @@ func main() {
 	flag.IntVar(&o.rate, "rate", 100, "ordinary requests a second")
 	flag.BoolVar(&o.together, "together", false, "run all kinds together only")
 	flag.BoolVar(&o.postgres, "postgres", true, "attack orders on PostgreSQL, too")
+	flag.StringVar(&o.only, "only", "", "attack only services with this in their name, such as orders or PostgreSQL")
 	flag.DurationVar(&o.p99, "p99", 50*time.Millisecond, "99th percentile that ordinary requests may have, if twice the usual is not more")
 	flag.DurationVar(&o.health, "health", 100*time.Millisecond, "longest time that /health may take")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	failed, err := run(ctx, o, os.Stdout)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -70,7 +74,9 @@ func run(ctx context.Context, o options, out io.Writer) (failed int, err error) 
 	}
 	fmt.Fprintf(out, "%d clients of each kind, each for %s, with %d ordinary requests a second\n", o.clients, o.duration, o.rate)
 	for _, t := range targets[1:] {
-		failed += assault(ctx, o, t, out)
+		if strings.Contains(t.name, o.only) {
+			failed += assault(ctx, o, t, out)
+		}
 	}
 	_, err = targets[0].stop()
 	return failed, err
@@ -86,7 +92,7 @@ func start(ctx context.Context, dir string, o options) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := append(o.env, "USERS_URL=http://"+peer.address)
+	env := slices.Concat(o.env, []string{"USERS_URL=http://" + peer.address})
 	orders, err := ordersTarget("SQLite").start(ctx, dir, "orders", env...)
 	targets := []target{peer, users, orders}
 	if err != nil || !o.postgres {

@@ -61,8 +61,9 @@ func (t target) start(ctx context.Context, dir, program string, env ...string) (
 		return t, err
 	}
 	t.command = exec.CommandContext(ctx, filepath.Join(dir, program))
-	t.command.Env = append(env, "PORT="+port, "DATA_DIR="+data, "SEED_DEMO_DATA=true", "LOG_LEVEL=warn",
-		fmt.Sprint("GOMEMLIMIT=", chartMemory*9/10))
+	t.command.Env = append([]string{
+		"PORT=" + port, "DATA_DIR=" + data, "SEED_DEMO_DATA=true", "LOG_LEVEL=warn", fmt.Sprint("GOMEMLIMIT=", chartMemory*9/10),
+	}, env...)
 	t.command.Stderr = os.Stderr
 	if err := t.command.Start(); err != nil {
 		return t, err
