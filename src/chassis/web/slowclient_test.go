@@ -259,6 +259,7 @@ func TestUnreadResponse(t *testing.T) {
 			slow = append(slow, s.send(t, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
 		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 6 }, timeout, time.Millisecond)
+		require.Positive(t, s.counts(t)["GET /large 503"], "no slow client is cut within the first second")
 		require.Eventually(t, func() bool {
 			c := s.send(t, "GET /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			return c.response(t).StatusCode == http.StatusOK
