@@ -96,6 +96,10 @@ fuzz: ## Fuzz decoding, validation, cursors and routes, FUZZ_TIME each
 bench: ## Measure what the project is held to, and print it as a table
 	go run ./src/bench $(BENCH)
 
+.PHONY: hostile
+hostile: ## Attack the services with slow clients, and check that nobody else notices: 15 minutes
+	go run ./src/hostile
+
 .PHONY: charts
 charts: ## Generate values, schemas, READMEs and templates of the charts from charts/service
 	go run ./src/charts

@@ -61,6 +61,16 @@ func TestOpenAPI(t *testing.T) {
 		callAll(starting, 503)
 		starting.Get(t, "/health?ready=1").Require(t, 503)
 
+		slow := servicetest.API{URL: api.URL, Transport: c.Transport(servicetest.HalfBodies{})}
+		t.Run("bodies that do not arrive", func(t *testing.T) {
+			for method, path := range map[string]string{"POST": "/users", "PATCH": location} {
+				t.Run(method, func(t *testing.T) {
+					t.Parallel()
+					slow.Call(t, method, path, `{"active": false}`).Require(t, 408)
+				})
+			}
+		})
+
 		c.RequireAllSeen(t)
 	})
 

@@ -21,6 +21,7 @@ const (
 	TooLarge             Code = "too_large"     // the body exceeds the size limit
 	UnsupportedMediaType Code = "media_type"    // the body has an unsupported media type
 	MethodNotAllowed     Code = "method"        // the resource does not support the method
+	TooSlow              Code = "too_slow"      // the body did not arrive in time
 	Unavailable          Code = "unavailable"   // the same request may succeed later
 	Canceled             Code = "canceled"      // the caller canceled the request
 	Internal             Code = "internal"      // an error that the caller cannot correct

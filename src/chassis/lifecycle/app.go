@@ -19,14 +19,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tandem/src/chassis/build"
+	"tandem/src/chassis/connections"
 	"tandem/src/chassis/health"
 	"tandem/src/chassis/settings"
 	"tandem/src/chassis/telemetry"
 	"tandem/src/chassis/web"
 )
 
-// App is one service: its HTTP server, and the telemetry, router and health that
-// the service and the chassis share.
+const (
+	// bodyGrace is the time that a body may take beyond what its length needs at the
+	// least rate.
+	bodyGrace = 5 * time.Second
+	// stopPatience is the time for which a client that makes no progress holds the
+	// shutdown, if half of SHUTDOWN_TIMEOUT is not shorter.
+	stopPatience = 2 * time.Second
+)
+
+// App is one running service: its HTTP server and what the service shares with
+// the chassis.
 type App struct {
 	Telemetry *telemetry.Telemetry
 	Router    *web.Router
@@ -95,7 +105,10 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, a.listenError(err)
 	}
-	return listener, nil
+	return connections.Limit(listener, connections.Limits{
+		Max: cmp.Or(a.settings.MaxConnections, connections.Capacity()), BodyGrace: bodyGrace,
+		StopPatience: min(stopPatience, a.settings.ShutdownTimeout/2),
+	}), nil
 }
 
 // listenError returns a sentence that names the setting to change.
@@ -182,8 +195,9 @@ func (a *App) shutDown(ctx context.Context) error {
 	return err
 }
 
-// stopServer closes the listener and waits for the requests in flight. After
-// SHUTDOWN_TIMEOUT it aborts them and returns an error.
+// stopServer closes the listener and waits for the requests in flight. Clients that
+// make no progress for stopPatience are cut. After SHUTDOWN_TIMEOUT it aborts the
+// other requests and returns an error.
 func (a *App) stopServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, a.settings.ShutdownTimeout)
 	defer cancel()
@@ -194,19 +208,19 @@ func (a *App) stopServer(ctx context.Context) error {
 	return nil
 }
 
-// newServer returns a server with limits on the time and memory that a client
-// can occupy.
+// newServer returns a server with limits on the time and memory that a client can
+// occupy. Those on bodies and responses are those of its connections.
 func (a *App) newServer() *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           a.Router,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute, // longer than that of most clients, so that the client closes first
+		ReadHeaderTimeout: a.settings.HeaderTimeout,
+		IdleTimeout:       a.settings.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.Telemetry.Log.Handler(), slog.LevelWarn),
 
 		// The router answers OPTIONS * too.
 		DisableGeneralOptionsHandler: true,
 	}
+	connections.Attach(server)
+	return server
 }

@@ -268,6 +268,26 @@ func TestRun(t *testing.T) {
 		require.Error(t, <-aborted)
 	})
 
+	t.Run("does not wait for clients that make no progress", func(t *testing.T) {
+		r := run(t, config(), func(ctx context.Context, a *runningApp) error {
+			a.Router.Handle("POST", "/things", ok)
+			return healthy(ctx, a)
+		})
+		r.awaitReady(t)
+		for _, text := range []string{"", "GET /things HTTP/1.1\r\nHo", "POST /things HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(r.baseURL, "http://"))
+			require.NoError(t, err)
+			defer conn.Close()
+			_, err = io.WriteString(conn, text)
+			require.NoError(t, err)
+		}
+		require.Equal(t, http.StatusOK, r.get(t, "/things").status, "the connections before it are accepted")
+		start := time.Now()
+		r.cancel()
+		require.NoError(t, r.wait(t))
+		require.Less(t, time.Since(start), 3500*time.Millisecond)
+	})
+
 	t.Run("calls OnClose functions in reverse order and returns their errors", func(t *testing.T) {
 		var order []int
 		r := run(t, config(), func(ctx context.Context, a *runningApp) error {

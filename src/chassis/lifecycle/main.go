@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 
@@ -20,20 +21,27 @@ import (
 // often, which saves processor time.
 const gcPercent = 400
 
+// sameSignal is the time within which a second signal counts as the first: GNU timeout
+// sends one to the process and one to its group.
+const sameSignal = 100 * time.Millisecond
+
 // memoryLimitRatio is GOMEMLIMIT as a fraction of the container's memory limit.
 // The rest is for memory outside the Go heap.
 const memoryLimitRatio = 0.9
 
 // Main runs a program and returns its exit code: 0 on success and after help, 1
-// after an error and 2 after a settings.UsageError, which it prints to stderr.
-// The first SIGTERM or SIGINT cancels
-// the context of run. The second one ends the process at once.
+// after an error and 2 after a settings.UsageError, which it prints to stderr. The
+// first SIGTERM or SIGINT cancels the context of run. A second one ends the process
+// at once, unless it comes within sameSignal of the first.
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error) int {
 	configureRuntime()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	// After the first signal, restore the default action for the second one.
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		time.Sleep(sameSignal)
+		stop()
+	})
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
 	if err == nil || errors.Is(err, settings.ErrHelp) {
 		return 0

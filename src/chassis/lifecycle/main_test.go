@@ -40,6 +40,13 @@ var programs = map[string]func(ctx context.Context, args []string, getenv func(s
 		fmt.Fprintln(stdout, "draining")
 		select {}
 	},
+	"linger": func(ctx context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
+		fmt.Fprintln(stdout, "ready")
+		<-ctx.Done()
+		fmt.Fprintln(stdout, "draining")
+		time.Sleep(200 * time.Millisecond)
+		return nil
+	},
 	"fail": func(context.Context, []string, func(string) string, io.Writer) error {
 		return errors.New("a sentence about what is wrong")
 	},
@@ -106,6 +113,28 @@ func TestMainProgram(t *testing.T) {
 		exit, ok := errors.AsType[*exec.ExitError](<-result)
 		require.True(t, ok)
 		require.Equal(t, syscall.SIGTERM, exit.Sys().(syscall.WaitStatus).Signal())
+	})
+
+	t.Run("a second signal within 100 ms is the first", func(t *testing.T) {
+		for range 20 {
+			c := command(t, "linger")
+			out, err := c.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, c.Start())
+			lines := bufio.NewScanner(out)
+			await(t, lines, "ready")
+			began := time.Now()
+			require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+			await(t, lines, "draining")
+			require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+			if time.Since(began) > 80*time.Millisecond {
+				_ = c.Wait() // The second signal came too late; try again.
+				continue
+			}
+			require.NoError(t, c.Wait())
+			return
+		}
+		t.Fatal("the machine is too slow to send two signals within 80 ms")
 	})
 
 	t.Run("prints an error to stderr and exits with 1", func(t *testing.T) {

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,9 +18,6 @@ import (
 
 // MaxBody is the maximum size of a request body in bytes.
 const MaxBody = 1 << 20
-
-// bodyTimeout is the longest time that a caller may take to send a body.
-const bodyTimeout = 3 * time.Second
 
 // Body is the JSON object in the body of a request. Its methods collect members
 // that are missing or have the wrong type, and Err returns all of them in one
@@ -41,9 +36,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request) (*Body, error) {
 	if err := checkMediaType(w, r); err != nil {
 		return nil, err
 	}
-	data, err := readAll(w, r)
+	data, err := receivedBody(r)
 	if err != nil {
-		return nil, readFailure(err)
+		return nil, err
 	}
 	if bytes.HasPrefix(data, []byte("\uFEFF")) {
 		return nil, failure.New(failure.Invalid, "The body begins with a byte order mark; send it without.")
@@ -85,25 +80,6 @@ func setAcceptPatch(w http.ResponseWriter, r *http.Request, supported []string) 
 	if r.Method == http.MethodPatch {
 		w.Header().Set("Accept-Patch", strings.Join(supported, ", "))
 	}
-}
-
-// readAll reads a body of up to MaxBody bytes within bodyTimeout. The timeout
-// keeps callers that send byte by byte from occupying the slots of others.
-func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	controller := http.NewResponseController(w)
-	if err := controller.SetReadDeadline(time.Now().Add(bodyTimeout)); err == nil {
-		// net/http keeps reading to notice when the caller closes the connection. The
-		// deadline must not end that.
-		defer func() { _ = controller.SetReadDeadline(time.Time{}) }()
-	}
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-}
-
-func readFailure(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return failure.New(failure.TooLarge, fmt.Sprintf("The body is larger than %d bytes.", MaxBody))
-	}
-	return failure.New(failure.Invalid, "The body did not arrive whole, or not in time.").WithCause(err)
 }
 
 func decodeFailure(err error, size int) error {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tandem/src/chassis/connections"
 )
 
 const (
@@ -16,6 +18,11 @@ const (
 	maxWaitingPerSlot = 4
 	// refusalLogInterval is the period whose refusals one log line counts.
 	refusalLogInterval = time.Second
+	// smallResponse is the size in bytes up to which a response is not counted:
+	// net/http and the kernel buffer it for its connection.
+	smallResponse = 4 << 10
+	// maxUnsent bounds the bytes of larger responses that wait to be sent.
+	maxUnsent = 16 << 20
 )
 
 // loadShedder limits the requests in flight. A request that finds no free slot
@@ -26,13 +33,15 @@ type loadShedder struct {
 	waiting chan struct{} // holds one element for each request that waits for a slot
 	active  prometheus.Gauge
 	log     *slog.Logger
-	refused atomic.Int64 // refused requests that no log line has counted yet
+	bodies  chan struct{} // holds one element for each large body in memory
+	unsent  atomic.Int64  // bytes of larger responses that wait to be sent
+	refused atomic.Int64  // refused requests that no log line has counted yet
 }
 
 func newLoadShedder(maxInFlight int, active prometheus.Gauge, log *slog.Logger) *loadShedder {
 	return &loadShedder{
 		slots: make(chan struct{}, maxInFlight), waiting: make(chan struct{}, maxWaitingPerSlot*maxInFlight),
-		active: active, log: log,
+		active: active, bodies: make(chan struct{}, maxLargeBodies), log: log,
 	}
 }
 
@@ -40,7 +49,13 @@ func newLoadShedder(maxInFlight int, active prometheus.Gauge, log *slog.Logger) 
 // for a slot is better than a refusal: most clients send their next request only
 // after a response, so a burst that waits costs nothing, while a refusal costs
 // about a sixth of the processor time of a served request.
+//
+// While too many responses wait to be sent, acquire closes the connections of
+// clients that do not read theirs; without such clients it refuses the request.
 func (s *loadShedder) acquire(ctx context.Context) bool {
+	if s.unsent.Load() > maxUnsent && !connections.Of(ctx).CutUnread() {
+		return false
+	}
 	select {
 	case s.slots <- struct{}{}:
 	default:
@@ -76,6 +91,36 @@ func (s *loadShedder) wait(ctx context.Context) bool {
 func (s *loadShedder) release() {
 	s.active.Dec()
 	<-s.slots
+}
+
+// acquireBody waits until a large body may be read, up to maxBodyWait, and reports
+// whether it may. It cuts large bodies that make no progress.
+func (s *loadShedder) acquireBody(conn *connections.Conn) bool {
+	select {
+	case s.bodies <- struct{}{}:
+		return true
+	default:
+	}
+	conn.CutSlowBodies(smallBody)
+	timer := time.NewTimer(maxBodyWait)
+	defer timer.Stop()
+	select {
+	case s.bodies <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (s *loadShedder) releaseBody() { <-s.bodies }
+
+// send sends a response, which counts as unsent until then.
+func (s *loadShedder) send(rec *responseRecorder) {
+	if size := int64(len(rec.body)); size > smallResponse {
+		s.unsent.Add(size)
+		defer s.unsent.Add(-size)
+	}
+	rec.send()
 }
 
 // countRefusal counts a refused request. One log line per refusalLogInterval

@@ -51,6 +51,8 @@ func Status(code failure.Code) int {
 		return http.StatusUnsupportedMediaType
 	case failure.Unprocessable:
 		return http.StatusUnprocessableEntity
+	case failure.TooSlow:
+		return http.StatusRequestTimeout
 	case failure.Canceled:
 		return StatusClientClosedRequest
 	case failure.Unavailable:
@@ -69,7 +71,7 @@ func Code(status int) failure.Code {
 	}
 	for _, code := range []failure.Code{
 		failure.Invalid, failure.NotFound, failure.MethodNotAllowed, failure.Conflict, failure.TooLarge,
-		failure.UnsupportedMediaType, failure.Unprocessable, failure.Canceled, failure.Unavailable,
+		failure.UnsupportedMediaType, failure.Unprocessable, failure.TooSlow, failure.Canceled, failure.Unavailable,
 	} {
 		if Status(code) == status {
 			return code

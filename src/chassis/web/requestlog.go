@@ -23,7 +23,7 @@ func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Reque
 		slog.String(string(semconv.HTTPRouteKey), h.template),
 		slog.String(string(semconv.URLPathKey), echo(r.URL.Path)),
 		slog.Int(string(semconv.HTTPResponseStatusCodeKey), rec.status),
-		slog.Int(string(semconv.HTTPResponseBodySizeKey), rec.size),
+		slog.Int(string(semconv.HTTPResponseBodySizeKey), rec.size()),
 		slog.Float64("duration_seconds", duration.Seconds()),
 	)
 	if rec.err != nil {
@@ -35,11 +35,10 @@ func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Reque
 	h.router.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// logLevel returns ERROR for a defect of the service (500, a panic, an aborted
-// response), WARN for other 5xx responses and INFO for the rest.
+// logLevel returns ERROR for a defect of the service (500, a panic), WARN for other 5xx responses and INFO for the rest.
 func logLevel(rec *responseRecorder) slog.Level {
 	switch {
-	case rec.stack != nil || rec.aborted || rec.status == http.StatusInternalServerError:
+	case rec.stack != nil || rec.status == http.StatusInternalServerError:
 		return slog.LevelError
 	case rec.status > http.StatusInternalServerError:
 		return slog.LevelWarn

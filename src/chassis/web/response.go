@@ -45,14 +45,18 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, body []byte)
 	return write(w, status, mediaType, append(slices.Clip(body), '\n'))
 }
 
-// write writes a response. Its error is always nil: if the body cannot be sent,
-// the client has closed the connection, which is not an error of the service.
+// write writes a response. Its error is always nil. The body must not change
+// afterwards.
 func write(w http.ResponseWriter, status int, mediaType string, body []byte) error {
 	header := w.Header()
 	header.Set("Content-Type", mediaType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
+	if rec, ok := w.(*responseRecorder); ok && rec.body == nil {
+		rec.body = body[:len(body):len(body)] // not copied, unless more is written
+		return nil
+	}
 	_, _ = w.Write(body)
 	return nil
 }

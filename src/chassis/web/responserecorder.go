@@ -7,35 +7,56 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// responseRecorder passes a response on to the client and records what the span,
-// the metrics and the log line of the request need.
+// responseRecorder keeps the response of a handler, and what its span, its metrics
+// and its log line need. The response is sent after the request has released its
+// slot, so that a client that reads slowly keeps no slot from others.
 type responseRecorder struct {
-	http.ResponseWriter
-	start   time.Time
-	method  string // the request method, or _OTHER
-	status  int    // 0 until the response begins
-	size    int    // bytes of the body
-	err     *failure.Error
-	stack   []byte // of the handler's panic, or nil
-	aborted bool   // the handler failed after its response had begun
+	writer      http.ResponseWriter
+	start       time.Time
+	method      string // the request method, or _OTHER
+	status      int    // 0 until the response begins
+	body        []byte
+	err         *failure.Error
+	stack       []byte // of a panic
+	bodyRemains bool   // the body of the request is not read to its end
+	largeBody   bool   // the request holds one of the places for large bodies
 }
 
+// Header returns the header of the response.
+func (rec *responseRecorder) Header() http.Header { return rec.writer.Header() }
+
+// WriteHeader sets the status of the response.
 func (rec *responseRecorder) WriteHeader(status int) {
 	if rec.status == 0 {
 		rec.status = status
 	}
-	rec.ResponseWriter.WriteHeader(status)
 }
 
+// Write appends to the body of the response.
 func (rec *responseRecorder) Write(b []byte) (int, error) {
-	if rec.status == 0 {
-		rec.status = http.StatusOK
-	}
-	n, err := rec.ResponseWriter.Write(b)
-	rec.size += n
-	return n, err
+	rec.WriteHeader(http.StatusOK)
+	rec.body = append(rec.body, b...)
+	return len(b), nil
 }
 
-// Unwrap returns the wrapped writer, so that http.ResponseController reaches the
-// connection.
-func (rec *responseRecorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
+// size returns the number of bytes of the body that the client gets.
+func (rec *responseRecorder) size() int {
+	if rec.method == http.MethodHead {
+		return 0
+	}
+	return len(rec.body)
+}
+
+// send sends the response. If the body of the request was not read to its end, send
+// closes the connection behind the response, so that the rest is not taken for
+// another request.
+func (rec *responseRecorder) send() {
+	if rec.bodyRemains {
+		rec.Header().Set("Connection", "close")
+		// net/http discards the rest until then. The error means that it cannot wait.
+		_ = http.NewResponseController(rec.writer).SetReadDeadline(time.Now().Add(lingerTimeout))
+	}
+	rec.writer.WriteHeader(rec.status)
+	// An error means that the client has gone, and that is no error of the service.
+	_, _ = rec.writer.Write(rec.body)
+}

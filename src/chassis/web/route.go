@@ -21,26 +21,33 @@ import (
 // even if it matches no route or is refused, and gets its span, its metrics and
 // its log line there. That costs less than a chain of middleware.
 type route struct {
-	router   *Router
-	template string
-	handler  Handler
-	probe    bool
+	router    *Router
+	template  string
+	handler   Handler
+	probe     bool
+	takesBody bool
 }
 
 func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &responseRecorder{ResponseWriter: w, start: time.Now(), method: knownMethod(r.Method)}
+	rec := &responseRecorder{writer: w, start: time.Now(), method: knownMethod(r.Method)}
+	h.serve(rec, r)
+	h.router.shedder.send(rec)
+}
+
+func (h *route) serve(rec *responseRecorder, r *http.Request) {
+	r, incomplete := h.receive(rec, r)
+	if rec.largeBody {
+		defer h.router.shedder.releaseBody()
+	}
 	switch {
 	case h.probe:
 		h.serveProbe(rec, r)
+	case incomplete != nil:
+		h.reject(rec, r, incomplete)
 	case h.router.shedder.acquire(r.Context()):
 		h.serveTraced(rec, r)
 	default:
 		h.refuse(rec, r)
-	}
-	if rec.aborted {
-		// net/http then closes the connection, so that the client notices that
-		// the response is incomplete.
-		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -54,6 +61,15 @@ func (h *route) serveTraced(rec *responseRecorder, r *http.Request) {
 	defer h.router.shedder.release()
 	ctx, span := h.startSpan(r, rec)
 	h.respond(rec, r.WithContext(ctx))
+	endSpan(span, rec)
+	h.record(ctx, rec, r, logLevel(rec))
+}
+
+// reject responds to a request whose body did not arrive. A late body ends the
+// request's context, so the context does not tell whether the caller has gone.
+func (h *route) reject(rec *responseRecorder, r *http.Request, incomplete *failure.Error) {
+	ctx, span := h.startSpan(r, rec)
+	h.fail(rec, r.WithContext(ctx), incomplete)
 	endSpan(span, rec)
 	h.record(ctx, rec, r, logLevel(rec))
 }
@@ -121,14 +137,10 @@ func (h *route) recoverPanic(rec *responseRecorder, r *http.Request) {
 	h.fail(rec, r, toFailure(context.Background(), errors.New(validUTF8(fmt.Sprintf("panic: %v", value)))))
 }
 
-// fail writes a problem response. If the handler has already begun to write its
-// response, fail marks the response as aborted instead.
+// fail writes a problem response. It replaces what the handler has written.
 func (h *route) fail(rec *responseRecorder, r *http.Request, f *failure.Error) {
-	rec.err = f
-	if rec.status != 0 {
-		rec.aborted = true
-		return
-	}
+	rec.err, rec.status, rec.body = f, 0, nil
+	rec.Header().Del("Content-Encoding")
 	if err := writeProblem(rec, r, f); err != nil {
 		rec.err = f.WithCause(err)
 		rec.WriteHeader(http.StatusInternalServerError)

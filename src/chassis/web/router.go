@@ -62,7 +62,7 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 // template that matches it too, with every method: it must be registered first,
 // and Handle panics if an earlier route takes requests that are meant for this one.
 func (rt *Router) Handle(method, path string, handler Handler) {
-	rt.register(method, path, &route{router: rt, handler: handler})
+	rt.register(method, path, &route{router: rt, handler: handler, takesBody: takesBody(method)})
 	rt.metrics.initSeries(method, path)
 }
 

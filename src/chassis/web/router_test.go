@@ -200,16 +200,19 @@ func TestRouter(t *testing.T) {
 		require.EqualValues(t, 200, s.logLine(t)["http.response.status_code"])
 	})
 
-	t.Run("lets a handler flush its response", func(t *testing.T) {
+	t.Run("sends what a handler writes in parts", func(t *testing.T) {
+		document := make([]byte, 4, 100)
+		copy(document, "part")
 		s := newService(t)
-		s.Handle("GET", "/flushed", func(w http.ResponseWriter, _ *http.Request) error {
-			_, _ = io.WriteString(w, "part")
-			return http.NewResponseController(w).Flush()
+		s.Handle("GET", "/parts", func(w http.ResponseWriter, _ *http.Request) error {
+			_ = web.RawJSON(w, http.StatusOK, document)
+			_, err := io.WriteString(w, " two")
+			return err
 		})
-		w := s.request("GET", "/flushed")
-		require.True(t, w.Flushed)
-		require.Equal(t, map[string]uint64{"GET /flushed 200": 1}, s.counts(t))
-		require.EqualValues(t, 4, s.logLine(t)["http.response.body.size"])
+		require.Equal(t, "part two", s.request("GET", "/parts").Body.String())
+		require.Equal(t, make([]byte, 4), document[4:8:8], "the handler's bytes do not change")
+		require.Equal(t, map[string]uint64{"GET /parts 200": 1}, s.counts(t))
+		require.EqualValues(t, 8, s.logLine(t)["http.response.body.size"])
 	})
 }
 

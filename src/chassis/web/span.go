@@ -42,13 +42,10 @@ func (h *route) startSpan(r *http.Request, rec *responseRecorder) (context.Conte
 
 func endSpan(span trace.Span, rec *responseRecorder) {
 	if span.IsRecording() {
-		span.SetAttributes(semconv.HTTPResponseStatusCode(rec.status), semconv.HTTPResponseBodySize(rec.size))
+		span.SetAttributes(semconv.HTTPResponseStatusCode(rec.status), semconv.HTTPResponseBodySize(rec.size()))
 		if rec.status >= http.StatusInternalServerError {
 			span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(rec.status)))
 			span.SetStatus(codes.Error, "")
-		} else if rec.aborted {
-			span.SetAttributes(semconv.ErrorTypeKey.String("cut"))
-			span.SetStatus(codes.Error, "the response was aborted")
 		}
 		if rec.stack != nil {
 			span.RecordError(rec.err, trace.WithStackTrace(false))

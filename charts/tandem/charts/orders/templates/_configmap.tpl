@@ -12,6 +12,9 @@ data:
   DATA_DIR: /data
   LOG_LEVEL: {{ .Values.config.logLevel }}
   MAX_IN_FLIGHT: {{ .Values.config.maxInFlight | quote }}
+  MAX_CONNECTIONS: {{ .Values.config.maxConnections | int64 | quote }}
+  IDLE_TIMEOUT: {{ .Values.config.idleTimeoutSeconds }}s
+  HEADER_TIMEOUT: {{ .Values.config.headerTimeoutSeconds }}s
   SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
   DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
   SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s

@@ -6,7 +6,7 @@
 "clusterDomain": {"default":"cluster.local"},
 "commonAnnotations": {"default":{}},
 "commonLabels": {"default":{}},
-"config": {"members":{"drainDelaySeconds":{"default":5,"number":true,"minimum":0,"maximum":600},"logLevel":{"default":"info"},"maxInFlight":{"default":32,"number":true,"minimum":1,"maximum":100000},"seedDemoData":{"default":false},"shutdownTimeoutSeconds":{"default":15,"number":true,"minimum":0,"maximum":600}},"default":{"drainDelaySeconds":5,"logLevel":"info","maxInFlight":32,"seedDemoData":false,"shutdownTimeoutSeconds":15}},
+"config": {"members":{"drainDelaySeconds":{"default":5,"number":true,"minimum":0,"maximum":600},"headerTimeoutSeconds":{"default":5,"number":true,"minimum":1,"maximum":600},"idleTimeoutSeconds":{"default":600,"number":true,"minimum":1,"maximum":3600},"logLevel":{"default":"info"},"maxConnections":{"default":0,"number":true,"minimum":0,"maximum":1000000},"maxInFlight":{"default":32,"number":true,"minimum":1,"maximum":100000},"seedDemoData":{"default":false},"shutdownTimeoutSeconds":{"default":15,"number":true,"minimum":0,"maximum":600}},"default":{"drainDelaySeconds":5,"headerTimeoutSeconds":5,"idleTimeoutSeconds":600,"logLevel":"info","maxConnections":0,"maxInFlight":32,"seedDemoData":false,"shutdownTimeoutSeconds":15}},
 "dashboards": {"members":{"enabled":{"default":false},"label":{"default":"grafana_dashboard"}},"default":{"enabled":false,"label":"grafana_dashboard"}},
 "database": {"members":{"existingSecret":{"default":"","nothing":"name a Secret, or set it to \"\" for SQLite"},"port":{"default":5432,"number":true,"minimum":1,"maximum":65535},"secretKey":{"default":"DATABASE_URL"}},"default":{"existingSecret":"","port":5432,"secretKey":"DATABASE_URL"}},
 "dnsConfig": {"default":{}},

@@ -1,0 +1,218 @@
+package connections_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"tandem/src/chassis/connections"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// timeout is the longest time that a test waits for an event.
+const timeout = 20 * time.Second
+
+// server is a server with limits. GET /work waits for release, POST reads a body and
+// GET /large responds with more than the kernel buffers.
+type server struct {
+	*http.Server
+	address string
+	entered chan struct{}
+	release chan struct{}
+}
+
+func serve(t *testing.T, limits connections.Limits) *server {
+	t.Helper()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &server{new(http.Server), inner.Addr().String(), make(chan struct{}, 10), make(chan struct{})}
+	s.Handler = http.HandlerFunc(s.respond)
+	connections.Attach(s.Server)
+	served := make(chan error)
+	go func() { served <- s.Serve(connections.Limit(inner, limits)) }()
+	t.Cleanup(func() {
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
+	})
+	return s
+}
+
+func (s *server) respond(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost:
+		conn := connections.Of(r.Context())
+		conn.BeginBody()
+		s.entered <- struct{}{}
+		_, err := io.Copy(io.Discard, r.Body)
+		if conn.EndBody() || err != nil {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+	case r.URL.Path == "/work":
+		s.entered <- struct{}{}
+		<-s.release
+	case r.URL.Path == "/large":
+		s.entered <- struct{}{}
+		_, _ = w.Write(make([]byte, 8<<20))
+	}
+}
+
+func (s *server) send(t *testing.T, text string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(timeout)))
+	_, err = io.WriteString(conn, text)
+	require.NoError(t, err)
+	return conn
+}
+
+func requireStatus(t *testing.T, conn net.Conn, status int) {
+	t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, status, response.StatusCode)
+}
+
+// requireClosed requires that the server has closed or closes the connection.
+func requireClosed(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := io.Copy(io.Discard, conn)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection stays open")
+}
+
+// requireOpen requires that the connection serves a request.
+func requireOpen(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := io.WriteString(conn, get("/"))
+	require.NoError(t, err)
+	requireStatus(t, conn, http.StatusOK)
+}
+
+func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+
+const halfBody = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345"
+
+func TestMax(t *testing.T) {
+	t.Run("closes the connection that waits for the longest time", func(t *testing.T) {
+		for name, text := range map[string]string{"silent": "", "half a header": "GET / HTTP/1.1\r\nHo", "idle": get("/")} {
+			t.Run(name, func(t *testing.T) {
+				s := serve(t, connections.Limits{Max: 2, BodyGrace: timeout})
+				oldest := s.send(t, text)
+				if name == "idle" {
+					requireStatus(t, oldest, http.StatusOK)
+				}
+				second, third := s.send(t, get("/")), s.send(t, get("/"))
+				requireClosed(t, oldest)
+				requireStatus(t, second, http.StatusOK)
+				requireStatus(t, third, http.StatusOK)
+				requireOpen(t, second)
+			})
+		}
+	})
+
+	t.Run("closes a connection whose body or response makes no progress", func(t *testing.T) {
+		for name, text := range map[string]string{"body": halfBody, "response": get("/large")} {
+			t.Run(name, func(t *testing.T) {
+				s := serve(t, connections.Limits{Max: 1, BodyGrace: timeout})
+				slow := s.send(t, text)
+				<-s.entered
+				fresh := s.send(t, get("/"))
+				requireStatus(t, fresh, http.StatusOK)
+				require.Eventually(t, func() bool { // It makes no progress for a second first.
+					requireStatus(t, s.send(t, get("/")), http.StatusOK)
+					require.NoError(t, slow.SetReadDeadline(time.Now().Add(time.Millisecond)))
+					if name == "response" {
+						_, err := io.WriteString(slow, "x")
+						return err != nil
+					}
+					_, err := slow.Read(make([]byte, 1))
+					return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+				}, timeout, 20*time.Millisecond)
+			})
+		}
+	})
+
+	t.Run("never closes a connection that the service works on", func(t *testing.T) {
+		s := serve(t, connections.Limits{Max: 2, BodyGrace: timeout})
+		working := []net.Conn{s.send(t, get("/work")), s.send(t, get("/work"))}
+		<-s.entered
+		<-s.entered
+		for range 5 {
+			requireStatus(t, s.send(t, get("/")), http.StatusOK)
+		}
+		close(s.release)
+		for _, conn := range working {
+			requireStatus(t, conn, http.StatusOK)
+		}
+	})
+}
+
+func TestStop(t *testing.T) {
+	limits := connections.Limits{Max: 100, BodyGrace: time.Hour, StopPatience: 300 * time.Millisecond}
+
+	t.Run("waits only shortly for clients that make no progress", func(t *testing.T) {
+		s := serve(t, limits)
+		silent, half, body, large := s.send(t, ""), s.send(t, "GET / HT"), s.send(t, halfBody), s.send(t, get("/large"))
+		<-s.entered
+		<-s.entered
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		began := time.Now()
+		require.NoError(t, s.Shutdown(ctx))
+		require.Less(t, time.Since(began), 3*time.Second)
+		requireStatus(t, body, http.StatusRequestTimeout)
+		for _, conn := range []net.Conn{silent, half, large} {
+			requireClosed(t, conn)
+		}
+	})
+
+	t.Run("waits for the service and for clients that make progress", func(t *testing.T) {
+		s := serve(t, limits)
+		working := s.send(t, get("/work"))
+		const length = 12000
+		body := s.send(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12000\r\n\r\n")
+		<-s.entered
+		<-s.entered
+		stopped := make(chan error)
+		go func() { stopped <- s.Shutdown(t.Context()) }()
+		for range 10 {
+			_, err := io.WriteString(body, strings.Repeat("x", length/10))
+			require.NoError(t, err)
+			time.Sleep(100 * time.Millisecond)
+		}
+		requireStatus(t, body, http.StatusOK)
+		select {
+		case <-stopped:
+			t.Fatal("stopped during a request")
+		default:
+		}
+		close(s.release)
+		requireStatus(t, working, http.StatusOK)
+		require.NoError(t, <-stopped)
+	})
+}
+
+func TestCapacity(t *testing.T) {
+	t.Run("follows the memory limit", func(t *testing.T) {
+		before := debug.SetMemoryLimit(64 << 20)
+		defer debug.SetMemoryLimit(before)
+		require.Equal(t, 64<<20/8/(20<<10), connections.Capacity())
+		debug.SetMemoryLimit(1 << 20)
+		require.Equal(t, 64, connections.Capacity())
+	})
+}

@@ -1,0 +1,129 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"tandem/src/chassis/connections"
+	"tandem/src/chassis/failure"
+)
+
+const (
+	// smallBody is the size in bytes up to which a body is read however many others
+	// are. The number of connections bounds the memory of small bodies.
+	smallBody = 4 << 10
+	// maxLargeBodies is the number of larger bodies that are in memory at the same
+	// time. It bounds their memory.
+	maxLargeBodies = 16
+	// maxBodyWait is the longest time that a larger body waits for others.
+	maxBodyWait = 5 * time.Second
+	// lingerTimeout is the time for which the rest of a body that nobody reads is
+	// discarded, so that the client can read the response before the connection is
+	// closed (RFC 9112, section 9.6).
+	lingerTimeout = 500 * time.Millisecond
+)
+
+// takesBody reports whether a route for this method reads the body of its requests.
+func takesBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// received is a body that is in memory.
+type received struct {
+	bytes.Reader
+	data []byte
+}
+
+// Close does nothing; it makes received an io.ReadCloser.
+func (*received) Close() error { return nil }
+
+// receivedBody returns the body of a request. The router has received it already,
+// if the request came through one.
+func receivedBody(r *http.Request) ([]byte, error) {
+	if body, ok := r.Body.(*received); ok {
+		return body.data, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	if err != nil || len(data) > MaxBody {
+		return nil, bodyFailure(err)
+	}
+	return data, nil
+}
+
+// receive reads the body of a request, if its route takes one. It does so before the
+// request takes a slot, so that a slow client keeps no slot from others. The returned
+// request has the whole body; the failure says why there is none.
+func (h *route) receive(rec *responseRecorder, r *http.Request) (*http.Request, *failure.Error) {
+	if len(r.TransferEncoding) > 0 {
+		// A request that has Content-Length, too, may be an attack; net/http hides it
+		// (RFC 9112, section 6.1).
+		rec.Header().Set("Connection", "close")
+	}
+	if r.ContentLength == 0 {
+		return r, nil
+	}
+	if !h.takesBody {
+		rec.bodyRemains = true
+		return r, nil
+	}
+	body, err := h.router.readBody(rec, r)
+	if err != nil {
+		rec.bodyRemains = true
+		return r, err
+	}
+	rec.start = time.Now() // The time that the client takes is not that of the service.
+	withBody := r.WithContext(r.Context())
+	withBody.Body = body
+	return withBody, nil
+}
+
+// readBody reads a body of up to MaxBody bytes. The connection's limits apply to its
+// speed.
+func (rt *Router) readBody(rec *responseRecorder, r *http.Request) (*received, *failure.Error) {
+	if r.ContentLength > MaxBody {
+		return nil, bodyFailure(nil)
+	}
+	conn := connections.Of(r.Context())
+	conn.BeginBody()
+	var data bytes.Buffer
+	_, err := data.ReadFrom(io.LimitReader(r.Body, smallBody+1))
+	if err == nil && data.Len() > smallBody {
+		if !conn.PauseBody(func() bool { return rt.shedder.acquireBody(conn) }) {
+			conn.EndBody()
+			return nil, failure.New(failure.Unavailable, "The service is busy with other bodies; try again shortly.")
+		}
+		rec.largeBody = true
+		data.Grow(int(max(r.ContentLength, 0)))
+		_, err = data.ReadFrom(io.LimitReader(r.Body, MaxBody-smallBody))
+	}
+	if conn.EndBody() {
+		err = os.ErrDeadlineExceeded
+	}
+	if err != nil || data.Len() > MaxBody {
+		return nil, bodyFailure(err)
+	}
+	body := &received{data: data.Bytes()}
+	body.Reset(body.data)
+	return body, nil
+}
+
+// bodyFailure returns the failure for an error of reading a body; no error means
+// that the body is too large.
+func bodyFailure(err error) *failure.Error {
+	switch {
+	case err == nil:
+		return failure.New(failure.TooLarge, fmt.Sprintf("The body is larger than %d bytes.", MaxBody))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return failure.New(failure.TooSlow, "The body did not arrive in time.").WithCause(err)
+	case errors.Is(err, syscall.ECONNRESET):
+		return failure.New(failure.Canceled, "The caller closed the request.").WithCause(err)
+	default:
+		return failure.New(failure.Invalid, "The body did not arrive whole.").WithCause(err)
+	}
+}
