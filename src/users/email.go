@@ -40,21 +40,16 @@ func duplicateKey(id int64, folded string) string { return fmt.Sprintf(" %d %s",
 // database is unavailable, it tries again until ctx ends. Replicas can call it
 // concurrently.
 func (s *Store) FoldEmails(ctx context.Context, log *slog.Logger) error {
-	lowest, err := s.db.LowestVersion(ctx)
+	var lowest int64
+	err := untilAvailable(ctx, log, func() (err error) { lowest, err = s.db.LowestVersion(ctx); return err })
 	if err != nil || lowest >= foldVersion {
 		return err
 	}
 	for after := int64(0); ; {
-		batch, duplicates, err := s.foldBatch(ctx, after)
-		switch {
-		case failure.CodeOf(err) == failure.Unavailable && ctx.Err() == nil:
-			log.Warn("cannot fold e-mail addresses yet", slog.String("error", err.Error()))
-			select {
-			case <-ctx.Done():
-			case <-time.After(foldRetryDelay):
-			}
-			continue
-		case err != nil || len(batch) == 0:
+		var batch []storedEmail
+		var duplicates []duplicate
+		err := untilAvailable(ctx, log, func() (err error) { batch, duplicates, err = s.foldBatch(ctx, after); return err })
+		if err != nil || len(batch) == 0 {
 			return err
 		}
 		for _, d := range duplicates {
@@ -62,6 +57,22 @@ func (s *Store) FoldEmails(ctx context.Context, log *slog.Logger) error {
 				slog.Int64("user_id", d.owner), slog.Int64("duplicate_user_id", d.id))
 		}
 		after = batch[len(batch)-1].id
+	}
+}
+
+// untilAvailable calls an operation until its error is not failure.Unavailable, or ctx
+// ends, and returns its error.
+func untilAvailable(ctx context.Context, log *slog.Logger, operation func() error) error {
+	for {
+		err := operation()
+		if failure.CodeOf(err) != failure.Unavailable || ctx.Err() != nil {
+			return err
+		}
+		log.Warn("cannot fold e-mail addresses yet", slog.String("error", err.Error()))
+		select {
+		case <-ctx.Done():
+		case <-time.After(foldRetryDelay):
+		}
 	}
 }
 

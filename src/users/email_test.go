@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -117,7 +118,8 @@ func TestFoldEmails(t *testing.T) {
 
 			db = openUsers(t, config, users.Migrations())
 			defer func() { require.NoError(t, db.Close()) }()
-			require.Equal(t, []string{"strasse@x.de", "ärger@x.de", " 3 strasse@x.de", " 4 strasse@x.de", "k@x.de", "σ@x.de", "plain@x.de"}, emailKeys(t, db))
+			want := []string{"strasse@x.de", "ärger@x.de", " 3 strasse@x.de", " 4 strasse@x.de", "k@x.de", "σ@x.de", "plain@x.de"}
+			require.Equal(t, want, emailKeys(t, db))
 		})
 	})
 
@@ -190,6 +192,32 @@ func TestFoldEmails(t *testing.T) {
 		for i, key := range emailKeys(t, db)[:count] {
 			require.Equal(t, fmt.Sprintf("s%d@x.de", i), key)
 		}
+	})
+
+	t.Run("tries again while the database is busy", func(t *testing.T) {
+		config := servicetest.Postgres(t)
+		db := openUsers(t, config, users.Migrations())
+		defer func() { require.NoError(t, db.Close()) }()
+		insertAsBefore(t, db, "ſ@x.de")
+		other, err := sql.Open("pgx", config.DatabaseURL.Raw())
+		require.NoError(t, err)
+		defer other.Close()
+		tx, err := other.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), "LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+		require.NoError(t, err)
+
+		lines := new(telemetrytest.Log)
+		folded := make(chan error, 1)
+		go func() {
+			folded <- users.NewStore(db).FoldEmails(t.Context(), slog.New(slog.NewJSONHandler(lines, nil)))
+		}()
+		require.Eventually(t, func() bool {
+			return len(lines.Lines(t, "cannot fold e-mail addresses yet")) > 0 || len(folded) > 0
+		}, time.Minute, time.Millisecond)
+		require.NoError(t, tx.Rollback())
+		require.NoError(t, <-folded)
+		require.Equal(t, []string{"s@x.de"}, emailKeys(t, db))
 	})
 
 	t.Run("reads only the users that it may change, by an index", func(t *testing.T) {
