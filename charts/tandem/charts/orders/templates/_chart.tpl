@@ -69,7 +69,8 @@ Whether orders calls the users of its own release: in an umbrella chart, if no v
 yes. A chart cannot see its siblings, so this does not depend on whether the umbrella contains users.
 */}}
 {{- define "orders.callsSameRelease" -}}
-{{- if not (or .Chart.IsRoot .Values.users.url .Values.users.service .Values.users.namespace) }}yes{{ end }}
+{{- $users := .Values.users | default dict }}
+{{- if not (or .Chart.IsRoot $users.url $users.service $users.namespace) }}yes{{ end }}
 {{- end }}
 
 {{/* Name of the headless Service through which orders calls users. */}}
