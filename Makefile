@@ -85,7 +85,7 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT)
 	go vet -tags testhooks ./src/chassis/httpclient ./src/chassis/lifecycle ./src/chassis/settings ./src/orders
 	cd src/e2e && $(CURDIR)/$(GOLANGCI_LINT) run --build-tags e2e
 	$(ACTIONLINT)
-	go test $(CHARTTEST)
+	go test -timeout 20m $(CHARTTEST)
 	@out=$$($(GOVULNCHECK) ./src/... 2>&1) || { echo "$$out"; grep -q 'fetching vulnerabilities' <<<"$$out" && echo "Vulnerabilities were not checked: their database could not be reached."; }
 
 .PHONY: fuzz
