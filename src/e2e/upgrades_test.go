@@ -74,29 +74,42 @@ func (r *resilience) upgradeAndRollBackAutoscaled() error {
 }
 
 // upgradeScaled scales orders beside Helm. Helm 4 must report the conflict; Helm 3
-// sets its number. Then the remedies of docs/kubernetes.md must work.
+// sets its number. Then the remedies of docs/kubernetes.md must work. It begins with
+// another replicaCount, because the number is left to others since autoscaling was
+// turned off.
 func (r *resilience) upgradeScaled() (string, error) {
-	version, versionErr := helmMajorVersion()
-	installed, err := r.revision("orders")
-	if err = errors.Join(versionErr, err); err != nil {
+	version, err := helmMajorVersion()
+	if err != nil {
 		return "", err
 	}
 	report, err := r.during(0, func() error {
-		return r.keepsReplicas("orders", []string{"3", "4"}, func() error {
-			return inOrder(
-				func() error { return r.scale("orders", 4) },
-				func() error {
-					if version == "3" {
-						return nil
-					}
-					return r.expectConflicts(installed)
-				},
-				func() error { return r.relabel("orders", "running", "--set=replicaCount=4") },
-				func() error { return r.scale("orders", 3) },
-				func() error { return r.rollBack("orders", installed) })
-		})
+		return r.keepsReplicas("orders", []string{"3", "4"}, func() error { return r.scaleBesideHelm(version != "3") })
 	})
 	return report.String(), errors.Join(err, r.restoreInstallation("orders"), report.expectNoneUnsuccessful())
+}
+
+func (r *resilience) scaleBesideHelm(conflicts bool) error {
+	err := inOrder(
+		func() error { return r.scale("orders", 4) },
+		func() error { return r.relabel("orders", "four", "--set=replicaCount=4") })
+	if err != nil {
+		return err
+	}
+	four, err := r.revision("orders")
+	if err != nil {
+		return err
+	}
+	return inOrder(
+		func() error { return r.scale("orders", 3) },
+		func() error {
+			if !conflicts {
+				return nil
+			}
+			return r.expectConflicts(four)
+		},
+		func() error { return r.relabel("orders", "three", "--set=replicaCount=3") },
+		func() error { return r.scale("orders", 4) },
+		func() error { return r.rollBack("orders", four) })
 }
 
 // expectConflicts requires that upgrades of orders and a rollback to a revision fail,
