@@ -178,7 +178,8 @@ func TestQuantities(t *testing.T) {
 
 	t.Run("may be numbers", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
-			all := render(t, c, "{resources: {limits: {memory: 268435456, cpu: 1.5}, requests: {cpu: 1, memory: 67108864}}, persistence: {size: 1073741824}}")
+			all := render(t, c, "{resources: {limits: {memory: 268435456, cpu: 1.5},"+
+				" requests: {cpu: 1, memory: 67108864}}, persistence: {size: 1073741824}}")
 			pod := podSpec(all.find(t, "Deployment"))
 			require.Equal(t, "230MiB", env(pod, "GOMEMLIMIT"))
 			require.Equal(t, 268435456, pod.at("containers.0.resources.limits.memory"))
@@ -189,7 +190,8 @@ func TestQuantities(t *testing.T) {
 
 	t.Run("reject what Kubernetes rejects", func(t *testing.T) {
 		for _, quantity := range []string{"1KB", "1 Gi", "-1", "much", "1Gib"} {
-			require.Contains(t, renderError(t, usersChart, fmt.Sprintf("{resources: {requests: {memory: %q}}}", quantity)), "at '/resources/requests/memory'")
+			message := renderError(t, usersChart, fmt.Sprintf("{resources: {requests: {memory: %q}}}", quantity))
+			require.Contains(t, message, "at '/resources/requests/memory'")
 			require.Contains(t, renderError(t, usersChart, fmt.Sprintf("{persistence: {size: %q}}", quantity)), "at '/persistence/size'")
 		}
 	})

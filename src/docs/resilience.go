@@ -79,7 +79,8 @@ func shortTable(all []result) string {
 // several phases it adds up requests and failures and takes the highest p99. A
 // figure that the text does not hold is a dash.
 func summarize(measured string) (requests, failed, p99 string) {
-	phases := regexp.MustCompile(`(\d+) requests, (\d+) failed(?: \([^)]*\))?(?:, \d+ \w+(?: \([^)]*\))?)*, p99 (\d+) ms`).FindAllStringSubmatch(measured, -1)
+	phases := regexp.MustCompile(`(\d+) requests, (\d+) failed(?: \([^)]*\))?`+
+		`(?:, \d+ \w+(?: \([^)]*\))?)*, p99 (\d+) ms`).FindAllStringSubmatch(measured, -1)
 	if len(phases) == 0 {
 		return none, none, none
 	}

@@ -76,7 +76,8 @@ func TestCreateOrder(t *testing.T) {
 			require.Equal(t, `"user_id must be a whole number from 1 to 9223372036854775807."`, beyond.At(t, "error"), id)
 		}
 		beyond := s.Post(t, "/orders", `{"user_id": 1, "product": "x", "quantity": 1e18, "price": 1e400}`).Require(t, 400)
-		require.Equal(t, `"quantity must be a whole number from 1 to 1000000; price must be a number from 0 to 1000000000."`, beyond.At(t, "error"))
+		require.Equal(t, `"quantity must be a whole number from 1 to 1000000; price must be a number from 0 to 1000000000."`,
+			beyond.At(t, "error"))
 		s.Get(t, "/orders?user_id=9223372036854775807").Require(t, 200)
 		s.Get(t, "/orders?user_id=9223372036854775808").Require(t, 400)
 	})

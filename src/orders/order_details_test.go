@@ -57,7 +57,8 @@ func TestOrderDetails(t *testing.T) {
 		}))
 		api.Post(t, "/orders", laptopJSON()).Require(t, 201)
 		for _, wrong := range []string{
-			`{}`, `null`, userJSON(2), strings.Replace(userJSON(1), `"active": true, `, "", 1), strings.Replace(userJSON(1), `"A"`, `"`+strings.Repeat("A", 3<<20)+`"`, 1),
+			`{}`, `null`, userJSON(2), strings.Replace(userJSON(1), `"active": true, `, "", 1),
+			strings.Replace(userJSON(1), `"A"`, `"`+strings.Repeat("A", 3<<20)+`"`, 1),
 		} {
 			body.Store(wrong)
 			details := api.Get(t, "/orders/1/details").Require(t, 200)

@@ -143,7 +143,9 @@ func TestRouting(t *testing.T) {
 	})
 	t.Run("ignores a query that nobody described on every route", func(t *testing.T) {
 		s.Post(t, "/orders", laptopJSON()).Require(t, 201)
-		for _, path := range []string{"/orders", "/orders/1", "/orders/1/details", "/orders/stats", "/health", "/version", "/metrics", "/openapi.yaml"} {
+		for _, path := range []string{
+			"/orders", "/orders/1", "/orders/1/details", "/orders/stats", "/health", "/version", "/metrics", "/openapi.yaml",
+		} {
 			for _, query := range []string{"?utm=a;b", "?note=100%", "?%=1", "?;", "?a=%zz&b"} {
 				s.Get(t, path+query).Require(t, 200)
 			}

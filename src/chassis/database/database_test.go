@@ -367,7 +367,8 @@ func TestWriteLocked(t *testing.T) {
 		onBothDatabases(t, func(t *testing.T, config database.Config) {
 			db, err := open(t, config, migrations(1))
 			require.NoError(t, err)
-			require.Error(t, db.WriteLocked(t.Context(), database.Op{Name: "INSERT", Table: "t1"}, func(ctx context.Context, q database.Querier) error {
+			op := database.Op{Name: "INSERT", Table: "t1"}
+			require.Error(t, db.WriteLocked(t.Context(), op, func(ctx context.Context, q database.Querier) error {
 				return errors.Join(insert(1)(ctx, q), errors.New("no"))
 			}))
 			require.Zero(t, count(t, db, "t1"))

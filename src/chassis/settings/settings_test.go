@@ -75,7 +75,9 @@ func TestParse(t *testing.T) {
 	})
 
 	t.Run("reads choices in any case, and yes and on as true", func(t *testing.T) {
-		for text, want := range map[string]bool{"yes": true, "on": true, "Yes": true, "TRUE": true, "1": true, "no": false, "off": false, "OFF": false} {
+		for text, want := range map[string]bool{
+			"yes": true, "on": true, "Yes": true, "TRUE": true, "1": true, "no": false, "off": false, "OFF": false,
+		} {
 			c, _, err := parse(t, map[string]string{"LOG_LEVEL": "INFO", "SEED_DEMO_DATA": text})
 			require.NoError(t, err)
 			require.Equal(t, "info", c.LogLevel)

@@ -165,7 +165,9 @@ func TestWrongResponse(t *testing.T) {
 		}
 	})
 	t.Run("404 for another user", func(t *testing.T) {
-		for body, want := range map[string]failure.Code{`{"user_id": 1}`: failure.NotFound, `{"user_id": 2}`: failure.Unavailable, `{"user_id": null}`: failure.Unavailable} {
+		for body, want := range map[string]failure.Code{
+			`{"user_id": 1}`: failure.NotFound, `{"user_id": 2}`: failure.Unavailable, `{"user_id": null}`: failure.Unavailable,
+		} {
 			_, err := newClient(t, startStub(t, 404, "application/problem+json", body)).User(t.Context(), 1)
 			require.Equal(t, want, failure.CodeOf(err), "%v", err)
 		}
