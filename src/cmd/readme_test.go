@@ -54,7 +54,7 @@ func TestReadmeCommands(t *testing.T) {
 		case regexp.MustCompile("^helm (install|test|upgrade --install) |^kubectl port-forward |^k8s/postgres/install.sh ").MatchString(command):
 			// The tests in src/e2e, which have a cluster, run these lines of the documentation.
 			require.Contains(t, read(t, ".ci/run"), "\nmake e2e\n")
-		case regexp.MustCompile(`^\s*(helm (-n NAMESPACE )?(package|push|get|rollback|upgrade)|`+
+		case regexp.MustCompile(`^\s*(helm (-n NAMESPACE )?(package|push|get|rollback|upgrade)|` +
 			`kubectl (-n NAMESPACE )?(get|scale|apply)) |^ *({|END$)`).MatchString(command):
 			// The tests in src/e2e do the same with other names: umbrella_test.go packages, upgrades_test.go goes back.
 			require.FileExists(t, "../e2e/upgrades_test.go")

@@ -26,7 +26,7 @@ func TestUmbrella(t *testing.T) {
 			func() error {
 				archives, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
 				if err != nil || len(archives) != 1 {
-					return fmt.Errorf("archives: %v: %v", archives, err)
+					return fmt.Errorf("archives: %w: %v", archives, err)
 				}
 				return n.helm("upgrade", "shop", archives[0], "--wait", "--timeout=3m").err
 			},

@@ -68,7 +68,7 @@ func TestCreateOrder(t *testing.T) {
 	testServices(t, "takes every user_id that an int64 has and names the range of others", func(t *testing.T, s services) {
 		for _, id := range []string{"1000000000000000000", "9223372036854775807", "1e18"} {
 			unknown := s.Post(t, "/orders", `{"user_id": `+id+`, "product": "x", "quantity": 1, "price": 1}`).Require(t, 400)
-			require.Contains(t, unknown.At(t, "error"), "There is no user ", id)
+			require.Contains(t, unknown.At(t, "error"), "The user "+strings.Replace(id, "1e18", "1000000000000000000", 1)+" does not exist")
 			require.Equal(t, `"failed"`, unknown.At(t, "service_communication"), id)
 		}
 		for _, id := range []string{"9223372036854775808", "1e400", "-1e400", "-9223372036854775809", "0"} {

@@ -30,7 +30,7 @@ func TestStatus(t *testing.T) {
 			require.Equal(t, code, web.Code(status))
 		}
 		require.Equal(t, map[int]failure.Code{
-			400: failure.Invalid, 404: failure.NotFound, 405: failure.MethodNotAllowed, 408: failure.TooSlow, 
+			400: failure.Invalid, 404: failure.NotFound, 405: failure.MethodNotAllowed, 408: failure.TooSlow,
 			409: failure.Conflict, 413: failure.TooLarge,
 			415: failure.UnsupportedMediaType, 422: failure.Unprocessable, 499: failure.Canceled, 500: failure.Internal, 503: failure.Unavailable,
 		}, seen)

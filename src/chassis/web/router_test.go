@@ -209,10 +209,10 @@ func TestRouter(t *testing.T) {
 			_, err := io.WriteString(w, " two")
 			return err
 		})
-		require.Equal(t, "part two", s.request("GET", "/parts").Body.String())
+		require.Equal(t, "part\n two", s.request("GET", "/parts").Body.String())
 		require.Equal(t, make([]byte, 4), document[4:8:8], "the handler's bytes do not change")
 		require.Equal(t, map[string]uint64{"GET /parts 200": 1}, s.counts(t))
-		require.EqualValues(t, 8, s.logLine(t)["http.response.body.size"])
+		require.EqualValues(t, 9, s.logLine(t)["http.response.body.size"])
 	})
 }
 

@@ -236,10 +236,10 @@ func TestUnreadResponse(t *testing.T) {
 		})
 		s := inner.limit(t)
 		const clients = 8
-		for range clients {
+		for i := range clients { // one after the other, as there is one slot
 			s.send(t, strings.Repeat("GET /large HTTP/1.1\r\nHost: x\r\n\r\n", 10))
+			require.Eventually(t, func() bool { return s.counts(t)["GET /large 200"] == uint64(i+1) }, timeout, time.Millisecond)
 		}
-		require.Eventually(t, func() bool { return s.counts(t)["GET /large 200"] == clients }, timeout, time.Millisecond)
 		for range 20 {
 			c := s.send(t, "GET /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			require.Equal(t, http.StatusOK, c.response(t).StatusCode)
@@ -255,10 +255,11 @@ func TestUnreadResponse(t *testing.T) {
 		})
 		s := inner.limit(t)
 		var slow []client
-		for range 6 { // 24 MiB; the bound is 16 MiB
+		for i := range 6 { // 24 MiB; the bound is 16 MiB
 			slow = append(slow, s.send(t, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+			// One after the other, as a response counts once its sending begins.
+			require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == i+1 }, timeout, time.Millisecond)
 		}
-		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 6 }, timeout, time.Millisecond)
 		require.Positive(t, s.counts(t)["GET /large 503"], "no slow client is cut within the first second")
 		require.Eventually(t, func() bool {
 			c := s.send(t, "GET /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
