@@ -25,8 +25,11 @@ func TestUmbrella(t *testing.T) {
 			func() error { return n.helm("package", "charts/tandem", "--destination", folder).err },
 			func() error {
 				archives, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
-				if err != nil || len(archives) != 1 {
-					return fmt.Errorf("archives: %w: %v", archives, err)
+				if err != nil {
+					return err
+				}
+				if len(archives) != 1 {
+					return fmt.Errorf("want one archive, found %v", archives)
 				}
 				return n.helm("upgrade", "shop", archives[0], "--wait", "--timeout=3m").err
 			},
