@@ -134,7 +134,11 @@ func TestRouting(t *testing.T) {
 		s.Get(t, "/orders/1/").Require(t, 404)
 	})
 	t.Run("responds 405 with Allow to an unknown method", func(t *testing.T) {
-		require.Equal(t, "GET, HEAD, PATCH", s.Call(t, "DELETE", "/orders/1", "").Require(t, 405).Header.Get("Allow"))
+		for path, allow := range map[string]string{
+			"/orders": "GET, HEAD, POST", "/orders/1": "GET, HEAD, PATCH", "/orders/1/details": "GET, HEAD", "/health": "GET, HEAD",
+		} {
+			require.Equal(t, allow, s.Call(t, "DELETE", path, "").Require(t, 405).Header.Get("Allow"), path)
+		}
 	})
 	t.Run("responds 405 to PATCH /orders/stats, which is no order", func(t *testing.T) {
 		require.Equal(t, "GET, HEAD", s.Patch(t, "/orders/stats", statusJSON("shipped")).Require(t, 405).Header.Get("Allow"))

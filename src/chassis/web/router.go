@@ -81,17 +81,15 @@ func (rt *Router) register(method, path string, h *route) {
 	if err := errors.Join(checkTemplate(path), rt.checkOrder(methods, path)); err != nil {
 		panic(err)
 	}
-	narrower := rt.narrowerPaths(path)
 	routes := *rt.mux.Load()
-	registered := routes.NewRoute()
-	if len(narrower) > 0 {
-		// mux would go on to this route if a narrower one has not the request's method.
-		// The matcher goes first: a later one that matches clears mux's method mismatch.
-		registered.MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool { return !matchesAny(narrower, r.URL.EscapedPath()) })
+	// mux would use this route for a narrower path that does not have the method. So
+	// these paths get a route that responds with 405.
+	for narrower, missing := range rt.narrowerPaths(path, methods) {
+		routes.NewRoute().Path(narrower).Methods(missing...).Handler(routes.MethodNotAllowedHandler)
 	}
-	// The path goes before the methods: mux then reports a method mismatch only
-	// for routes whose path matches.
-	registered.Path(path).Methods(methods...).Handler(h)
+	// The path goes before the methods: mux forgets a method mismatch as soon as the
+	// first matcher of a later route matches.
+	registered := routes.NewRoute().Path(path).Methods(methods...).Handler(h)
 	template, err := registered.GetPathTemplate()
 	if err != nil {
 		panic(err)
@@ -110,10 +108,15 @@ func (rt *Router) Routes() []string {
 	return all
 }
 
-// eachRoute calls visit for each route in the order of registration.
+// eachRoute calls visit for each route in the order of registration, but not for
+// those that only respond with 405.
 func (rt *Router) eachRoute(visit func(registered *mux.Route, template string, methods []string)) {
 	// Neither Walk nor the getters fail: register gives each route a path and methods.
-	_ = rt.mux.Load().Walk(func(registered *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	routes := rt.mux.Load()
+	_ = routes.Walk(func(registered *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		if registered.GetHandler() == routes.MethodNotAllowedHandler {
+			return nil
+		}
 		template, _ := registered.GetPathTemplate()
 		methods, _ := registered.GetMethods()
 		visit(registered, template, methods)
@@ -169,14 +172,16 @@ func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error
 	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+echo(r.Method)+"; it answers "+allow+".")
 }
 
-// allowedMethods returns the sorted methods of all routes that match the path of
-// the request. It must not be called if one of them has the request's own method.
+// allowedMethods returns the sorted methods of the path of the request: those of the
+// first path template that matches, as a narrower one is registered first.
 func (rt *Router) allowedMethods(r *http.Request) []string {
+	var path string
 	var allowed []string
-	rt.eachRoute(func(registered *mux.Route, _ string, methods []string) {
-		var match mux.RouteMatch
-		registered.Match(r, &match)
-		if errors.Is(match.MatchErr, mux.ErrMethodMismatch) {
+	rt.eachRoute(func(_ *mux.Route, template string, methods []string) {
+		if path == "" && matchesTemplate(template, r.URL.EscapedPath()) {
+			path = template
+		}
+		if _, equivalent, _ := compareTemplates(template, path); equivalent {
 			allowed = append(allowed, methods...)
 		}
 	})

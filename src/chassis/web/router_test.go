@@ -86,6 +86,8 @@ func TestRouter(t *testing.T) {
 		signals, log := telemetrytest.New(t)
 		s := &service{Router: web.NewRouter(signals, 1), signals: signals, log: log}
 		s.Open()
+		s.Handle("GET", "/things", ok)
+		s.Handle("POST", "/things", ok)
 		s.Handle("GET", "/things/stats", ok)
 		s.Handle("GET", "/things/{id}", ok)
 		s.Handle("PATCH", "/things/{id}", ok)
@@ -100,6 +102,9 @@ func TestRouter(t *testing.T) {
 		require.Equal(t, "GET, HEAD, PATCH", s.request("DELETE", "/things/1").Header().Get("Allow"))
 		require.Equal(t, http.StatusOK, s.request("PATCH", "/things/1").Code)
 		require.Equal(t, http.StatusOK, s.request("DELETE", "/others/stats").Code)
+		// A path that no template matches is not affected.
+		require.Equal(t, http.StatusMethodNotAllowed, s.request("DELETE", "/things").Code)
+		require.Equal(t, "GET, HEAD, POST", s.request("DELETE", "/things").Header().Get("Allow"))
 		require.EqualValues(t, 2, s.counts(t)["PATCH unmatched 405"])
 	})
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -63,19 +64,20 @@ func (rt *Router) checkOrder(methods []string, path string) (err error) {
 }
 
 // narrowerPaths returns the path templates of the registered routes that are
-// narrower than path, without duplicates.
-func (rt *Router) narrowerPaths(path string) (narrower []string) {
-	rt.eachRoute(func(_ *mux.Route, earlierPath string, _ []string) {
-		if _, _, isNarrower := compareTemplates(earlierPath, path); isNarrower && !slices.Contains(narrower, earlierPath) {
-			narrower = append(narrower, earlierPath)
+// narrower than path, each with those of the methods that it does not have.
+func (rt *Router) narrowerPaths(path string, methods []string) map[string][]string {
+	missing := map[string][]string{}
+	rt.eachRoute(func(_ *mux.Route, earlierPath string, earlierMethods []string) {
+		if _, _, narrower := compareTemplates(earlierPath, path); !narrower {
+			return
 		}
+		if _, known := missing[earlierPath]; !known {
+			missing[earlierPath] = slices.Clone(methods)
+		}
+		missing[earlierPath] = slices.DeleteFunc(missing[earlierPath], func(m string) bool { return slices.Contains(earlierMethods, m) })
 	})
-	return narrower
-}
-
-// matchesAny reports whether an escaped path matches one of the templates.
-func matchesAny(templates []string, path string) bool {
-	return slices.ContainsFunc(templates, func(template string) bool { return matchesTemplate(template, path) })
+	maps.DeleteFunc(missing, func(_ string, methods []string) bool { return len(methods) == 0 })
+	return missing
 }
 
 // matchesTemplate reports whether an escaped path matches the template, as mux
