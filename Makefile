@@ -47,7 +47,10 @@ BENCH     ?=
 BUILD_PROGRESS = awk -v total=$$(go list -deps ./src/cmd/... | wc -l) -v end="$$([ -t 2 ] && echo '\r' || echo '\n')" \
 	'/^[a-z][A-Za-z0-9._\/-]*$$/ { n++; if (end == "\r" || n % 100 == 0) printf "Compiled %d of at most %d packages.%s", n, total, end; fflush(); next } \
 	{ print; fflush() } END { if (n && end == "\r") print "" }'
-TEST_PROGRESS = awk -v total=$$(wc -w <<<"$$packages") '/^(ok  |FAIL|[?]   )\t/ { printf "[%d of %d] ", ++n, total } { print; fflush() }'
+# A loop, as some versions of awk read whole blocks.
+TEST_PROGRESS = while IFS= read -r line; do case $$line in \
+	'ok  '$$'\t'*|FAIL$$'\t'*|'?   '$$'\t'*) n=$$(( $${n:-0} + 1 )); echo "[$$n of $$(wc -w <<<"$$packages")] $$line";; \
+	*) echo "$$line";; esac; done
 
 .PHONY: help
 help: ## List the targets
