@@ -19,7 +19,7 @@ func JSON(w http.ResponseWriter, status int, value any) error {
 // RawJSON writes a response with a body that is already encoded as JSON, and a
 // newline.
 func RawJSON(w http.ResponseWriter, status int, body []byte) error {
-	return writeJSON(w, status, "application/json", body)
+	return writeJSON(w, status, "application/json", slices.Clip(body)) // the caller keeps its bytes
 }
 
 // OpenAPI returns a handler that responds with an OpenAPI document in YAML.
@@ -38,11 +38,12 @@ func encode(w http.ResponseWriter, status int, mediaType string, value any) erro
 	return writeJSON(w, status, mediaType, body)
 }
 
-// writeJSON writes a response with JSON. A terminal needs the newline. No cache may
-// store the response: it may have personal data, and the next one may differ.
+// writeJSON writes a response with JSON. A terminal needs the newline, which may go
+// into the spare capacity of body. No cache may store the response: it may have
+// personal data, and the next one may differ.
 func writeJSON(w http.ResponseWriter, status int, mediaType string, body []byte) error {
 	w.Header().Set("Cache-Control", "no-store")
-	return write(w, status, mediaType, append(slices.Clip(body), '\n'))
+	return write(w, status, mediaType, append(body, '\n'))
 }
 
 // write writes a response. Its error is always nil. The body must not change
