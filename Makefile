@@ -108,7 +108,7 @@ charts: ## Generate values, schemas, READMEs and templates of the charts from ch
 	go run ./src/charts
 
 .PHONY: docs
-docs: ## Generate the tables of README.md, docs/settings.md and docs/resilience.md
+docs: ## Generate the tables of README.md and docs
 	go run ./src/docs
 
 # fork: begin
@@ -158,15 +158,16 @@ e2e-images: cluster image-next images-testhooks ## Load what the tests on the cl
 
 .PHONY: e2e
 e2e: cluster e2e-images ## Prove images, charts and what they withstand on the kind cluster, which is made if it is not there; E2E_RUN: some of it, as go test -run
-	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -timeout 2h -run '$(E2E_RUN)'
+	cd src/e2e && KUBE_CONTEXT=kind-$(CLUSTER) go test -tags e2e -count=1 -parallel 3 -timeout 2h -run '$(E2E_RUN)'
 
-# E2E_CONTROLS: run the controls, too. E2E_RESULTS: the file that results are written to.
+# E2E_CONTROLS: run the controls, too. E2E_RESULTS: the folder that results are written to.
 # The documents show the results also where a scenario has failed.
+E2E_MEASURED := TestResilience|TestInstallations|TestHelm3Release|TestServerSideApply
 .PHONY: e2e-full
-e2e-full: ## Run the resilience tests with more requests and all controls, and write the results into the documents
+e2e-full: ## Run the resilience tests with more requests and all controls, every way to install, and write the results into the documents
 	$(MAKE) e2e-images
 	$(if $(E2E_RUN),,rm -f docs/resilience.json)
-	failed=0; E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs/resilience.json $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),TestResilience)' || failed=$$?; \
+	failed=0; E2E_REQUESTS=20000 E2E_CONTROLS=true E2E_RESULTS=docs $(MAKE) e2e E2E_RUN='$(or $(E2E_RUN),$(E2E_MEASURED))' || failed=$$?; \
 		$(MAKE) docs; exit $$failed
 
 .PHONY: release

@@ -15,7 +15,7 @@ const root = "../.."
 func TestGeneratedParts(t *testing.T) {
 	files, err := generate(t.Context(), root)
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
 			got, err := os.ReadFile(filepath.Join(root, name))
@@ -92,7 +92,7 @@ func TestResilience(t *testing.T) {
 		}
 	})
 	t.Run("the_measured_results_have_figures", func(t *testing.T) {
-		measured, err := readResults(filepath.Join(root, "docs/resilience.json"))
+		measured, err := readResults[result](filepath.Join(root, "docs/resilience.json"))
 		require.NoError(t, err)
 		require.NotEmpty(t, measured)
 		require.GreaterOrEqual(t, strings.Count(shortTable(measured), " ms | yes |"), len(measured)/2)

@@ -1,6 +1,7 @@
 // Command docs writes the generated parts of the documentation: the table of
-// docs/settings.md from the programs' own settings, and the tables of
-// docs/resilience.md and README.md from docs/resilience.json.
+// docs/settings.md from the programs' own settings, the tables of
+// docs/resilience.md and README.md from docs/resilience.json, and the table of
+// docs/kubernetes.md from docs/installations.json.
 //
 // A generated part stands between two HTML comments; everything else in these
 // files is written by hand.
@@ -43,7 +44,11 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := readResults(filepath.Join(root, "docs/resilience.json"))
+	results, err := readResults[result](filepath.Join(root, "docs/resilience.json"))
+	if err != nil {
+		return nil, err
+	}
+	installations, err := readResults[installation](filepath.Join(root, "docs/installations.json"))
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +57,7 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 		"docs/settings.md":   settings,
 		"docs/resilience.md": fullTable(results),
 		"README.md":          shortTable(results),
+		"docs/kubernetes.md": installationsTable(installations),
 	} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {

@@ -29,7 +29,8 @@ type control struct {
 	Measured string
 }
 
-func readResults(file string) (all []result, err error) {
+// readResults returns the entries of a JSON file that the tests on the cluster write.
+func readResults[T any](file string) (all []T, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err

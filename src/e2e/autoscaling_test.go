@@ -46,7 +46,7 @@ func (r *resilience) autoscale() (string, error) {
 	return fmt.Sprintf("more than 3 pods, and all ready, after %.0f s of load (%v), 3 again %.0f s after it (%v)",
 			up.Seconds, up, down.Seconds, down),
 		errors.Join(upErr, downErr, r.restoreInstallation("orders"),
-			require(unsuccessful == 0, "%d requests were not successful", unsuccessful))
+			require(unsuccessful == 0, "not all requests were successful: up %v; down %v", up, down))
 }
 
 // waitForReplicas waits until the number of a release's pods fulfils a condition.

@@ -80,8 +80,7 @@ func logDetail(format string, args ...any) {
 func check(t *testing.T, description string, assertion func() error) bool {
 	t.Helper()
 	if err := logStep(t.Name(), description, assertion); err != nil {
-		fmt.Println(err)
-		t.Fail()
+		t.Error(err)
 		return false
 	}
 	return true

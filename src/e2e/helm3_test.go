@@ -15,6 +15,9 @@ func TestHelm3Release(t *testing.T) {
 		t.Skip("helm3 is not installed")
 	}
 	n := newNamespace(t, "helm3")
+	defer func() {
+		recordInstallation(t, helmVersion("helm3")+", then "+helmVersion("helm"), "a release of users", folder.name)
+	}()
 	must(t, "install users by Helm 3", func() error {
 		return run("helm3", "--namespace="+string(n), "install", "users", "charts/users", "--wait", "--timeout=3m").err
 	})

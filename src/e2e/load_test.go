@@ -66,13 +66,13 @@ func (l loadReport) unsuccessful() int { return l.Failed + l.Degraded + l.Refuse
 
 // expectNoneUnsuccessful returns an unmetError if any request was unsuccessful.
 func (l loadReport) expectNoneUnsuccessful() error {
-	return require(l.unsuccessful() == 0, "%d requests were not successful", l.unsuccessful())
+	return require(l.unsuccessful() == 0, "not all requests were successful: %v", l)
 }
 
 // expectFewUnsuccessful returns an unmetError if one percent or more of the
 // requests were unsuccessful.
 func (l loadReport) expectFewUnsuccessful() error {
-	return require(l.unsuccessful()*100 < l.Sent, "%d of %d requests were not successful", l.unsuccessful(), l.Sent)
+	return require(l.unsuccessful()*100 < l.Sent, "one percent of the requests or more were not successful: %v", l)
 }
 
 // goodput returns the number of successful requests per second.

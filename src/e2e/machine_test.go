@@ -14,11 +14,16 @@ import (
 // describeMachine returns the hardware and the Kubernetes version that the tests
 // run on, as the results name them.
 func describeMachine() string {
-	var version struct{ ServerVersion struct{ GitVersion string } }
-	_ = kubectl("version", "--output=json").decode(&version)
 	return fmt.Sprintf("%d cores (%s), %s GiB, three nodes of kind, Kubernetes %s", runtime.NumCPU(),
 		firstMatch("/proc/cpuinfo", `model name\s*: (.+)`), gibibytes(firstMatch("/proc/meminfo", `MemTotal: *(\d+) kB`)),
-		strings.TrimPrefix(version.ServerVersion.GitVersion, "v"))
+		kubernetesVersion())
+}
+
+// kubernetesVersion returns the version of the cluster, such as 1.37.2.
+func kubernetesVersion() string {
+	var version struct{ ServerVersion struct{ GitVersion string } }
+	_ = kubectl("version", "--output=json").decode(&version)
+	return strings.TrimPrefix(version.ServerVersion.GitVersion, "v")
 }
 
 // firstMatch returns the first submatch of a regular expression in a file, or

@@ -192,16 +192,16 @@ func (r *resilience) verify(t *testing.T, s scenario) {
 	}
 }
 
-// recordResult writes a result to the file in E2E_RESULTS, if it is set. It is
+// recordResult writes a result into the folder in E2E_RESULTS, if it is set. It is
 // deferred, so that a result is written even if a control ends the test.
 func (r *resilience) recordResult(t *testing.T, result *results.Result) {
 	t.Helper()
-	name := os.Getenv("E2E_RESULTS")
-	if name == "" {
+	folder := os.Getenv("E2E_RESULTS")
+	if folder == "" {
 		return
 	}
 	check(t, "write the result", func() error {
-		return results.Add(filepath.Join(root, name), *result)
+		return results.Add(filepath.Join(root, folder, "resilience.json"), *result)
 	})
 }
 

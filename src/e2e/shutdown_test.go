@@ -35,6 +35,7 @@ func verifyTelemetryOfDeletedPods(t *testing.T, o *observed) {
 		}
 		return err
 	})
+	check(t, "Prometheus' discovery by Endpoints finds a draining pod by the Service for metrics only", o.checkMetricsEndpoints)
 	check(t, "a pod terminates in time without a collector", func() error {
 		return inOrder(
 			func() error { return o.kubectl("scale", "deployment", "collector", "--replicas=0").err },
@@ -45,6 +46,43 @@ func verifyTelemetryOfDeletedPods(t *testing.T, o *observed) {
 			func() error { return o.kubectl("scale", "deployment", "collector", "--replicas=1").err },
 			func() error { return o.kubectl("rollout", "status", "deployment/collector", "--timeout=1m").err })
 	})
+}
+
+// checkMetricsEndpoints creates the Service that a ServiceMonitor selects, deletes a
+// pod of orders, and compares the Endpoints while the pod drains. The Prometheus
+// operator discovers by Endpoints unless it is told otherwise.
+func (o *observed) checkMetricsEndpoints() error {
+	pods, err := o.pods("orders")
+	if err != nil {
+		return err
+	}
+	pod := pods[0].Metadata.Name
+	return inOrder(
+		func() error {
+			service := o.helm("template", "orders", "charts/orders", "--set=serviceMonitor.enabled=true",
+				"--show-only=templates/service-metrics.yaml")
+			return errors.Join(service.err, runWithInput(service.stdout, "kubectl", "--namespace="+string(o.namespace), "apply", "--filename=-").err)
+		},
+		func() error {
+			return eventually(time.Minute, func() error { return o.expectEndpoint("orders-metrics", pod, true) })
+		},
+		func() error { return o.kubectl("delete", "pod", pod, "--wait=false").err },
+		func() error {
+			return eventually(4*time.Second, func() error { return o.expectEndpoint("orders", pod, false) })
+		},
+		func() error { return o.expectEndpoint("orders-metrics", pod, true) },
+		func() error { return o.kubectl("rollout", "status", "deployment/orders", "--timeout=2m").err })
+}
+
+// expectEndpoint requires that a pod is, or is not, among the addresses of a
+// Service's Endpoints.
+func (n namespace) expectEndpoint(service, pod string, want bool) error {
+	found := n.kubectl("get", "endpoints", service, "--output=jsonpath={.subsets[*].addresses[*].targetRef.name}")
+	if found.err != nil {
+		return found.err
+	}
+	return require(strings.Contains(found.stdout, pod) == want, "the Endpoints of %s are %q; %s is among them: %t",
+		service, found.stdout, pod, !want)
 }
 
 // podTelemetry is the telemetry of some requests that a deleted pod left: the number

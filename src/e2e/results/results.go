@@ -1,5 +1,5 @@
-// Package results stores the results of the resilience tests as JSON. The command
-// src/docs makes the tables of the documentation from that file.
+// Package results stores the results of the tests on the cluster as JSON. The
+// command src/docs makes the tables of the documentation from these files.
 package results
 
 import (
@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Result is the result of one scenario.
+// Result is the result of one scenario of the resilience tests.
 type Result struct {
 	Scenario string    // what happens under load
 	Demand   string    // what must hold
@@ -29,9 +29,33 @@ type Control struct {
 	Measured string // the figures
 }
 
-// Read returns the results in a JSON file, and no results if the file does not
-// exist.
-func Read(file string) (found []Result, err error) {
+// Installation is the result of one way to install both services.
+type Installation struct {
+	Kubernetes string // version of the cluster, such as 1.37.2
+	Helm       string // version of Helm, or the command that installs
+	Charts     string // what is installed
+	Source     string // where the charts come from
+	Works      bool
+	Date       string // of the run, RFC 3339
+}
+
+// Add writes a result into a JSON file and replaces the result of the same
+// scenario.
+func Add(file string, r Result) error {
+	return add(file, r, func(other Result) bool { return other.Scenario == r.Scenario })
+}
+
+// AddInstallation writes a result into a JSON file and replaces that of the same
+// installation.
+func AddInstallation(file string, i Installation) error {
+	return add(file, i, func(other Installation) bool {
+		other.Works, other.Date = i.Works, i.Date
+		return other == i
+	})
+}
+
+// Read returns the entries of a JSON file, and none if the file does not exist.
+func Read[T any](file string) (found []T, err error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -42,18 +66,17 @@ func Read(file string) (found []Result, err error) {
 	return found, json.Unmarshal(text, &found)
 }
 
-// Add writes a result into a JSON file and replaces the result of the same
-// scenario.
-func Add(file string, r Result) error {
-	all, err := Read(file)
+// add replaces the entry of a JSON file for which same returns true, or appends
+// the new one.
+func add[T any](file string, entry T, same func(other T) bool) error {
+	all, err := Read[T](file)
 	if err != nil {
 		return err
 	}
-	same := func(other Result) bool { return other.Scenario == r.Scenario }
 	if i := slices.IndexFunc(all, same); i >= 0 {
-		all[i] = r
+		all[i] = entry
 	} else {
-		all = append(all, r)
+		all = append(all, entry)
 	}
 	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
