@@ -1,6 +1,7 @@
 package charttest
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,18 @@ func TestExtraContainers(t *testing.T) {
 			require.Equal(t, true, pod.at("containers.1.securityContext.runAsNonRoot"))
 			require.NotContains(t, all.find(t, "Pod")["spec"], "initContainers", "not in the test pod")
 			require.NotContains(t, podSpec(render(t, c, "").find(t, "Deployment")), "initContainers")
+		})
+	})
+
+	// A merge would take false and empty lists for absent.
+	t.Run("have their own securityContext as a whole", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			pod := podSpec(render(t, c, `{extraContainers: [
+				{name: writer, image: "writer:1", securityContext: {readOnlyRootFilesystem: false, capabilities: {drop: []}}},
+				{name: empty, image: "empty:1", securityContext: null}]}`).find(t, "Deployment"))
+			require.Equal(t, map[string]any{"readOnlyRootFilesystem": false, "capabilities": map[string]any{"drop": []any{}}},
+				pod.at("containers.1.securityContext"))
+			require.Equal(t, pod.at("containers.0.securityContext"), pod.at("containers.2.securityContext"))
 		})
 	})
 
@@ -50,6 +63,31 @@ func TestExtraObjects(t *testing.T) {
 			require.Equal(t, "shop", second.at("metadata.annotations.contact"))
 			require.NotEmpty(t, second.at("data.port"))
 			require.Equal(t, c.Name, asMap(second.at("metadata.labels"))["app.kubernetes.io/name"])
+		})
+	})
+
+	t.Run("may be several in one text, or none", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			all := render(t, c, `{extraObjects: ["{{ if .Values.ingress.enabled }}\nkind: Unused\n{{ end }}", "# Only a comment", ""]}`)
+			require.Equal(t, render(t, c, ""), all)
+			const text = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\n--- # next\n" +
+				"apiVersion: v1\nkind: Secret\nmetadata: {name: b}\nstringData: {text: 'a --- b'}\n---\r\n"
+			all = render(t, c, fmt.Sprintf("{extraObjects: [%q]}", text))
+			for _, name := range []string{"a", "b"} {
+				secret := all.find(t, "Secret", name)
+				require.NotNil(t, secret, name)
+				require.Equal(t, c.Name, asMap(secret.at("metadata.labels"))["app.kubernetes.io/name"])
+			}
+			require.Equal(t, "a --- b", all.find(t, "Secret", "b").at("stringData.text"))
+		})
+	})
+
+	t.Run("are refused if they are no objects", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for _, item := range []string{`"kind: [x"`, `"- a"`, "word", "{kind: ConfigMap}", `"apiVersion: v1\nmetadata: {name: a}"`} {
+				require.Contains(t, renderError(t, c, "{extraObjects: [{apiVersion: v1, kind: Secret, metadata: {name: a}}, "+item+"]}"),
+					"extraObjects[1] is no object of Kubernetes", item)
+			}
 		})
 	})
 }

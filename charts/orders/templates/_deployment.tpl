@@ -225,7 +225,8 @@ root, sidecars.
 {{- define "orders.extraContainers" -}}
 {{- range .root.Values.extraContainers }}
 {{- if eq $.sidecars (eq (toString .restartPolicy) "Always") }}
-{{ list (merge (dict) . (dict "securityContext" $.root.Values.securityContext)) | toYaml }}
+{{- /* As a whole: a merge would replace false and empty lists. */}}
+{{ list (set (deepCopy .) "securityContext" (.securityContext | default $.root.Values.securityContext)) | toYaml }}
 {{- end }}
 {{- end }}
 {{- end }}
