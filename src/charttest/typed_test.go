@@ -219,6 +219,52 @@ func TestDatabaseURL(t *testing.T) {
 	})
 }
 
+func TestDatabasePort(t *testing.T) {
+	ports := func(t *testing.T, c chart, values string) []any {
+		t.Helper()
+		var found []any
+		for _, rule := range render(t, c, values).find(t, "NetworkPolicy", c.Name).at("spec.egress").([]any) {
+			if _, hasPeers := asObject(rule)["to"]; !hasPeers {
+				for _, port := range asObject(rule)["ports"].([]any) {
+					found = append(found, asObject(port)["port"])
+				}
+			}
+		}
+		return found
+	}
+
+	// database.port stays: a policy is about the port of the pods, which may be another
+	// than that of the Service in the URL.
+	t.Run("of DATABASE_URL in extraEnv is allowed", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for url, want := range map[string][]any{
+				"postgres://me:secret@db/x":                         {5432},
+				"postgres://me:secret@db:5432/x":                    {5432},
+				"postgresql://me:s:3@db.shop:6432/x?sslmode=prefer": {5432, 6432},
+				"postgres://db:6432":                                {5432, 6432},
+				"postgres://me@a:5433,b:5434,c/x":                   {5432, 5433, 5434},
+				"postgres://me@[fd00::1]:6432/x":                    {5432, 6432},
+				"postgres://me@[fd00::1]/x":                         {5432},
+				"postgres://me:$(PGPASSWORD)@$(PGHOST):$(PGPORT)/x": {5432},
+				"postgres://me:$(PGPASSWORD)@$(PGHOST):6432/x":      {5432, 6432},
+			} {
+				require.Equal(t, want, ports(t, c, fmt.Sprintf("{extraEnv: [{name: DATABASE_URL, value: %q}]}", url)), url)
+			}
+			require.Equal(t, []any{7000, 6432}, ports(t, c, "{database: {port: 7000}, extraEnv: [{name: DATABASE_URL, value: 'postgres://db:6432'}]}"))
+		})
+	})
+
+	// The chart would take the database for PostgreSQL, and the service for SQLite.
+	t.Run("of a Secret is not replaced by an empty DATABASE_URL", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for _, variable := range []string{"{name: DATABASE_URL}", `{name: DATABASE_URL, value: ""}`} {
+				require.Contains(t, renderError(t, c, "{database: {existingSecret: db}, replicaCount: 2, extraEnv: ["+variable+"]}"),
+					"extraEnv sets DATABASE_URL to nothing, but database.existingSecret is db: remove one of them.")
+			}
+		})
+	})
+}
+
 func TestExtraEnv(t *testing.T) {
 	t.Run("rejects variables on which other fields depend", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {

@@ -46,6 +46,9 @@ mark the pod unready after (threshold − 1) × period.
   "DRAIN_DELAY" "config.drainDelaySeconds" "SHUTDOWN_TIMEOUT" "config.shutdownTimeoutSeconds"
   "USERS_URL" "users.url" "OTEL_EXPORTER_OTLP_ENDPOINT" "telemetry.otlpEndpoint" }}
 {{- range .Values.extraEnv }}
+{{- if and (eq .name "DATABASE_URL") $.Values.database.existingSecret (not (or .value .valueFrom)) }}
+{{- fail (printf "extraEnv sets DATABASE_URL to nothing, but database.existingSecret is %s: remove one of them." $.Values.database.existingSecret) }}
+{{- end }}
 {{- if hasKey $derived .name }}
 {{- fail (printf "extraEnv sets %s, on which other fields of the objects depend: set %s." .name (get $derived .name)) }}
 {{- end }}

@@ -26,8 +26,7 @@ spec:
     {{- include "users.egress" . | nindent 4 }}
     {{- if include "users.postgres" . }}
     - ports:
-        - port: {{ .Values.database.port }}
-          protocol: TCP
+        {{- include "users.databasePorts" . | trim | nindent 8 }}
     {{- end }}
     {{- with .Values.telemetry.otlpEndpoint }}
     - ports:
@@ -85,4 +84,24 @@ spec:
 {{- define "users.portOf" -}}
 {{- $url := urlParse . }}
 {{- trimPrefix ":" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+
+{{/*
+database.port, and the ports of a DATABASE_URL in extraEnv. Both, since the policy is about the port of the pods, which can be
+another than that of their Service.
+*/}}
+{{- define "users.databasePorts" -}}
+{{- $ports := list (toString .Values.database.port) }}
+{{- range .Values.extraEnv }}
+{{- if and (eq .name "DATABASE_URL") .value }}
+{{- $hosts := regexReplaceAll "^//(.*@)?" (regexFind "//[^/?#]*" .value) "" }}
+{{- range regexFindAll ":[0-9]+(,|$)" $hosts -1 }}
+{{- $ports = append $ports (trimAll ":," .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range uniq $ports }}
+- port: {{ . }}
+  protocol: TCP
+{{- end }}
 {{- end }}
