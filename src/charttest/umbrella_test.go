@@ -220,6 +220,18 @@ func TestAlias(t *testing.T) {
 	})
 }
 
+func TestServiceOfUsers(t *testing.T) {
+	t.Run("has the IP families of the other Services", func(t *testing.T) {
+		u := umbrellas["plain"]
+		u.values = "{orders: {service: {ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6, IPv4]}}}"
+		service := u.render(t).find(t, "Service", "shop-orders-to-users")
+		require.Equal(t, "PreferDualStack", service.at("spec.ipFamilyPolicy"))
+		require.Equal(t, []any{"IPv6", "IPv4"}, service.at("spec.ipFamilies"))
+		u.values = "{orders: {service: null, users: null}}"
+		require.NotContains(t, u.render(t).find(t, "Service", "shop-orders-to-users")["spec"], "ipFamilies")
+	})
+}
+
 // deployments returns the Deployments of a program.
 func deployments(all objects, program string) objects {
 	var found objects
@@ -294,6 +306,25 @@ func TestShippedUmbrella(t *testing.T) {
 		}
 		_, err = helmTemplateFolder(t, folder, "shop", "{users: {enabled: false}, orders: {enabled: false}}")
 		require.NoError(t, err)
+	})
+
+	t.Run("may be a dependency itself, with a condition", func(t *testing.T) {
+		nested := umbrella{dependencies: []dependency{{Name: generate.UmbrellaName, Version: "0.1.0", Condition: "tandem.enabled"}}}
+		want := nested.render(t)
+		require.ElementsMatch(t, umbrellas["plain"].render(t), want)
+		require.ElementsMatch(t, want, nested.render(t, "--set", "tandem.enabled=true"))
+		require.Empty(t, nested.render(t, "--set", "tandem.enabled=false"))
+		_, err := helmTemplateFolder(t, nested.write(t), "shop", `{tandem: {enabled: "false"}}`)
+		require.ErrorContains(t, err, "at '/enabled': got string")
+	})
+
+	// A chart sees its own alias, not that of its parent, so the names of two would be the same.
+	t.Run("is refused under an alias", func(t *testing.T) {
+		twice := umbrella{dependencies: []dependency{
+			{Name: generate.UmbrellaName, Version: "0.1.0", Alias: "eu"}, {Name: generate.UmbrellaName, Version: "0.1.0", Alias: "us"},
+		}}
+		_, err := helmTemplateFolder(t, twice.write(t), "shop", "")
+		require.ErrorContains(t, err, "tandem cannot have an alias: make users and orders the dependencies, each with an alias.")
 	})
 
 	t.Run("rejects typos at every level", func(t *testing.T) {
