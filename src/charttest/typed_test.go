@@ -39,7 +39,7 @@ func TestEmptyValues(t *testing.T) {
 				}
 				if _, isText := value.(string); isText && path != "telemetry.otlpEndpoint" {
 					empties = append(empties, "--set="+path+"=")
-				} else if isNumber(value) {
+				} else if _, isBoolean := value.(bool); isBoolean || isNumber(value) {
 					empties = append(empties, "--set="+path+"=")
 				}
 			}
@@ -63,6 +63,29 @@ func TestEmptyValues(t *testing.T) {
 			require.NotContains(t, container["startupProbe"], "periodSeconds")
 			require.Equal(t, 2, container.at("readinessProbe.periodSeconds"))
 			require.NotContains(t, render(t, c, "{replicaCount: null}").find(t, "Deployment")["spec"], "replicas")
+		})
+	})
+
+	t.Run("leave out members of lists and of free mappings", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for with, without := range map[string]string{
+				"{podAnnotations: {a: null, b: c}}":                                                  "{podAnnotations: {b: c}}",
+				"{commonLabels: {a: null}, service: {annotations: {a: null}}}":                       "",
+				"{podLabels: {a: null}, nodeSelector: {a: null}}":                                    "",
+				"{extraEnv: [{name: A, value: null}]}":                                               "{extraEnv: [{name: A}]}",
+				"{ingress: {enabled: true, tls: [{secretName: null, hosts: [a]}]}}":                  "{ingress: {enabled: true, tls: [{hosts: [a]}]}}",
+				"{httpRoute: {enabled: true, parentRefs: [{name: a, namespace: null}]}}":             "{httpRoute: {enabled: true, parentRefs: [{name: a}]}}",
+				"{networkPolicy: {allowFrom: [{podSelector: {}, namespaceSelector: null}]}}":         "{networkPolicy: {allowFrom: [{podSelector: {}}]}}",
+				"{dnsConfig: {nameservers: null, options: [{name: edns0, value: null}]}}":            "{dnsConfig: {options: [{name: edns0}]}}",
+				"{affinity: {nodeAffinity: null, podAffinity: {}}}":                                  "{affinity: {podAffinity: {}}}",
+				"{tolerations: [{key: a, value: null}], securityContext: {privileged: null}}":        "{tolerations: [{key: a}]}",
+				"{extraContainers: [{name: a, image: b, command: null, resources: {limits: null}}]}": "{extraContainers: [{name: a, image: b, resources: {}}]}",
+				"{" + postgres + ", autoscaling: {enabled: true, behavior: {scaleUp: null}}}":        "{" + postgres + ", autoscaling: {enabled: true}}",
+			} {
+				require.Equal(t, render(t, c, without), render(t, c, with), with)
+			}
+			require.Contains(t, renderError(t, c, "{extraEnv: [{name: null}]}"), "at '/extraEnv/0/name': got null, want string")
+			require.Contains(t, renderError(t, c, "{ingress: {hosts: [null]}}"), "at '/ingress/hosts/0': got null, want string")
 		})
 	})
 
@@ -162,11 +185,27 @@ func TestNumbers(t *testing.T) {
 	})
 }
 
+func TestBooleans(t *testing.T) {
+	t.Run("may be text", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for text, same := range map[string]string{
+				`{ingress: {enabled: "true"}, persistence: {enabled: "false"}}`:                      "{ingress: {enabled: true}, persistence: {enabled: false}}",
+				`{hostUsers: "false", config: {seedDemoData: "true"}}`:                               "{hostUsers: false, config: {seedDemoData: true}}",
+				`{hostUsers: "true", serviceAccount: {create: ""}}`:                                  "",
+				`{podSecurityContext: {runAsNonRoot: "false"}}`:                                      "{podSecurityContext: {runAsNonRoot: false}}",
+				`{securityContext: {readOnlyRootFilesystem: ""}, networkPolicy: {enabled: "false"}}`: "{securityContext: {readOnlyRootFilesystem: null}, networkPolicy: {enabled: false}}",
+			} {
+				require.Equal(t, render(t, c, same), render(t, c, text), text)
+			}
+		})
+	})
+}
+
 func TestQuantities(t *testing.T) {
 	t.Run("have every unit of Kubernetes", func(t *testing.T) {
 		for limit, goLimit := range map[string]string{
 			"1Ti": "943718MiB", "2E": "1716613769531MiB", "1Pi": "966367641MiB", "7Ei": "6926923254988MiB", "1e9": "858MiB", "2T": "1716613MiB",
-			"268435456000m": "230MiB", "268435456": "230MiB", "1.5Gi": "1382MiB",
+			"268435456000m": "230MiB", "268435456": "230MiB", "1.5Gi": "1382MiB", ".5Gi": "460MiB",
 		} {
 			pod := podSpec(render(t, usersChart, fmt.Sprintf("{resources: {limits: {memory: %q}}}", limit)).find(t, "Deployment"))
 			require.Equal(t, limit, pod.at("containers.0.resources.limits.memory"))
@@ -186,6 +225,20 @@ func TestQuantities(t *testing.T) {
 			require.Equal(t, 67108864, pod.at("containers.0.resources.requests.memory"))
 			require.Equal(t, "1073741824", all.find(t, "PersistentVolumeClaim").at("spec.resources.requests.storage"))
 		})
+	})
+
+	// Kubernetes takes 0 for no limit; with GOMEMLIMIT=0 the program would only collect garbage.
+	t.Run("of no memory set no GOMEMLIMIT", func(t *testing.T) {
+		for _, limit := range []string{"0", `"0"`, "0Mi", "0.0Gi"} {
+			require.Nil(t, env(podSpec(render(t, usersChart, "{resources: {limits: {memory: "+limit+"}}}").find(t, "Deployment")), "GOMEMLIMIT"), limit)
+		}
+	})
+
+	t.Run("of CPU may be decimals", func(t *testing.T) {
+		for _, cpu := range []string{"0.5", ".5", "500m", "2"} {
+			pod := podSpec(render(t, usersChart, fmt.Sprintf("{resources: {limits: {cpu: %q}, requests: {cpu: %q}}}", cpu, cpu)).find(t, "Deployment"))
+			require.Equal(t, []any{cpu, cpu}, []any{text(pod.at("containers.0.resources.limits.cpu")), text(pod.at("containers.0.resources.requests.cpu"))})
+		}
 	})
 
 	t.Run("reject what Kubernetes rejects", func(t *testing.T) {
@@ -275,6 +328,45 @@ func TestExtraEnv(t *testing.T) {
 				require.Contains(t, renderError(t, c, "{extraEnv: [{name: "+name+", value: x}]}"),
 					"extraEnv sets "+name+", on which other fields of the objects depend: set "+value)
 			}
+		})
+	})
+}
+
+func TestSecurityContexts(t *testing.T) {
+	t.Run("may have every member that Kubernetes knows", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			pod := podSpec(render(t, c, `{securityContext: {capabilities: {add: [NET_BIND_SERVICE]}, runAsUser: 1000650000},
+				podSecurityContext: {seccompProfile: {type: Localhost, localhostProfile: own.json}, supplementalGroups: [1000650000]}}`).find(t, "Deployment"))
+			require.Equal(t, map[string]any{"add": []any{"NET_BIND_SERVICE"}, "drop": []any{"ALL"}}, pod.at("containers.0.securityContext.capabilities"))
+			require.Equal(t, 1000650000, pod.at("containers.0.securityContext.runAsUser"))
+			require.Equal(t, map[string]any{"type": "Localhost", "localhostProfile": "own.json"}, pod.at("securityContext.seccompProfile"))
+			require.Equal(t, []any{1000650000}, pod.at("securityContext.supplementalGroups"))
+		})
+	})
+}
+
+func TestSpellings(t *testing.T) {
+	t.Run("of one value mean the same", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for other, usual := range map[string]string{
+				"{imagePullSecrets: [registry]}": "{imagePullSecrets: [{name: registry}]}",
+				"{clusterDomain: corp.example.}": "{clusterDomain: corp.example}",
+				"{podAnnotations: {a: ''}, podLabels: {b: ''}, commonAnnotations: {c: d}, commonLabels: {e: f}}": "{podAnnotations: {a: '', c: d}, podLabels: {b: '', e: f}, " +
+					"commonAnnotations: {c: d}, commonLabels: {e: f}}",
+			} {
+				require.Equal(t, render(t, c, usual), render(t, c, other), other)
+			}
+			monitor := render(t, c, "{serviceMonitor: {enabled: true, interval: 1m30s}}").find(t, "ServiceMonitor")
+			require.Equal(t, "1m30s", monitor.at("spec.endpoints.0.interval"))
+		})
+	})
+
+	t.Run("of nothing take precedence over common ones", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			template := asObject(render(t, c, `{podAnnotations: {a: ""}, podLabels: {b: ""}, commonAnnotations: {a: x}, commonLabels: {b: x}}`).
+				find(t, "Deployment").at("spec.template"))
+			require.Equal(t, "", asMap(template.at("metadata.annotations"))["a"])
+			require.Equal(t, "", asMap(template.at("metadata.labels"))["b"])
 		})
 	})
 }

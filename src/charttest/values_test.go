@@ -19,7 +19,7 @@ func TestValuesSchema(t *testing.T) {
 			"unknown in a list":                {"{networkPolicy: {allowFrom: [{podSelecter: {}}]}}", "additional properties 'podSelecter' not allowed"},
 			"word for a number":                {"{replicaCount: two}", "at '/replicaCount': 'two' does not match"},
 			"several pods as text":             {`{replicaCount: "2"}`, "replicaCount is 2, but only one pod can use a SQLite database"},
-			"string for a boolean":             {`{ingress: {enabled: "yes"}}`, "at '/ingress/enabled': got string, want null or boolean"},
+			"string for a boolean":             {`{ingress: {enabled: "yes"}}`, "at '/ingress/enabled': 'yes' does not match"},
 			"number for a string":              {"{image: {tag: 1.0}}", "at '/image/tag': got number, want null or string"},
 			"fraction for an integer":          {"{replicaCount: 1.5}", "at '/replicaCount': got number, want null or integer"},
 			"below the minimum":                {"{replicaCount: -1}", "at '/replicaCount': minimum"},

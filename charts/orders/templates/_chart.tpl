@@ -83,7 +83,7 @@ yes. A chart cannot see its siblings, so this does not depend on whether the umb
 
 {{/* Base URL of users. The dot at the end makes the name absolute, so the resolver does not try its search domains first. */}}
 {{- define "orders.usersURL" -}}
-{{- $host := printf "%s.%s.svc.%s." (include "orders.usersService" .) (include "orders.usersNamespace" .) .Values.clusterDomain }}
+{{- $host := printf "%s.%s.svc.%s." (include "orders.usersService" .) (include "orders.usersNamespace" .) (trimSuffix "." .Values.clusterDomain) }}
 {{- .Values.users.url | default (printf "http://%s:5001" $host) }}
 {{- end }}
 

@@ -123,7 +123,7 @@ spec:
 {{- $_ := set $annotations "checksum/database" .resourceVersion }}
 {{- end }}
 {{- end }}
-{{- merge $annotations .Values.podAnnotations .Values.commonAnnotations | toYaml }}
+{{- include "orders.merged" (list $annotations .Values.podAnnotations .Values.commonAnnotations) }}
 {{- end }}
 
 {{/*
@@ -149,8 +149,11 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 {{- define "orders.defaultEnv" -}}
 {{- with .Values.resources.limits }}
 {{- with .memory }}
+{{- $limit := include "orders.gomemlimit" . }}
+{{- if ne $limit "0MiB" }}{{/* Kubernetes takes 0 for no limit. */}}
 - name: GOMEMLIMIT
-  value: {{ include "orders.gomemlimit" . }}
+  value: {{ $limit }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.database.existingSecret }}

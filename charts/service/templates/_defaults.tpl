@@ -1,12 +1,33 @@
 {{/*
 Completes .Values: a value that is null or empty gets its default, or stays absent where its parent is documented as a whole;
-text becomes a number where the default is a number. Every template of an object calls this first, because Helm renders the
-templates in any order; the first call does the work.
+text becomes a number or a boolean where the default is one; null members of what is copied into the objects are removed.
+Every template of an object calls this first, because Helm renders the templates in any order; the first call does the work.
 */}}
 {{- define "service.setDefaults" -}}
 {{- if not (hasKey .Values "complete") }}
 {{- include "service.complete" (dict "values" .Values "rules" (include "service.valueRules" . | fromJson) "path" "") }}
+{{- range $name, $value := omit .Values "extraObjects" "global" }}
+{{- include "service.removeNulls" $value }}
+{{- end }}
 {{- $_ := set .Values "complete" true }}
+{{- end }}
+{{- end }}
+
+{{/* Removes the null members of mappings from a value, in place, at any level. */}}
+{{- define "service.removeNulls" -}}
+{{- $value := . }}
+{{- if kindIs "map" $value }}
+{{- range $name, $member := $value }}
+{{- if kindIs "invalid" $member }}
+{{- $_ := unset $value $name }}
+{{- else }}
+{{- include "service.removeNulls" $member }}
+{{- end }}
+{{- end }}
+{{- else if kindIs "slice" $value }}
+{{- range $value }}
+{{- include "service.removeNulls" . }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -14,8 +35,8 @@ templates in any order; the first call does the work.
 {{- define "service.complete" -}}
 {{- range $name, $rule := .rules }}
 {{- $path := print $.path $name }}
-{{- $value := get $.values $name }}
-{{- $empty := or (not (hasKey $.values $name)) (kindIs "invalid" $value) (and (eq (toString $value) "") (or $rule.number $rule.default (not (hasKey $rule "default")))) }}
+{{- $value := index $.values $name }}
+{{- $empty := or (kindIs "invalid" $value) (and (eq (toString $value) "") (ne (toJson $rule.default) `""`)) }}
 {{- if and $empty $rule.nothing }}
 {{- fail (printf "%s is set to nothing: %s." $path $rule.nothing) }}
 {{- else if $empty }}
@@ -27,6 +48,8 @@ templates in any order; the first call does the work.
 {{- if and $rule.number (regexMatch "^[0-9]*\\.?[0-9]+([eE][-+]?[0-9]+)?$" $value) }}
 {{- include "service.checkLimits" (dict "text" $value "rule" $rule "path" $path) }}
 {{- $_ := set $.values $name (float64 $value) }}
+{{- else if $rule.boolean }}
+{{- $_ := set $.values $name (eq $value "true") }}
 {{- end }}
 {{- end }}
 {{- $number := get $.values $name }}

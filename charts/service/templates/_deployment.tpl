@@ -122,7 +122,7 @@ spec:
 {{- $_ := set $annotations "checksum/database" .resourceVersion }}
 {{- end }}
 {{- end }}
-{{- merge $annotations .Values.podAnnotations .Values.commonAnnotations | toYaml }}
+{{- include "service.merged" (list $annotations .Values.podAnnotations .Values.commonAnnotations) }}
 {{- end }}
 
 {{/*
@@ -148,8 +148,11 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 {{- define "service.defaultEnv" -}}
 {{- with .Values.resources.limits }}
 {{- with .memory }}
+{{- $limit := include "service.gomemlimit" . }}
+{{- if ne $limit "0MiB" }}{{/* Kubernetes takes 0 for no limit. */}}
 - name: GOMEMLIMIT
-  value: {{ include "service.gomemlimit" . }}
+  value: {{ $limit }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.database.existingSecret }}

@@ -27,7 +27,8 @@ type rule struct {
 	// Nothing is set if a value must not be set to nothing. It says what to set instead.
 	Nothing string `json:"nothing,omitempty"`
 
-	Number           bool     `json:"number,omitempty"` // text is converted to a number
+	Boolean          bool     `json:"boolean,omitempty"` // text is converted to a boolean
+	Number           bool     `json:"number,omitempty"`  // text is converted to a number
 	Minimum          *float64 `json:"minimum,omitempty"`
 	Maximum          *float64 `json:"maximum,omitempty"`
 	ExclusiveMinimum *float64 `json:"exclusiveMinimum,omitempty"`
@@ -35,11 +36,12 @@ type rule struct {
 	Enum             []any    `json:"enum,omitempty"`
 }
 
-// Patterns of text that stands for a number.
+// Patterns of text that stands for a boolean or a number.
 const (
+	booleanPattern  = `^(true|false)?$`
 	integerPattern  = `^([0-9]+)?$`
 	decimalPattern  = `^([0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?)?$`
-	quantityPattern = `^([0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]+)?)?$`
+	quantityPattern = `^(([0-9]+(\.[0-9]+)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]+)?)?$`
 )
 
 // newRule returns the rule that follows from a schema, before admitNothing, and
@@ -53,6 +55,7 @@ func newRule(schema map[string]any, defaultValue any, members map[string]rule, o
 	delete(schema, "x-optional")
 	r.Nothing, _ = schema["x-nothing"].(string)
 	delete(schema, "x-nothing")
+	r.Boolean = slices.Contains(types(schema), any("boolean"))
 	if !isNumber(schema) || schema["x-quantity"] == true {
 		return r
 	}
@@ -80,7 +83,7 @@ func types(schema map[string]any) []any {
 }
 
 // admitNothing changes the schema of a value so that it admits null, and "" where
-// that means the default. A number may be text too.
+// that means the default. A boolean or a number may be text too.
 func admitNothing(schema map[string]any) {
 	if schema["x-quantity"] == true {
 		delete(schema, "x-quantity")
@@ -97,9 +100,40 @@ func admitNothing(schema map[string]any) {
 			schema["pattern"] = numberPattern(list[0])
 		}
 	}
+	if slices.Contains(list, any("boolean")) {
+		list, schema["pattern"] = appendMissing(list, "string"), booleanPattern
+	}
 	if list[0] != nil {
 		schema["type"] = appendMissing(list, "null")
 	}
+	admitNullMembers(schema)
+}
+
+// admitNullMembers changes the schema of a value so that it admits null for the
+// members of mappings in it, at any level, that are not required.
+func admitNullMembers(schema map[string]any) {
+	properties, _ := schema["properties"].(map[string]any)
+	required, _ := schema["required"].([]any)
+	for name, member := range properties {
+		if !slices.Contains(required, any(name)) {
+			admitNull(member)
+		}
+	}
+	admitNull(schema["additionalProperties"])
+	if items, ok := schema["items"].(map[string]any); ok {
+		admitNullMembers(items)
+	}
+}
+
+func admitNull(schema any) {
+	member, ok := schema.(map[string]any)
+	if !ok {
+		return
+	}
+	if list := types(member); list[0] != nil {
+		member["type"] = appendMissing(list, "null")
+	}
+	admitNullMembers(member)
 }
 
 // admitEmptyEnum extends an enumeration by null and "", or by text if it lists

@@ -123,7 +123,7 @@ spec:
 {{- $_ := set $annotations "checksum/database" .resourceVersion }}
 {{- end }}
 {{- end }}
-{{- merge $annotations .Values.podAnnotations .Values.commonAnnotations | toYaml }}
+{{- include "users.merged" (list $annotations .Values.podAnnotations .Values.commonAnnotations) }}
 {{- end }}
 
 {{/*
@@ -149,8 +149,11 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 {{- define "users.defaultEnv" -}}
 {{- with .Values.resources.limits }}
 {{- with .memory }}
+{{- $limit := include "users.gomemlimit" . }}
+{{- if ne $limit "0MiB" }}{{/* Kubernetes takes 0 for no limit. */}}
 - name: GOMEMLIMIT
-  value: {{ include "users.gomemlimit" . }}
+  value: {{ $limit }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.database.existingSecret }}

@@ -7,7 +7,7 @@ The fields of an object's metadata except its name. Takes a dict: "root", and op
 namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "users.labels" . | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- with include "users.merged" (list .annotations .root.Values.commonAnnotations) | fromYaml }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -34,7 +34,18 @@ dict as service.metadata.
 {{- /* By this, orders in the same umbrella chart finds the pods of users, whatever their alias is. */}}
 {{- $_ := set $labels "tandem/release" .root.Release.Name }}
 {{- end }}
-{{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml }}
+{{- include "users.merged" (list $labels .labels .root.Values.commonLabels) }}
+{{- end }}
+
+{{/* Merges labels or annotations, as YAML. Takes a list of mappings. The first take precedence, also where a text is empty. */}}
+{{- define "users.merged" -}}
+{{- $merged := dict }}
+{{- range reverse . }}
+{{- range $name, $text := . }}
+{{- $_ := set $merged $name $text }}
+{{- end }}
+{{- end }}
+{{- toYaml $merged }}
 {{- end }}
 
 {{/*

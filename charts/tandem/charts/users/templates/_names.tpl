@@ -58,7 +58,7 @@ or a colon or is "localhost", as container runtimes read it.
 
 {{/* URL of the Service. The dot at the end makes the name absolute, so the resolver does not try its search domains first. */}}
 {{- define "users.url" -}}
-http://{{ include "users.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.:{{ .Values.service.port }}
+http://{{ include "users.fullname" . }}.{{ .Release.Namespace }}.svc.{{ trimSuffix "." .Values.clusterDomain }}.:{{ .Values.service.port }}
 {{- end }}
 
 {{/* The lowest number of pods. */}}
