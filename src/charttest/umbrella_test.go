@@ -1,6 +1,7 @@
 package charttest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -206,6 +207,14 @@ func TestAlias(t *testing.T) {
 		}
 	})
 
+	t.Run("is refused if it makes no valid label", func(t *testing.T) {
+		for _, alias := range []string{"users_", "accounts_of_the_customers_in_the_north_and_in_the_south_of_europe"} {
+			u := umbrella{dependencies: []dependency{usersDependency.as(alias)}, values: "{" + alias + ": {fullnameOverride: shop-eu}}"}
+			_, err := helmTemplateFolder(t, u.write(t), "shop", u.values)
+			require.ErrorContains(t, err, fmt.Sprintf("the label app.kubernetes.io/instance would be %q, ", "shop_"+alias))
+		}
+	})
+
 	t.Run("makes valid labels", func(t *testing.T) {
 		value := regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
 		key := regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
@@ -241,6 +250,30 @@ func deployments(all objects, program string) objects {
 		}
 	}
 	return found
+}
+
+func TestNothingInUmbrellas(t *testing.T) {
+	// Helm 4 ignores a null in the values.yaml of an umbrella chart, Helm 3 does not.
+	t.Run("is an empty text in their values.yaml", func(t *testing.T) {
+		u := umbrellas["aliases"]
+		folder := u.write(t)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "values.yaml"), []byte(
+			`accounts: {replicaCount: "", podSecurityContext: {runAsUser: ""}, resources: {limits: {memory: ""}}, config: {logLevel: ""}}`), 0o600))
+		manifest, err := helmTemplateFolder(t, folder, "shop", "")
+		require.NoError(t, err)
+		deployment := decode(t, manifest).find(t, "Deployment", "shop-accounts")
+		require.NotContains(t, deployment["spec"], "replicas")
+		require.NotContains(t, podSpec(deployment)["securityContext"], "runAsUser")
+		require.NotContains(t, podSpec(deployment).at("containers.0.resources.limits"), "memory")
+	})
+
+	t.Run("is null or an empty text in the values of a user", func(t *testing.T) {
+		for _, nothing := range []string{"null", `""`} {
+			u := umbrellas["aliases"]
+			u.values = "{accounts: {replicaCount: " + nothing + "}}"
+			require.NotContains(t, u.render(t).find(t, "Deployment", "shop-accounts")["spec"], "replicas", nothing)
+		}
+	})
 }
 
 func TestGlobalValues(t *testing.T) {

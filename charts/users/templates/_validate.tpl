@@ -7,6 +7,11 @@
 {{- $rule := "at most 52 lower-case letters, digits and hyphens that begins with a letter" }}
 {{- fail (printf "the objects would be named %q, which is not a valid name for a Service: choose a release name or fullnameOverride of %s." $name $rule) }}
 {{- end }}
+{{- $instance := include "users.instance" . }}
+{{- if not (regexMatch "^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$" $instance) }}
+{{- $rule := "at most 63 characters, the last one a letter or digit" }}
+{{- fail (printf "the label app.kubernetes.io/instance would be %q, which is not valid: choose a release name and an alias that make %s." $instance $rule) }}
+{{- end }}
 {{- $onePod := "only one pod can use a SQLite database: set database.existingSecret to use PostgreSQL" }}
 {{- if not (include "users.postgres" .) }}
 {{- if gt (int .Values.replicaCount) 1 }}
