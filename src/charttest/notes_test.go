@@ -27,6 +27,21 @@ func TestNotes(t *testing.T) {
 		})
 	})
 
+	t.Run("have the scheme of each host", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for tls, want := range map[string][2]string{
+				"[]": {"http://a.example.com/", "http://example.com/"},
+				"[{secretName: tls, hosts: [example.com]}]":     {"http://a.example.com/", "https://example.com/"},
+				`[{secretName: tls, hosts: ["*.example.com"]}]`: {"https://a.example.com/", "http://example.com/"},
+				"[{secretName: tls}]":                           {"https://a.example.com/", "https://example.com/"}, // of any host
+			} {
+				notes := renderNotes(t, c, "{ingress: {enabled: true, hosts: [a.example.com, example.com], tls: "+tls+"}}")
+				require.Contains(t, notes, " "+want[0], tls)
+				require.Contains(t, notes, " "+want[1], tls)
+			}
+		})
+	})
+
 	t.Run("say who sets the number of pods", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			require.Contains(t, renderNotes(t, c, "{"+postgres+", replicaCount: 3}"), "scale deployment/"+c.Name+" --replicas=3")

@@ -97,10 +97,11 @@ Its pods start when there is a Secret "{{ .existingSecret }}" with the key "{{ .
 {{- if .Values.ingress.enabled }}
 {{- $tlsHosts := list }}
 {{- range .Values.ingress.tls }}
-{{- $tlsHosts = concat $tlsHosts (.hosts | default list) }}
+{{- $tlsHosts = concat $tlsHosts (.hosts | default (list "*")) }}
 {{- end }}
 {{- range .Values.ingress.hosts | default (list "*") }}
-{{ ternary "https" "http" (has . $tlsHosts) }}://{{ . }}{{ $path }}
+{{- $wildcard := regexReplaceAll "^[^.]*" . "*" }}
+{{ ternary "https" "http" (or (has . $tlsHosts) (has $wildcard $tlsHosts) (has "*" $tlsHosts)) }}://{{ . }}{{ $path }}
 {{- end }}
 {{- end }}
 {{- if .Values.httpRoute.enabled }}
