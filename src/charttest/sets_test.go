@@ -80,9 +80,11 @@ var typicalValues = []string{
 	"{fullnameOverride: shop, clusterDomain: corp.example, config: {logLevel: warn, maxInFlight: '64', drainDelaySeconds: '6', shutdownTimeoutSeconds: 0}}",
 	// Spellings.
 	`{replicaCount: 2, extraEnv: [{name: DATABASE_URL, value: 'postgres://me:$(PGPASSWORD)@a:6432,b:6433/x'}]}`,
-	`{ingress: {enabled: "true", tls: [{secretName: null, hosts: [a]}]}, persistence: {enabled: "false"}, hostUsers: "", podAnnotations: {a: null}}`,
+	`{ingress: {enabled: "true", tls: [{secretName: null, hosts: [a]}]}, persistence: {enabled: "false"}, hostUsers: ""}`,
+	"{podAnnotations: {a: null}, commonLabels: {b: null}, affinity: {nodeAffinity: null}}",
 	"{extraContainers: [{name: a, image: a:1, securityContext: {readOnlyRootFilesystem: false}, command: null}], imagePullSecrets: [registry]}",
-	`{extraObjects: ["{{ if .Values.ingress.enabled }}kind: None{{ end }}", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}"]}`,
+	`{extraObjects: ["{{ if .Values.ingress.enabled }}kind: None{{ end }}",
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}"]}`,
 	"{resources: {limits: {memory: 0, cpu: '.5'}}, serviceMonitor: {enabled: true, interval: 1m30s}, clusterDomain: corp.example.}",
 	"{securityContext: {capabilities: {add: [NET_BIND_SERVICE]}}, podSecurityContext: {seccompProfile: {type: Localhost, localhostProfile: a.json}}}",
 }

@@ -189,11 +189,11 @@ func TestBooleans(t *testing.T) {
 	t.Run("may be text", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			for text, same := range map[string]string{
-				`{ingress: {enabled: "true"}, persistence: {enabled: "false"}}`:                      "{ingress: {enabled: true}, persistence: {enabled: false}}",
-				`{hostUsers: "false", config: {seedDemoData: "true"}}`:                               "{hostUsers: false, config: {seedDemoData: true}}",
-				`{hostUsers: "true", serviceAccount: {create: ""}}`:                                  "",
-				`{podSecurityContext: {runAsNonRoot: "false"}}`:                                      "{podSecurityContext: {runAsNonRoot: false}}",
-				`{securityContext: {readOnlyRootFilesystem: ""}, networkPolicy: {enabled: "false"}}`: "{securityContext: {readOnlyRootFilesystem: null}, networkPolicy: {enabled: false}}",
+				`{ingress: {enabled: "true"}, persistence: {enabled: "false"}}`: "{ingress: {enabled: true}, persistence: {enabled: false}}",
+				`{hostUsers: "false", config: {seedDemoData: "true"}}`:          "{hostUsers: false, config: {seedDemoData: true}}",
+				`{hostUsers: "true", serviceAccount: {create: ""}}`:             "",
+				`{podSecurityContext: {runAsNonRoot: "false"}}`:                 "{podSecurityContext: {runAsNonRoot: false}}",
+				`{securityContext: {readOnlyRootFilesystem: ""}}`:               "{securityContext: {readOnlyRootFilesystem: null}}",
 			} {
 				require.Equal(t, render(t, c, same), render(t, c, text), text)
 			}
@@ -230,14 +230,17 @@ func TestQuantities(t *testing.T) {
 	// Kubernetes takes 0 for no limit; with GOMEMLIMIT=0 the program would only collect garbage.
 	t.Run("of no memory set no GOMEMLIMIT", func(t *testing.T) {
 		for _, limit := range []string{"0", `"0"`, "0Mi", "0.0Gi"} {
-			require.Nil(t, env(podSpec(render(t, usersChart, "{resources: {limits: {memory: "+limit+"}}}").find(t, "Deployment")), "GOMEMLIMIT"), limit)
+			pod := podSpec(render(t, usersChart, "{resources: {limits: {memory: "+limit+"}}}").find(t, "Deployment"))
+			require.Nil(t, env(pod, "GOMEMLIMIT"), limit)
 		}
 	})
 
 	t.Run("of CPU may be decimals", func(t *testing.T) {
 		for _, cpu := range []string{"0.5", ".5", "500m", "2"} {
-			pod := podSpec(render(t, usersChart, fmt.Sprintf("{resources: {limits: {cpu: %q}, requests: {cpu: %q}}}", cpu, cpu)).find(t, "Deployment"))
-			require.Equal(t, []any{cpu, cpu}, []any{text(pod.at("containers.0.resources.limits.cpu")), text(pod.at("containers.0.resources.requests.cpu"))})
+			values := fmt.Sprintf("{resources: {limits: {cpu: %q}, requests: {cpu: %[1]q}}}", cpu)
+			container := asObject(podSpec(render(t, usersChart, values).find(t, "Deployment")).at("containers.0"))
+			require.Equal(t, cpu, text(container.at("resources.limits.cpu")))
+			require.Equal(t, cpu, text(container.at("resources.requests.cpu")))
 		}
 	})
 
@@ -303,7 +306,8 @@ func TestDatabasePort(t *testing.T) {
 			} {
 				require.Equal(t, want, ports(t, c, fmt.Sprintf("{extraEnv: [{name: DATABASE_URL, value: %q}]}", url)), url)
 			}
-			require.Equal(t, []any{7000, 6432}, ports(t, c, "{database: {port: 7000}, extraEnv: [{name: DATABASE_URL, value: 'postgres://db:6432'}]}"))
+			values := "{database: {port: 7000}, extraEnv: [{name: DATABASE_URL, value: 'postgres://db:6432'}]}"
+			require.Equal(t, []any{7000, 6432}, ports(t, c, values))
 		})
 	})
 
@@ -336,8 +340,10 @@ func TestSecurityContexts(t *testing.T) {
 	t.Run("may have every member that Kubernetes knows", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			pod := podSpec(render(t, c, `{securityContext: {capabilities: {add: [NET_BIND_SERVICE]}, runAsUser: 1000650000},
-				podSecurityContext: {seccompProfile: {type: Localhost, localhostProfile: own.json}, supplementalGroups: [1000650000]}}`).find(t, "Deployment"))
-			require.Equal(t, map[string]any{"add": []any{"NET_BIND_SERVICE"}, "drop": []any{"ALL"}}, pod.at("containers.0.securityContext.capabilities"))
+				podSecurityContext: {seccompProfile: {type: Localhost, localhostProfile: own.json}, supplementalGroups: [1000650000]}}`).
+				find(t, "Deployment"))
+			require.Equal(t, map[string]any{"add": []any{"NET_BIND_SERVICE"}, "drop": []any{"ALL"}},
+				pod.at("containers.0.securityContext.capabilities"))
 			require.Equal(t, 1000650000, pod.at("containers.0.securityContext.runAsUser"))
 			require.Equal(t, map[string]any{"type": "Localhost", "localhostProfile": "own.json"}, pod.at("securityContext.seccompProfile"))
 			require.Equal(t, []any{1000650000}, pod.at("securityContext.supplementalGroups"))
