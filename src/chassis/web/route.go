@@ -23,7 +23,9 @@ import (
 // its log line there. That costs less than a chain of middleware.
 type route struct {
 	router    *Router
+	method    string // that it is registered for; empty for 404 and 405
 	template  string
+	spanName  string // of requests with that method
 	handler   Handler
 	probe     bool
 	takesBody bool
