@@ -23,16 +23,17 @@ func newPlaces(n int64) *places {
 	return &places{Weighted: semaphore.NewWeighted(cmp.Or(n, math.MaxInt64))}
 }
 
-// acquire takes n places. If there are fewer, it calls relieve, which cuts slow
-// bodies, and waits up to maxBodyWait. It reports whether it got them.
-func (p *places) acquire(n int64, relieve func()) bool {
+// acquire takes n places. If there are fewer, it cuts slow bodies and waits up to
+// maxBodyWait, but not longer than until the listener is closed. It reports whether it
+// got them.
+func (l *Listener) acquire(p *places, n int64) bool {
 	if p.TryAcquire(n) {
 		return true
 	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
-	relieve()
-	ctx, cancel := context.WithTimeout(context.Background(), maxBodyWait)
+	l.relieveBodies()
+	ctx, cancel := context.WithTimeout(l.open, maxBodyWait)
 	defer cancel()
 	return p.Acquire(ctx, n) == nil
 }
@@ -44,7 +45,7 @@ func (c *Conn) BeginBody() bool {
 	if c == nil {
 		return true
 	}
-	if !c.listener.bodies.acquire(1, c.listener.relieveBodies) {
+	if !c.listener.acquire(c.listener.bodies, 1) {
 		return false
 	}
 	now := c.listener.now()
@@ -78,7 +79,7 @@ func (c *Conn) ReserveBody(bytes int64) bool {
 	}
 	began := c.listener.now()
 	c.enter(reading, working)
-	ok := c.listener.bodyBytes.acquire(bytes, c.listener.relieveBodies)
+	ok := c.listener.acquire(c.listener.bodyBytes, bytes)
 	if ok {
 		c.reserved.Store(bytes)
 	}

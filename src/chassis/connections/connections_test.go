@@ -59,6 +59,8 @@ func (s *server) respond(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost:
 		conn := connections.Of(r.Context())
 		if !conn.BeginBody() {
+			_ = conn.SetReadDeadline(time.Now()) // net/http does not wait for the body
+			w.Header().Set("Connection", "close")
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -290,6 +292,24 @@ func TestStop(t *testing.T) {
 		for _, conn := range []net.Conn{silent, half, large} {
 			requireClosed(t, conn)
 		}
+	})
+
+	t.Run("does not wait for bodies that wait for others", func(t *testing.T) {
+		few := limits
+		few.Bodies.Number = 1
+		s := serve(t, few)
+		half := s.send(t, halfBody)
+		<-s.entered
+		waiting := s.send(t, halfBody)
+		require.NoError(t, waiting.SetReadDeadline(time.Now().Add(100*time.Millisecond))) // it arrives
+		_, err := waiting.Read(make([]byte, 1))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, waiting.SetReadDeadline(time.Now().Add(timeout)))
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		require.NoError(t, s.Shutdown(ctx))
+		requireStatus(t, half, http.StatusRequestTimeout)
+		requireStatus(t, waiting, http.StatusServiceUnavailable)
 	})
 
 	t.Run("waits for the service and for clients that make progress", func(t *testing.T) {

@@ -6,6 +6,7 @@ package connections
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net"
 	"slices"
@@ -38,6 +39,8 @@ type Listener struct {
 	net.Listener
 	limits Limits
 	epoch  time.Time
+	open   context.Context // ends when the Listener is closed
+	stop   context.CancelFunc
 
 	bodies, bodyBytes *places      // that bodies take
 	unsent            atomic.Int64 // bytes of the responses that wait to be sent
@@ -53,6 +56,7 @@ func Limit(inner net.Listener, limits Limits) *Listener {
 	// Times count from an epoch in the past, so that 0 is no time.
 	l := &Listener{Listener: inner, limits: limits, epoch: time.Now().Add(-time.Second), conns: map[*Conn]struct{}{}}
 	l.bodies, l.bodyBytes = newPlaces(int64(limits.Bodies.Number)), newPlaces(limits.Bodies.Bytes)
+	l.open, l.stop = context.WithCancel(context.Background())
 	go l.watch()
 	return l
 }
@@ -148,6 +152,7 @@ func (l *Listener) Close() error {
 		l.stopping = l.now()
 	}
 	l.mu.Unlock()
+	l.stop()
 	err := l.Listener.Close()
 	l.sweep()
 	return err
