@@ -216,6 +216,7 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 // Close closes the connection; the listener then forgets it.
 func (c *Conn) Close() error {
 	c.phase.Store(int32(closed))
+	c.EndResponse()
 	c.listener.forget(c)
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // ends awaitLeave
 	return c.TCPConn.Close()

@@ -33,7 +33,7 @@ type server struct {
 	address string
 	entered chan struct{}
 	release chan struct{}
-	working atomic.Pointer[connections.Conn] // of the last GET /work
+	working atomic.Pointer[connections.Conn] // of the last GET /work or /large
 }
 
 const largeSize = 8 << 20
@@ -77,6 +77,7 @@ func (s *server) respond(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/pipelined":
 		_, _ = fmt.Fprint(w, connections.Of(r.Context()).Pipelined())
 	case r.URL.Path == "/large":
+		s.working.Store(connections.Of(r.Context()))
 		s.entered <- struct{}{}
 		_, _ = w.Write(make([]byte, largeSize))
 	}
@@ -234,12 +235,13 @@ func TestResponses(t *testing.T) {
 		for range 4 {
 			unread = append(unread, s.send(t, get("/large")))
 			<-s.entered
+			require.Eventually(t, func() bool { return s.working.Load().Stalled() > 50*time.Millisecond }, timeout, time.Millisecond)
 		}
 		for _, conn := range unread[:2] {
 			require.Eventually(t, func() bool {
 				_, err := io.WriteString(conn, "x")
 				return err != nil
-			}, 5*time.Second, 10*time.Millisecond)
+			}, 10*time.Second, 10*time.Millisecond) // less than a write may block
 		}
 		for _, conn := range unread[2:] {
 			require.Len(t, s.texts(t, conn, 1)[0], largeSize)

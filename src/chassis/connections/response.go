@@ -23,7 +23,7 @@ func (c *Conn) BeginResponse(bytes int64) {
 	c.listener.unsent.Add(bytes)
 }
 
-// EndResponse declares that the response is sent.
+// EndResponse declares that the response is sent, or never will be.
 func (c *Conn) EndResponse() {
 	if c != nil {
 		c.listener.unsent.Add(-c.unsent.Swap(0))
