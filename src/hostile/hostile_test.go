@@ -21,7 +21,8 @@ func TestRun(t *testing.T) {
 		}
 		var out strings.Builder
 		failed, err := run(t.Context(), options{
-			clients: 60, duration: 3 * time.Second, rate: 25, together: true, postgres: err == nil, p99: 5 * time.Second, health: 5 * time.Second,
+			clients: 60, duration: 2 * time.Second, rate: 25, together: true, postgres: err == nil,
+			p99: 5 * time.Second, health: 5 * time.Second, stop: 10 * time.Second,
 			env: []string{"MAX_CONNECTIONS=300"}, // fewer than the slow clients
 		}, &out)
 		require.NoError(t, err, out.String())

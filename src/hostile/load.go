@@ -101,6 +101,30 @@ func (l *load) exchange(method, path, body string, key int64, ownConnection bool
 	return text, err
 }
 
+// settle is the time in which a service has closed connections that its clients have closed.
+const settle = time.Second
+
+// poolSize is at least the number of connections that a service keeps to its database.
+const poolSize = 16
+
+// fillPools sends requests at the same time, so that the service has the connections to
+// its database and to users that it keeps.
+func (l *load) fillPools() {
+	var requests sync.WaitGroup
+	for range poolSize {
+		for _, path := range l.target.reads {
+			requests.Go(func() { _ = l.send(http.MethodGet, path, "", 0, false) })
+		}
+	}
+	requests.Wait()
+}
+
+// held returns the files and goroutines of the service without connections of this load.
+func (l *load) held() (files, goroutines int) {
+	l.client.CloseIdleConnections()
+	return l.target.files(), l.target.goroutines()
+}
+
 // observe measures /health on a new connection, as a probe does, and the memory.
 func (l *load) observe() {
 	began := time.Now()

@@ -28,8 +28,10 @@ type options struct {
 	together bool          // all kinds together only
 	postgres bool          // orders on PostgreSQL, too
 	only     string        // part of the names of the services to attack
+	kind     string        // part of the names of the kinds of clients
 	p99      time.Duration // that ordinary requests may have, if twice the usual is not more
 	health   time.Duration // the longest time that /health may take
+	stop     time.Duration // the longest time that a stop may take
 	env      []string      // more variables of the services
 }
 
@@ -41,8 +43,10 @@ func main() {
 	flag.BoolVar(&o.together, "together", false, "run all kinds together only")
 	flag.BoolVar(&o.postgres, "postgres", true, "attack orders on PostgreSQL, too")
 	flag.StringVar(&o.only, "only", "", "attack only services with this in their name, such as orders or PostgreSQL")
+	flag.StringVar(&o.kind, "kind", "", "attack only by clients with this in the name of their kind, such as pipelined")
 	flag.DurationVar(&o.p99, "p99", 50*time.Millisecond, "99th percentile that ordinary requests may have, if twice the usual is not more")
 	flag.DurationVar(&o.health, "health", 100*time.Millisecond, "longest time that /health may take")
+	flag.DurationVar(&o.stop, "stop", 3*time.Second, "longest time that a stop may take")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	failed, err := run(ctx, o, os.Stdout)
@@ -118,15 +122,21 @@ func start(ctx context.Context, dir string, o options) ([]target, error) {
 func assault(ctx context.Context, o options, t target, out io.Writer) (failed int) {
 	l := newLoad(t, o.rate)
 	usual := o.measure(ctx, l, nil)
-	r := report{out: out, target: t, bound: max(2*usual.percentile(0.99), o.p99), health: o.health}
+	r := report{out: out, target: t, load: l, bound: max(2*usual.percentile(0.99), o.p99), health: o.health}
 	r.row("nobody", usual)
-	files, goroutines := t.files(), t.goroutines()
+	l.fillPools()
+	l.client.CloseIdleConnections()
+	sleep(ctx, settle)
+	files, goroutines := l.held()
+	attackers := slices.DeleteFunc(kinds(), func(k kind) bool { return !strings.Contains(k.name, o.kind) })
 	if !o.together {
-		for _, k := range kinds() {
+		for _, k := range attackers {
 			r.row(k.name, o.measure(ctx, l, []kind{k}))
 		}
 	}
-	r.row("all kinds together", o.measure(ctx, l, kinds()))
+	if len(attackers) > 1 {
+		r.row("all kinds together", o.measure(ctx, l, attackers))
+	}
 	r.recovery(files, goroutines)
 	r.stop(ctx, o)
 	return r.failed

@@ -27,7 +27,9 @@ type phase int32
 const (
 	waiting phase = iota // for the header of a request: the connection is new or idle
 	reading              // for the body of a request
+	late                 // for nothing: the body did not come in time
 	working              // for the service
+	queued               // for the turn of a pipelined request; see Queue
 	closed
 )
 
@@ -40,7 +42,13 @@ type Conn struct {
 	writing  atomic.Int64 // time at which a write of one piece began, 0 if there is none
 	began    atomic.Int64 // time at which the body began
 	received atomic.Int64 // bytes of the body
-	cut      atomic.Bool  // the body did not come in time
+	reserved atomic.Int64 // bytes that the body may take in memory; see ReserveBody
+	unsent   atomic.Int64 // bytes of the response; see BeginResponse
+
+	answered  atomic.Bool // the sending of a response to the request has begun
+	early     atomic.Bool // bytes of the next request came before that
+	fresh     atomic.Bool // bytes of the next request came after that
+	pipelined bool        // the request was sent before the response to the one before
 
 	mu       sync.Mutex
 	deadline time.Time     // for reads
@@ -49,9 +57,16 @@ type Conn struct {
 
 type contextKey struct{}
 
-// Attach makes a server tell connections what they wait for. The server needs no
-// ReadTimeout and no WriteTimeout.
+// Attach makes a server, which has its Handler already, tell connections what they
+// wait for. It needs no ReadTimeout and no WriteTimeout.
 func Attach(server *http.Server) {
+	inner := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c := Of(r.Context()); c != nil {
+			c.beginRequest()
+		}
+		inner.ServeHTTP(w, r)
+	})
 	server.ConnState = onState
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, contextKey{}, conn)
@@ -65,15 +80,11 @@ func Of(ctx context.Context) *Conn {
 	return c
 }
 
-// onState learns from net/http that a header is complete or that the connection is
-// idle.
+// onState learns from net/http that the connection is idle. It does not learn so that
+// a request begins: net/http does not say it of a request that it has read together
+// with the one before.
 func onState(conn net.Conn, state http.ConnState) {
-	c, ok := conn.(*Conn)
-	switch {
-	case !ok:
-	case state == http.StateActive:
-		c.enter(waiting, working)
-	case state == http.StateIdle:
+	if c, ok := conn.(*Conn); ok && state == http.StateIdle {
 		c.since.Store(c.listener.now())
 		c.enter(working, waiting)
 	}
@@ -84,63 +95,25 @@ func (c *Conn) enter(from, to phase) bool { return c.phase.CompareAndSwap(int32(
 
 func (c *Conn) is(p phase) bool { return phase(c.phase.Load()) == p }
 
-// BeginBody declares that the client must send a body now.
-func (c *Conn) BeginBody() {
-	if c == nil {
-		return
-	}
-	now := c.listener.now()
-	c.began.Store(now)
-	c.since.Store(now)
-	c.received.Store(0)
-	c.enter(working, reading)
+// beginRequest declares that the service works on a request now.
+func (c *Conn) beginRequest() {
+	early, fresh := c.early.Swap(false), c.fresh.Swap(false)
+	c.pipelined = early || !fresh
+	c.answered.Store(false)
+	c.enter(waiting, working)
 }
 
-// EndBody declares that no more of the body is awaited. It reports whether the body
-// was cut because it came too slowly.
-func (c *Conn) EndBody() (cut bool) {
-	if c == nil {
-		return false
-	}
-	c.enter(reading, working)
-	return c.cut.Load()
-}
+// Pipelined reports whether the client has sent the request before the response to
+// the one before was sent.
+func (c *Conn) Pipelined() bool { return c != nil && c.pipelined }
 
-// PauseBody calls wait, during which the client need not send. It returns the
-// result of wait.
-func (c *Conn) PauseBody(wait func() bool) bool {
-	if c == nil {
-		return wait()
-	}
-	began := c.listener.now()
-	c.enter(reading, working)
-	ok := wait()
-	pause := c.listener.now() - began
-	c.began.Add(pause)
-	c.since.Add(pause)
-	c.enter(working, reading)
-	return ok
-}
-
-// CutSlowBodies closes all connections whose body makes no progress and has already
-// more than that number of bytes.
-func (c *Conn) CutSlowBodies(bytes int64) {
-	c.cutStalled(func(other *Conn) bool { return other.is(reading) && other.received.Load() > bytes })
-}
-
-// CutUnread closes all connections whose client does not read its response. It
-// reports whether there were any.
-func (c *Conn) CutUnread() bool {
-	return c.cutStalled(func(other *Conn) bool { return other.writing.Load() != 0 }) > 0
-}
-
-func (c *Conn) cutStalled(affects func(*Conn) bool) int {
-	if c == nil {
-		return 0
-	}
-	return c.listener.closeSlowest(c.listener.limits.Max, func(other *Conn) bool {
-		return affects(other) && other.stalled(c.listener.now()) >= noProgress
-	})
+// Queue calls wait, during which the service does not work on the connection: it can
+// be closed to make room for others. Queue reports whether it was not.
+func (c *Conn) Queue(wait func()) bool {
+	c.since.Store(c.listener.now())
+	c.enter(working, queued)
+	wait()
+	return c.enter(queued, working)
 }
 
 // stalled returns the time for which the client has made no progress. It is 0 while
@@ -149,26 +122,10 @@ func (c *Conn) stalled(now int64) time.Duration {
 	if began := c.writing.Load(); began != 0 {
 		return time.Duration(now - began)
 	}
-	if c.is(waiting) || c.is(reading) {
+	if c.is(waiting) || c.is(reading) || c.is(queued) {
 		return time.Duration(now - c.since.Load())
 	}
 	return 0
-}
-
-// bodyOverdue reports whether the body is later than the limits allow.
-func (c *Conn) bodyOverdue(now int64) bool {
-	if !c.is(reading) {
-		return false
-	}
-	elapsed := time.Duration(now - c.began.Load())
-	return elapsed > min(c.listener.limits.BodyGrace+duration(c.received.Load()), bodyTimeout)
-}
-
-// cutBody ends the read that waits for the body. The request then gets its
-// response, which says so.
-func (c *Conn) cutBody() {
-	c.cut.Store(true)
-	_ = c.SetReadDeadline(time.Unix(1, 0))
 }
 
 // Read counts the bytes of a body. While a request is served, it reports the end of
@@ -176,8 +133,8 @@ func (c *Conn) cutBody() {
 // connection, but a client may end its sending and still wait for the response.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
-	if n > 0 && c.is(reading) {
-		c.progress(n)
+	if n > 0 {
+		c.countRead(n)
 	}
 	if errors.Is(err, io.EOF) && !c.is(waiting) {
 		err = c.awaitLeave()
@@ -185,9 +142,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *Conn) progress(n int) {
-	c.received.Add(int64(n))
-	c.since.Store(min(c.listener.now(), c.since.Load()+int64(duration(int64(n)))))
+func (c *Conn) countRead(n int) {
+	switch {
+	case c.is(reading):
+		c.progress(n)
+	case c.is(waiting) || c.answered.Load():
+		c.fresh.Store(true)
+	default:
+		c.early.Store(true)
+	}
 }
 
 // awaitLeave returns io.EOF after halfClosed, or the error of a read whose deadline
@@ -237,6 +200,7 @@ func (*Conn) SetWriteDeadline(time.Time) error { return nil }
 // Write writes in pieces. The connection is closed if the client does not read a
 // piece within writeTimeout.
 func (c *Conn) Write(p []byte) (written int, err error) {
+	c.answered.Store(true)
 	for {
 		piece := p[written:min(len(p), written+pieceSize)]
 		c.writing.Store(c.listener.now())
@@ -252,6 +216,7 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 // Close closes the connection; the listener then forgets it.
 func (c *Conn) Close() error {
 	c.phase.Store(int32(closed))
+	c.EndResponse()
 	c.listener.forget(c)
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // ends awaitLeave
 	return c.TCPConn.Close()

@@ -6,10 +6,12 @@ package connections
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,19 +33,17 @@ const (
 	bufferSize = 16 << 10
 )
 
-// Limits bound the connections of a Listener.
-type Limits struct {
-	Max          int           // connections; beyond it, the one that is idle or slow for the longest time is closed
-	BodyGrace    time.Duration // time that a body may take beyond its length at minRate
-	StopPatience time.Duration // time without progress after which a connection is cut once the Listener is closed
-}
-
 // Listener accepts connections and watches them, also after it is closed, until the
 // last connection has ended.
 type Listener struct {
 	net.Listener
 	limits Limits
 	epoch  time.Time
+	open   context.Context // ends when the Listener is closed
+	stop   context.CancelFunc
+
+	bodies, bodyBytes *places      // that bodies take
+	unsent            atomic.Int64 // bytes of the responses that wait to be sent
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
@@ -55,6 +55,8 @@ type Listener struct {
 func Limit(inner net.Listener, limits Limits) *Listener {
 	// Times count from an epoch in the past, so that 0 is no time.
 	l := &Listener{Listener: inner, limits: limits, epoch: time.Now().Add(-time.Second), conns: map[*Conn]struct{}{}}
+	l.bodies, l.bodyBytes = newPlaces(int64(limits.Bodies.Number)), newPlaces(limits.Bodies.Bytes)
+	l.open, l.stop = context.WithCancel(context.Background())
 	go l.watch()
 	return l
 }
@@ -94,40 +96,34 @@ func (l *Listener) Accept() (net.Conn, error) {
 // the newest one: a few at once, so that a flood of new ones does not look at all
 // connections for each.
 func (l *Listener) makeRoom(newest *Conn) {
-	l.closeSlowest(max(1, l.limits.Max/64), func(c *Conn) bool {
-		return c != newest && (c.is(waiting) || c.stalled(l.now()) >= noProgress)
-	})
-}
-
-// closeSlowest closes up to n of the connections that may be closed, the longest
-// stalled first, and returns how many it has closed.
-func (l *Listener) closeSlowest(n int, mayClose func(*Conn) bool) int {
-	type candidate struct {
-		*Conn
-		stalled time.Duration
-	}
-	now := l.now()
-	var candidates []candidate
-	for _, c := range l.all() {
-		if mayClose(c) {
-			candidates = append(candidates, candidate{c, c.stalled(now)})
-		}
-	}
-	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(b.stalled, a.stalled) })
-	candidates = candidates[:min(n, len(candidates))]
-	for _, c := range candidates {
+	for _, c := range l.slowest(max(1, l.limits.Max/64), func(c *Conn) bool {
+		return c != newest && (c.is(waiting) || c.is(queued) || c.stalled(l.now()) >= noProgress)
+	}) {
 		c.abandon()
 	}
-	return len(candidates)
 }
 
-// abandon closes the connection, unless its client made progress meanwhile.
-func (c *Conn) abandon() {
-	late := c.enter(reading, closed)
-	if late {
-		c.cut.Store(true)
+// slowest returns up to n of the connections that the function selects, the longest
+// stalled first.
+func (l *Listener) slowest(n int, selects func(*Conn) bool) []*Conn {
+	now := l.now()
+	stalled := map[*Conn]time.Duration{}
+	var selected []*Conn
+	for _, c := range l.all() {
+		if selects(c) {
+			selected = append(selected, c)
+			stalled[c] = c.stalled(now)
+		}
 	}
-	if late || c.enter(waiting, closed) || c.stalled(c.listener.now()) >= noProgress {
+	slices.SortFunc(selected, func(a, b *Conn) int { return cmp.Compare(stalled[b], stalled[a]) })
+	return selected[:min(n, len(selected))]
+}
+
+// abandon closes the connection, unless the service works on it or its client made
+// progress meanwhile.
+func (c *Conn) abandon() {
+	stops := c.enter(reading, closed) || c.enter(waiting, closed) || c.enter(queued, closed)
+	if stops || c.stalled(c.listener.now()) >= noProgress {
 		_ = c.Close()
 	}
 }
@@ -156,6 +152,7 @@ func (l *Listener) Close() error {
 		l.stopping = l.now()
 	}
 	l.mu.Unlock()
+	l.stop()
 	err := l.Listener.Close()
 	l.sweep()
 	return err
@@ -189,6 +186,8 @@ func (l *Listener) sweep() (done bool) {
 			_ = c.Close()
 		}
 	}
+	l.relieveBodies()
+	l.relieveResponses()
 	return stopping != 0 && len(conns) == 0
 }
 

@@ -105,10 +105,9 @@ func (a *App) listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, a.listenError(err)
 	}
-	return connections.Limit(listener, connections.Limits{
-		Max: cmp.Or(a.settings.MaxConnections, connections.Capacity()), BodyGrace: bodyGrace,
-		StopPatience: min(stopPatience, a.settings.ShutdownTimeout/2),
-	}), nil
+	limits := connections.NewLimits(a.settings.MaxConnections)
+	limits.BodyGrace, limits.StopPatience = bodyGrace, min(stopPatience, a.settings.ShutdownTimeout/2)
+	return connections.Limit(listener, limits), nil
 }
 
 // listenError returns a sentence that names the setting to change.

@@ -18,30 +18,27 @@ const (
 	maxWaitingPerSlot = 4
 	// refusalLogInterval is the period whose refusals one log line counts.
 	refusalLogInterval = time.Second
-	// smallResponse is the size in bytes up to which a response is not counted:
-	// net/http and the kernel buffer it for its connection.
-	smallResponse = 4 << 10
-	// maxUnsent bounds the bytes of larger responses that wait to be sent.
-	maxUnsent = 16 << 20
+	// pipelinedShare is the share of the slots, one of so many, that pipelined requests
+	// can take.
+	pipelinedShare = 16
 )
 
 // loadShedder limits the requests in flight. A request that finds no free slot
 // waits for one, up to maxWait. If too many are waiting already, it is refused at
 // once.
 type loadShedder struct {
-	slots   chan struct{} // holds one element for each request in flight
-	waiting chan struct{} // holds one element for each request that waits for a slot
-	active  prometheus.Gauge
-	log     *slog.Logger
-	bodies  chan struct{} // holds one element for each large body in memory
-	unsent  atomic.Int64  // bytes of larger responses that wait to be sent
-	refused atomic.Int64  // refused requests that no log line has counted yet
+	slots     chan struct{} // holds one element for each request in flight
+	waiting   chan struct{} // holds one element for each request that waits for a slot
+	pipelined chan struct{} // holds one element for each pipelined request that has its turn
+	active    prometheus.Gauge
+	log       *slog.Logger
+	refused   atomic.Int64 // refused requests that no log line has counted yet
 }
 
 func newLoadShedder(maxInFlight int, active prometheus.Gauge, log *slog.Logger) *loadShedder {
 	return &loadShedder{
 		slots: make(chan struct{}, maxInFlight), waiting: make(chan struct{}, maxWaitingPerSlot*maxInFlight),
-		active: active, bodies: make(chan struct{}, maxLargeBodies), log: log,
+		pipelined: make(chan struct{}, max(1, maxInFlight/pipelinedShare)), active: active, log: log,
 	}
 }
 
@@ -50,10 +47,10 @@ func newLoadShedder(maxInFlight int, active prometheus.Gauge, log *slog.Logger) 
 // after a response, so a burst that waits costs nothing, while a refusal costs
 // about a sixth of the processor time of a served request.
 //
-// While too many responses wait to be sent, acquire closes the connections of
-// clients that do not read theirs; without such clients it refuses the request.
-func (s *loadShedder) acquire(ctx context.Context) bool {
-	if s.unsent.Load() > maxUnsent && !connections.Of(ctx).CutUnread() {
+// While the responses of other requests that wait to be sent are too large, it waits
+// until they are sent or cut.
+func (s *loadShedder) acquire(ctx context.Context, conn *connections.Conn) bool {
+	if !conn.AwaitResponses(ctx) {
 		return false
 	}
 	select {
@@ -93,35 +90,24 @@ func (s *loadShedder) release() {
 	<-s.slots
 }
 
-// acquireBody waits until a large body may be read, up to maxBodyWait, and reports
-// whether it may. It cuts large bodies that make no progress.
-func (s *loadShedder) acquireBody(conn *connections.Conn) bool {
+// awaitTurn waits until a pipelined request may be served. A client that sends its next
+// requests without reading the responses costs as much as many others, so pipelined
+// requests take few slots and wait for each other instead of being refused. awaitTurn
+// reports false if the connection was closed meanwhile.
+func (s *loadShedder) awaitTurn(conn *connections.Conn) bool {
 	select {
-	case s.bodies <- struct{}{}:
+	case s.pipelined <- struct{}{}:
 		return true
 	default:
 	}
-	conn.CutSlowBodies(smallBody)
-	timer := time.NewTimer(maxBodyWait)
-	defer timer.Stop()
-	select {
-	case s.bodies <- struct{}{}:
+	if conn.Queue(func() { s.pipelined <- struct{}{} }) {
 		return true
-	case <-timer.C:
-		return false
 	}
+	s.endTurn()
+	return false
 }
 
-func (s *loadShedder) releaseBody() { <-s.bodies }
-
-// send sends a response, which counts as unsent until then.
-func (s *loadShedder) send(rec *responseRecorder) {
-	if size := int64(len(rec.body)); size > smallResponse {
-		s.unsent.Add(size)
-		defer s.unsent.Add(-size)
-	}
-	rec.send()
-}
+func (s *loadShedder) endTurn() { <-s.pipelined }
 
 // countRefusal counts a refused request. One log line per refusalLogInterval
 // states how many there were.

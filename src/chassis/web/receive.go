@@ -15,14 +15,9 @@ import (
 )
 
 const (
-	// smallBody is the size in bytes up to which a body is read however many others
-	// are. The number of connections bounds the memory of small bodies.
+	// smallBody is the size in bytes up to which a body is read however large others
+	// are. The number of bodies bounds the memory of small ones.
 	smallBody = 4 << 10
-	// maxLargeBodies is the number of larger bodies that are in memory at the same
-	// time. It bounds their memory.
-	maxLargeBodies = 16
-	// maxBodyWait is the longest time that a larger body waits for others.
-	maxBodyWait = 5 * time.Second
 	// lingerTimeout is the time for which the rest of a body that nobody reads is
 	// discarded, so that the client can read the response before the connection is
 	// closed (RFC 9112, section 9.6).
@@ -59,7 +54,7 @@ func receivedBody(r *http.Request) ([]byte, error) {
 // receive reads the body of a request, if its route takes one. It does so before the
 // request takes a slot, so that a slow client keeps no slot from others. The returned
 // request has the whole body; the failure says why there is none.
-func (h *route) receive(rec *responseRecorder, r *http.Request) (*http.Request, *failure.Error) {
+func (h *route) receive(rec *responseRecorder, conn *connections.Conn, r *http.Request) (*http.Request, *failure.Error) {
 	if len(r.TransferEncoding) > 0 {
 		// A request that has Content-Length, too, may be an attack; net/http hides it
 		// (RFC 9112, section 6.1).
@@ -72,7 +67,7 @@ func (h *route) receive(rec *responseRecorder, r *http.Request) (*http.Request, 
 		rec.bodyRemains = true
 		return r, nil
 	}
-	body, err := h.router.readBody(rec, r)
+	body, err := readBody(conn, r)
 	if err != nil {
 		rec.bodyRemains = true
 		return r, err
@@ -84,33 +79,54 @@ func (h *route) receive(rec *responseRecorder, r *http.Request) (*http.Request, 
 }
 
 // readBody reads a body of up to MaxBody bytes. The connection's limits apply to its
-// speed.
-func (rt *Router) readBody(rec *responseRecorder, r *http.Request) (*received, *failure.Error) {
+// speed, and to how many are read at the same time.
+func readBody(conn *connections.Conn, r *http.Request) (*received, *failure.Error) {
 	if r.ContentLength > MaxBody {
 		return nil, bodyFailure(nil)
 	}
-	conn := connections.Of(r.Context())
-	conn.BeginBody()
-	var data bytes.Buffer
-	_, err := data.ReadFrom(io.LimitReader(r.Body, smallBody+1))
-	if err == nil && data.Len() > smallBody {
-		if !conn.PauseBody(func() bool { return rt.shedder.acquireBody(conn) }) {
-			conn.EndBody()
-			return nil, failure.New(failure.Unavailable, "The service is busy with other bodies; try again shortly.")
-		}
-		rec.largeBody = true
-		data.Grow(int(max(r.ContentLength, 0)))
-		_, err = data.ReadFrom(io.LimitReader(r.Body, MaxBody-smallBody))
+	if !conn.BeginBody() {
+		return nil, tooManyBodies()
 	}
+	data, reserved, err := readWithin(conn, r)
 	if conn.EndBody() {
 		err = os.ErrDeadlineExceeded
 	}
-	if err != nil || data.Len() > MaxBody {
+	switch {
+	case !reserved:
+		return nil, tooManyBodies()
+	case err != nil || len(data) > MaxBody:
 		return nil, bodyFailure(err)
 	}
-	body := &received{data: data.Bytes()}
-	body.Reset(body.data)
+	body := &received{data: data}
+	body.Reset(data)
 	return body, nil
+}
+
+// readWithin reads a body of up to MaxBody+1 bytes. One that is larger than smallBody
+// must reserve its bytes first.
+func readWithin(conn *connections.Conn, r *http.Request) (data []byte, reserved bool, err error) {
+	var read bytes.Buffer
+	if r.ContentLength > 0 {
+		read.Grow(int(min(r.ContentLength, smallBody)) + bytes.MinRead)
+	}
+	_, err = read.ReadFrom(io.LimitReader(r.Body, smallBody+1))
+	if err != nil || read.Len() <= smallBody {
+		return read.Bytes(), true, err
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = MaxBody
+	}
+	if !conn.ReserveBody(size) {
+		return nil, false, nil
+	}
+	read.Grow(int(max(r.ContentLength, 0)))
+	_, err = read.ReadFrom(io.LimitReader(r.Body, MaxBody-smallBody))
+	return read.Bytes(), true, err
+}
+
+func tooManyBodies() *failure.Error {
+	return failure.New(failure.Unavailable, "The service is busy with other bodies; try again shortly.")
 }
 
 // bodyFailure returns the failure for an error of reading a body; no error means

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"tandem/src/chassis/connections"
 	"tandem/src/chassis/failure"
 )
 
@@ -19,7 +20,6 @@ type responseRecorder struct {
 	err         *failure.Error
 	stack       []byte // of a panic
 	bodyRemains bool   // the body of the request is not read to its end
-	largeBody   bool   // the request holds one of the places for large bodies
 }
 
 // Header returns the header of the response.
@@ -47,14 +47,22 @@ func (rec *responseRecorder) size() int {
 	return len(rec.body)
 }
 
+// smallResponse is the size in bytes up to which a response is not counted: net/http
+// and the kernel buffer it for its connection.
+const smallResponse = 4 << 10
+
 // send sends the response. If the body of the request was not read to its end, send
 // closes the connection behind the response, so that the rest is not taken for
 // another request.
-func (rec *responseRecorder) send() {
+func (rec *responseRecorder) send(conn *connections.Conn) {
 	if rec.bodyRemains {
 		rec.Header().Set("Connection", "close")
 		// net/http discards the rest until then. The error means that it cannot wait.
 		_ = http.NewResponseController(rec.writer).SetReadDeadline(time.Now().Add(lingerTimeout))
+	}
+	if size := len(rec.body); size > smallResponse {
+		conn.BeginResponse(int64(size))
+		defer conn.EndResponse()
 	}
 	rec.writer.WriteHeader(rec.status)
 	// An error means that the client has gone, and that is no error of the service.

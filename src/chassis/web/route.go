@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"tandem/src/chassis/connections"
 	"tandem/src/chassis/failure"
 )
 
@@ -22,7 +23,9 @@ import (
 // its log line there. That costs less than a chain of middleware.
 type route struct {
 	router    *Router
+	method    string // that it is registered for; empty for 404 and 405
 	template  string
+	spanName  string // of requests with that method
 	handler   Handler
 	probe     bool
 	takesBody bool
@@ -30,21 +33,28 @@ type route struct {
 
 func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &responseRecorder{writer: w, start: time.Now(), method: knownMethod(r.Method)}
-	h.serve(rec, r)
-	h.router.shedder.send(rec)
+	conn := connections.Of(r.Context())
+	h.serve(rec, conn, r)
+	rec.send(conn)
 }
 
-func (h *route) serve(rec *responseRecorder, r *http.Request) {
-	r, incomplete := h.receive(rec, r)
-	if rec.largeBody {
-		defer h.router.shedder.releaseBody()
+func (h *route) serve(rec *responseRecorder, conn *connections.Conn, r *http.Request) {
+	r, failed := h.receive(rec, conn, r)
+	defer conn.ReleaseBody()
+	if failed == nil && conn.Pipelined() {
+		if h.router.shedder.awaitTurn(conn) {
+			defer h.router.shedder.endTurn()
+		} else {
+			failed = failure.New(failure.Canceled, "The connection was closed to make room for others.")
+		}
+		rec.start = time.Now() // The client did not wait for a response yet.
 	}
 	switch {
 	case h.probe:
 		h.serveProbe(rec, r)
-	case incomplete != nil:
-		h.reject(rec, r, incomplete)
-	case h.router.shedder.acquire(r.Context()):
+	case failed != nil:
+		h.reject(rec, r, failed)
+	case h.router.shedder.acquire(r.Context(), conn):
 		h.serveTraced(rec, r)
 	default:
 		h.refuse(rec, r)
@@ -65,11 +75,11 @@ func (h *route) serveTraced(rec *responseRecorder, r *http.Request) {
 	h.record(ctx, rec, r, logLevel(rec))
 }
 
-// reject responds to a request whose body did not arrive. A late body ends the
-// request's context, so the context does not tell whether the caller has gone.
-func (h *route) reject(rec *responseRecorder, r *http.Request, incomplete *failure.Error) {
+// reject responds to a request that failed before it could take a slot. A late body
+// ends the request's context, so the context does not tell whether the caller has gone.
+func (h *route) reject(rec *responseRecorder, r *http.Request, failed *failure.Error) {
 	ctx, span := h.startSpan(r, rec)
-	h.fail(rec, r.WithContext(ctx), incomplete)
+	h.fail(rec, r.WithContext(ctx), failed)
 	endSpan(span, rec)
 	h.record(ctx, rec, r, logLevel(rec))
 }

@@ -36,6 +36,7 @@ type Router struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	metrics    metrics
+	spanKind   []trace.SpanStartOption
 	shedder    *loadShedder
 	fault      func(context.Context) error // set by Inject, or nil
 	open       atomic.Bool
@@ -48,7 +49,8 @@ func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 	m := newMetrics(t.Registry)
 	rt := &Router{
 		log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
-		metrics: m, shedder: newLoadShedder(maxInFlight, m.active, t.Log),
+		spanKind: []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)},
+		metrics:  m, shedder: newLoadShedder(maxInFlight, m.active, t.Log),
 	}
 	routes := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	routes.NotFoundHandler = &route{router: rt, template: Unmatched, handler: rt.notFound}
@@ -94,7 +96,7 @@ func (rt *Router) register(method, path string, h *route) {
 	if err != nil {
 		panic(err)
 	}
-	h.template = template
+	h.template, h.method, h.spanName = template, method, method+" "+template
 	rt.mux.Store(&routes)
 }
 
@@ -150,7 +152,13 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.RawPath != "" {
 		r = normalizePath(r)
 	}
-	rt.mux.Load().ServeHTTP(w, r)
+	// mux.Router.ServeHTTP would also copy the request to keep the route in its context.
+	var match mux.RouteMatch
+	rt.mux.Load().Match(r, &match) // always matches: there are handlers for 404 and 405
+	if len(match.Vars) > 0 {
+		r = mux.SetURLVars(r, match.Vars)
+	}
+	match.Handler.ServeHTTP(w, r)
 }
 
 // notFound handles requests whose path matches no route.

@@ -3,9 +3,12 @@ package web_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -29,11 +32,15 @@ type limited struct {
 
 func (s *service) limit(t *testing.T, bodyGrace ...time.Duration) limited {
 	t.Helper()
+	return s.limitBy(t, connections.Limits{Max: 100, BodyGrace: append(bodyGrace, grace)[0], StopPatience: patience})
+}
+
+func (s *service) limitBy(t *testing.T, limits connections.Limits) limited {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := &http.Server{Handler: s}
 	connections.Attach(server)
-	limits := connections.Limits{Max: 100, BodyGrace: append(bodyGrace, grace)[0], StopPatience: patience}
 	go func() { _ = server.Serve(connections.Limit(listener, limits)) }()
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	return limited{s, server, listener.Addr().String()}
@@ -247,26 +254,107 @@ func TestUnreadResponse(t *testing.T) {
 		require.Zero(t, s.inFlight(t))
 	})
 
-	t.Run("is cut when too many wait, and others are served", func(t *testing.T) {
+	t.Run("is cut when too many bytes wait, and others are served", func(t *testing.T) {
 		inner := newService(t)
 		large := []byte(`"` + strings.Repeat("x", 4<<20) + `"`)
 		inner.Handle("GET", "/large", func(w http.ResponseWriter, _ *http.Request) error {
 			return web.RawJSON(w, http.StatusOK, large)
 		})
-		s := inner.limit(t)
+		s := inner.limitBy(t, connections.Limits{Max: 100, Responses: connections.Bound{Bytes: 10 << 20}})
 		var slow []client
-		for i := range 6 { // 24 MiB; the bound is 16 MiB
+		for i := range 3 {
 			slow = append(slow, s.send(t, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 			// One after the other, as a response counts once its sending begins.
 			require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == i+1 }, timeout, time.Millisecond)
 		}
-		require.Positive(t, s.counts(t)["GET /large 503"], "no slow client is cut within the first second")
-		require.Eventually(t, func() bool {
-			c := s.send(t, "GET /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-			return c.response(t).StatusCode == http.StatusOK
-		}, timeout, 10*time.Millisecond)
+		c := s.send(t, "GET /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		require.Equal(t, http.StatusOK, c.response(t).StatusCode, "it waits until the slowest is cut")
+		var cut int
 		for _, c := range slow {
-			_, _ = io.Copy(io.Discard, c) // ends, since the service closes all of them
+			if n, _ := io.Copy(io.Discard, c); n < 4<<20 { // ends, since the service closes it
+				cut++
+			}
+		}
+		require.Equal(t, 1, cut)
+	})
+}
+
+func TestLargeBodies(t *testing.T) {
+	header := fmt.Sprintf("%sContent-Length: %d\r\n\r\n", postHeader, web.MaxBody)
+	body := `{"name":"x"}` + strings.Repeat(" ", web.MaxBody-len(`{"name":"x"}`))
+	oneBody := connections.Limits{Max: 100, BodyGrace: timeout, Bodies: connections.Bound{Bytes: web.MaxBody}}
+
+	t.Run("wait at the bound of their bytes until the slowest is cut", func(t *testing.T) {
+		s := newService(t).limitBy(t, oneBody)
+		slow := s.send(t, header+body[:9000])
+		small := s.send(t, postHeader+"Content-Length: 12\r\n\r\n"+body[:12])
+		require.Equal(t, http.StatusCreated, small.response(t).StatusCode) // slow is there first
+		other := s.send(t, header+body)
+		require.Equal(t, http.StatusCreated, other.response(t).StatusCode)
+		require.Equal(t, http.StatusRequestTimeout, slow.response(t).StatusCode)
+		slow.requireClosed(t)
+	})
+
+	t.Run("do not make small ones wait", func(t *testing.T) {
+		s := newService(t).limitBy(t, oneBody)
+		slow := s.send(t, header+body[:9000])
+		small := s.send(t, postHeader+"Content-Length: 12\r\n\r\n"+body[:12])
+		require.Equal(t, http.StatusCreated, small.response(t).StatusCode)
+		_, err := io.WriteString(slow, body[9000:])
+		require.NoError(t, err)
+		require.Equal(t, http.StatusCreated, slow.response(t).StatusCode)
+	})
+}
+
+func TestPipelinedRequests(t *testing.T) {
+	newWorker := func(t *testing.T, limits connections.Limits) (s limited, entered, release chan struct{}) {
+		t.Helper()
+		inner := newService(t, 2)
+		entered, release = make(chan struct{}, 10), make(chan struct{})
+		inner.Handle("GET", "/work", func(w http.ResponseWriter, r *http.Request) error {
+			entered <- struct{}{}
+			<-release
+			return ok(w, r)
+		})
+		return inner.limitBy(t, limits), entered, release
+	}
+	const pipelined = "GET /things HTTP/1.1\r\nHost: x\r\n\r\nGET /work HTTP/1.1\r\nHost: x\r\n\r\n"
+	const single = "GET /things HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+	t.Run("leave slots to others, and are served in turn", func(t *testing.T) {
+		s, entered, release := newWorker(t, connections.Limits{Max: 100})
+		clients := []client{s.send(t, pipelined), s.send(t, pipelined), s.send(t, pipelined)}
+		<-entered
+		for _, c := range clients {
+			require.Equal(t, http.StatusOK, c.response(t).StatusCode)
+		}
+		for range 10 {
+			require.Equal(t, http.StatusOK, s.send(t, single).response(t).StatusCode)
+		}
+		require.Len(t, entered, 0)
+		close(release)
+		for _, c := range clients {
+			require.Equal(t, http.StatusOK, c.response(t).StatusCode)
+		}
+	})
+
+	t.Run("that wait for their turn are closed to make room for others", func(t *testing.T) {
+		s, entered, release := newWorker(t, connections.Limits{Max: 2})
+		working := s.send(t, pipelined)
+		<-entered
+		waiting := s.send(t, pipelined)
+		require.Equal(t, http.StatusOK, waiting.response(t).StatusCode)
+		require.Eventually(t, func() bool { return len(s.log.Lines(t, "request")) == 2 }, timeout, time.Millisecond)
+		require.Eventually(t, func() bool {
+			require.Equal(t, http.StatusOK, s.send(t, single).response(t).StatusCode)
+			require.NoError(t, waiting.SetReadDeadline(time.Now().Add(time.Millisecond)))
+			_, err := waiting.reader.ReadByte()
+			require.Error(t, err)
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}, timeout, 10*time.Millisecond)
+		close(release)
+		for range 2 {
+			require.Equal(t, http.StatusOK, working.response(t).StatusCode)
 		}
 	})
 }

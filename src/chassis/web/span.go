@@ -23,14 +23,7 @@ const otherMethod = "_OTHER"
 // (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server).
 func (h *route) startSpan(r *http.Request, rec *responseRecorder) (context.Context, trace.Span) {
 	ctx := h.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	name := rec.method
-	if name == otherMethod {
-		name = "HTTP"
-	}
-	if h.template != Unmatched {
-		name += " " + h.template
-	}
-	ctx, span := h.router.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
+	ctx, span := h.router.tracer.Start(ctx, h.nameSpan(rec.method), h.router.spanKind...)
 	if span.IsRecording() {
 		span.SetAttributes(requestAttributes(r, rec.method)...)
 		if h.template != Unmatched {
@@ -38,6 +31,21 @@ func (h *route) startSpan(r *http.Request, rec *responseRecorder) (context.Conte
 		}
 	}
 	return ctx, span
+}
+
+// nameSpan returns the name of the span of a request. method is the result of
+// knownMethod.
+func (h *route) nameSpan(method string) string {
+	if method == h.method {
+		return h.spanName
+	}
+	if method == otherMethod {
+		method = "HTTP"
+	}
+	if h.template == Unmatched {
+		return method
+	}
+	return method + " " + h.template
 }
 
 func endSpan(span trace.Span, rec *responseRecorder) {
