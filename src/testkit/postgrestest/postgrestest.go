@@ -91,7 +91,8 @@ func findServer() (*url.URL, error) {
 // Programs returns the folder that has the programs of the PostgreSQL server.
 func Programs() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
+		path, err = filepath.EvalSymlinks(path) // the other programs may have no link
+		return filepath.Dir(path), err
 	}
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin/initdb", "/opt/homebrew/opt/postgresql*/bin/initdb", "/usr/local/opt/postgresql*/bin/initdb",
