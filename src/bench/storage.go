@@ -45,7 +45,10 @@ func (s storage) open(ctx context.Context, service string, migrations fs.FS) (*d
 	if err != nil {
 		return nil, err
 	}
-	config := database.Config{Name: service, URL: settings.URL{URL: s.url}, DataDir: s.dir, Migrations: migrations}
+	config := database.Config{Name: service, DataDir: s.dir, Migrations: migrations}
+	if s.url != nil {
+		config.URL = settings.ConnString(s.url.String())
+	}
 	return database.Open(ctx, config, silent)
 }
 

@@ -93,8 +93,8 @@ func TestOneDatabase(t *testing.T) {
 // storeEnv returns the variables of a service on a store.
 func storeEnv(config settings.Service) []string {
 	env := []string{"DATA_DIR=" + config.DataDir}
-	if config.DatabaseURL.URL != nil {
-		env = append(env, "DATABASE_URL="+config.DatabaseURL.URL.String())
+	if config.DatabaseURL != "" {
+		env = append(env, "DATABASE_URL="+config.DatabaseURL.Raw())
 	}
 	return env
 }

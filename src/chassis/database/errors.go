@@ -6,9 +6,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
-	"io/fs"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -52,25 +52,9 @@ func isRetryable(err error) bool {
 	return isBusy(err)
 }
 
-// isRetryableAtStartup reports whether the cause of an error of Open may end
-// without a change to the configuration. An unknown host or a rejected login is
-// taken for an error in the configuration.
-func isRetryableAtStartup(err error) bool {
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return isServerUnavailable(pgErr.Code)
-	}
-	if _, ok := errors.AsType[*fs.PathError](err); ok { // of the SQLite file; it would pass as a net.Error
-		return false
-	}
-	if dnsErr, ok := errors.AsType[*net.DNSError](err); ok && dnsErr.IsNotFound {
-		return false
-	}
-	return isConnError(err) || errors.Is(err, errFileLocked)
-}
-
 // isUnavailable reports whether an error of an operation means that the
-// database cannot serve at the moment. Unlike isRetryableAtStartup it includes
-// an unknown host: a headless Service without a ready pod has no DNS record.
+// database cannot serve at the moment, or not this statement: a SQLite file that is
+// full, read-only or damaged takes no write.
 func isUnavailable(err error) bool {
 	if isConnError(err) {
 		return true
@@ -80,7 +64,8 @@ func isUnavailable(err error) bool {
 	}
 	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch sqliteErr.Code() & 0xff {
-		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_INTERRUPT:
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_INTERRUPT,
+			sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM:
 			return true
 		}
 	}
@@ -93,8 +78,13 @@ func isConnError(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
+	if _, ok := errors.AsType[*sourceError](err); ok {
 		return true
+	}
+	if netErr, ok := errors.AsType[net.Error](err); ok {
+		if _, isErrno := netErr.(syscall.Errno); !isErrno { // which may be that of a file
+			return true
+		}
 	}
 	return isBusy(err) || pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

@@ -4,6 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"tandem/src/chassis/failure"
 )
 
 // errFileReplaced is the error of an operation after the SQLite file was removed
@@ -20,7 +26,7 @@ func (db *DB) claimFile() error {
 	}
 	file, err := os.OpenFile(db.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("the service must be able to write the database file: %w", err)
+		return err
 	}
 	defer file.Close()
 	for _, name := range []string{db.path, db.path + "-wal", db.path + "-shm"} {
@@ -43,5 +49,57 @@ func (db *DB) checkFile() error {
 	if !os.SameFile(db.file, now) {
 		return fmt.Errorf("%w: %s", errFileReplaced, db.path)
 	}
+	return nil
+}
+
+// ErrReadsOnly is the error of Ping while the SQLite file takes no writes, since the
+// disk is full or read-only. Reads go on.
+var ErrReadsOnly = errors.New("the database takes no writes at the moment")
+
+// trialSize is what tryWrite writes, in bytes: about what a transaction needs in the WAL.
+const trialSize = 64 << 10
+
+// tryWrite writes a file beside the SQLite file, and removes it.
+func (db *DB) tryWrite() error {
+	file, err := os.CreateTemp(filepath.Dir(db.path), ".trial-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(make([]byte, trialSize))
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// noteWrite remembers why a write to the SQLite file has failed, if the file takes no
+// writes. It returns the error to respond with.
+func (db *DB) noteWrite(err error) error {
+	if db.path == "" || err == nil {
+		return err
+	}
+	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
+	readOnly := ok && sqliteErr.Code()&0xff == sqlite3.SQLITE_READONLY
+	if db.lacksSpace(err) {
+		err = fmt.Errorf("%w: %w", errNoSpace, err)
+	} else if !readOnly {
+		return err
+	}
+	cause := err
+	db.blocked.Store(&cause)
+	return failure.New(failure.Unavailable, "The database takes no changes at the moment; nothing was stored.").WithCause(err)
+}
+
+// checkWritable returns ErrReadsOnly if the last write has failed and another would
+// still fail.
+func (db *DB) checkWritable() error {
+	blocked := db.blocked.Load()
+	if blocked == nil {
+		return nil
+	}
+	if err := db.tryWrite(); err != nil {
+		return fmt.Errorf("%w: %w", ErrReadsOnly, *blocked)
+	}
+	db.writer.SetMaxIdleConns(-1) // a connection that was opened while the file was read-only stays so
+	db.writer.SetMaxIdleConns(1)
+	db.blocked.Store(nil)
 	return nil
 }

@@ -103,7 +103,7 @@ func SQLite(t testing.TB) settings.Service {
 // Postgres returns the settings of a service on an empty PostgreSQL database.
 func Postgres(t testing.TB) settings.Service {
 	config := SQLite(t)
-	config.DatabaseURL = URL(t, postgrestest.URL(t))
+	config.DatabaseURL = settings.ConnString(postgrestest.URL(t))
 	return config
 }
 
@@ -111,7 +111,7 @@ func Postgres(t testing.TB) settings.Service {
 // connections.
 func Unreachable(t testing.TB) settings.Service {
 	config := SQLite(t)
-	config.DatabaseURL = URL(t, "postgres://nobody@127.0.0.1:1/none")
+	config.DatabaseURL = "postgres://nobody@127.0.0.1:1/none"
 	return config
 }
 
