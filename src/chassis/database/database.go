@@ -4,10 +4,11 @@
 // how to commit and what an error means.
 //
 // The files, in reading order: database.go opens and closes, operation.go
-// reads and writes, rows.go and where.go help to query, group_commit.go commits
-// on SQLite, errors.go classifies errors, migrate.go and seed.go prepare the
-// schema and the demo data, takeover.go takes over a database of release 0.1,
-// sqlite.go, file.go and postgres.go connect.
+// reads and writes, rows.go and where.go help to query, gather.go and group.go write
+// values of concurrent callers together, group_commit.go commits on SQLite with the
+// prepared statements of statements.go, errors.go classifies errors, migrate.go and
+// seed.go prepare the schema and the demo data, takeover.go takes over a database of
+// release 0.1, sqlite.go, file.go and postgres.go connect.
 package database
 
 import (
@@ -37,6 +38,8 @@ type Config struct {
 	URL        settings.URL // PostgreSQL connection URL; the zero URL selects SQLite
 	DataDir    string       // folder of the SQLite file; unused on PostgreSQL
 	Migrations fs.FS        // contains the folders migrations/sqlite and migrations/postgres
+
+	CommitAlone bool // whether no Group shares commits, so that a measurement can show what they bring
 }
 
 // DB is the database of one service. Its methods may be called concurrently.
@@ -47,6 +50,7 @@ type DB struct {
 	probe          *sql.DB         // used only by Ping, so that a ping never queues behind requests
 	migrations     *sql.DB         // used only by migrate; the same pool as writer on SQLite
 	groupCommitter *groupCommitter // commits on SQLite; nil on PostgreSQL
+	commitAlone    bool            // as in Config
 	path           string          // of the SQLite file
 	file           os.FileInfo     // identifies the SQLite file that lock has found at path; nil on PostgreSQL
 	fileLock       *flock.Flock    // locks the SQLite file for this process; nil on PostgreSQL
@@ -73,7 +77,7 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 	if err != nil {
 		return nil, err
 	}
-	db.name, db.tracer = config.Name, t.Tracer
+	db.name, db.tracer, db.commitAlone = config.Name, t.Tracer, config.CommitAlone
 	for {
 		if err = db.lock(); err == nil {
 			err = db.migrate(ctx, config.Migrations)
@@ -102,6 +106,10 @@ func newDB(config Config) (*DB, error) {
 	return newPostgres(config.URL)
 }
 
+// TakesArrays reports whether a statement can take a whole column of rows as one
+// parameter, as PostgreSQL can.
+func (db *DB) TakesArrays() bool { return db.system == postgresSystem }
+
 // Ping reads a row of a table. It returns an error if the database does not
 // return the row before ctx ends.
 func (db *DB) Ping(ctx context.Context) error {
@@ -114,12 +122,12 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // Close waits for the commit in progress, closes the connection pools and unlocks
 // the SQLite file. Operations that are still queued fail.
-func (db *DB) Close() error {
+func (db *DB) Close() (err error) {
 	if db.groupCommitter != nil {
-		db.groupCommitter.close()
+		err = db.groupCommitter.close()
 	}
 	// Close the writer last: SQLite checkpoints the WAL when the last connection closes.
-	err := errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
+	err = errors.Join(err, db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
 	if db.fileLock != nil {
 		err = errors.Join(err, db.fileLock.Close())
 	}
