@@ -120,7 +120,7 @@ func insertTogether(ctx context.Context, q database.Querier, creations []*creati
 // rows are inserted, so that each is returned with the position of its order: SQL does
 // not promise that RETURNING keeps the sequence.
 func insertOrders(ctx context.Context, q database.Querier, creations []*creation) error {
-	const query = "WITH wanted AS MATERIALIZED (SELECT nextval(pg_get_serial_sequence('orders', 'id')) AS id, o.* FROM" +
+	const query = "WITH wanted AS MATERIALIZED (SELECT nextval((SELECT pg_get_serial_sequence('orders', 'id')::regclass)) AS id, o.* FROM" +
 		" unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])" +
 		" WITH ORDINALITY AS o (user_id, product, quantity, price_cents, position))," +
 		" created AS (INSERT INTO orders (" + orderColumns + ")" +
