@@ -4,10 +4,11 @@
 // how to commit and what an error means.
 //
 // The files, in reading order: database.go opens and closes, operation.go
-// reads and writes, rows.go and where.go help to query, group_commit.go commits
-// on SQLite, errors.go classifies errors, migrate.go and seed.go prepare the
-// schema and the demo data, takeover.go takes over a database of release 0.1,
-// sqlite.go, file.go and postgres.go connect.
+// reads and writes, rows.go and where.go help to query, gather.go and group.go write
+// values of concurrent callers together, group_commit.go commits on SQLite with the
+// prepared statements of statements.go, errors.go classifies errors, migrate.go and
+// seed.go prepare the schema and the demo data, takeover.go takes over a database of
+// release 0.1, sqlite.go, file.go and postgres.go connect.
 package database
 
 import (
@@ -43,6 +44,8 @@ type Config struct {
 	// Of the PostgreSQL pool. Zero: 10 connections, without a limit of their time.
 	MaxConns                   int
 	ConnLifetime, ConnIdleTime time.Duration
+
+	CommitAlone bool // whether no Group shares commits, so that a measurement can show what they bring
 }
 
 // DB is the database of one service. Its methods may be called concurrently.
@@ -54,6 +57,7 @@ type DB struct {
 	migrations     *sql.DB               // used only by migrate; the same pool as writer on SQLite
 	source         *source               // of PostgreSQL connections; nil on SQLite
 	groupCommitter *groupCommitter       // commits on SQLite; nil on PostgreSQL
+	commitAlone    bool                  // as in Config
 	path           string                // of the SQLite file
 	dataDir        string                // its folder, as the setting has it
 	blocked        atomic.Pointer[error] // why the last write to the SQLite file has failed; nil if it has not
@@ -83,7 +87,7 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 	if err != nil {
 		return nil, err
 	}
-	db.name, db.tracer = config.Name, t.Tracer
+	db.name, db.tracer, db.commitAlone = config.Name, t.Tracer, config.CommitAlone
 	for {
 		if err = db.start(ctx, config.Migrations); err == nil {
 			db.registerMetrics(config.Name, t.Registry)
@@ -124,6 +128,10 @@ func (db *DB) start(ctx context.Context, migrations fs.FS) error {
 	return db.reader.PingContext(ctx)
 }
 
+// TakesArrays reports whether a statement can take a whole column of rows as one
+// parameter, as PostgreSQL can.
+func (db *DB) TakesArrays() bool { return db.system == postgresSystem }
+
 // Ping reads a row of a table. It returns an error if the database does not
 // return the row before ctx ends, or does not take a new connection although requests
 // need one. ErrReadsOnly says that reads go on.
@@ -154,12 +162,12 @@ func (db *DB) checkConnecting(ctx context.Context) error {
 
 // Close waits for the commit in progress, closes the connection pools and unlocks
 // the SQLite file. Operations that are still queued fail.
-func (db *DB) Close() error {
+func (db *DB) Close() (err error) {
 	if db.groupCommitter != nil {
-		db.groupCommitter.close()
+		err = db.groupCommitter.close()
 	}
 	// Close the writer last: SQLite checkpoints the WAL when the last connection closes.
-	err := errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
+	err = errors.Join(err, db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
 	if db.fileLock != nil {
 		err = errors.Join(err, db.fileLock.Close())
 	}

@@ -26,6 +26,8 @@ const (
 	pgDeadlockDetected     = "40P01"
 	pgQueryCanceled        = "57014" // a statement took longer than statement_timeout
 
+	pgPanic = "PANIC" // severity: the server ends, and reads its write-ahead log when it starts
+
 	pgConnectionException   = "08"  // prefix: a class of codes
 	pgInsufficientResources = "53"  // prefix: a class of codes, such as too many connections
 	pgShutdown              = "57P" // prefix of the codes of a server that shuts down or starts up
@@ -72,6 +74,51 @@ func isUnavailable(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, errFileReplaced)
 }
 
+// uncertainError is the error of a change that the database may have stored: it got
+// the commit, and its answer is missing. Such a change must not run again.
+type uncertainError struct{ cause error }
+
+func (e *uncertainError) Error() string {
+	return "the outcome of the commit is unknown: " + e.cause.Error()
+}
+func (e *uncertainError) Unwrap() error { return e.cause }
+
+// commitError returns the error of a commit, or of a statement that commits itself,
+// as an uncertainError unless it says that nothing was stored.
+func commitError(err error) error {
+	if err == nil || !isUnanswered(err) {
+		return err
+	}
+	return &uncertainError{err}
+}
+
+// isUncertain reports whether the change that failed with err may be stored.
+func isUncertain(err error) bool {
+	_, ok := errors.AsType[*uncertainError](err)
+	return ok
+}
+
+// isUnanswered reports whether the database may have executed what failed with err.
+// It has not if it says so, or if it never got the statement. What it says counts
+// for nothing when its write-ahead log is what failed: the log is read again.
+func isUnanswered(err error) bool {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgErr.SeverityUnlocalized == pgPanic
+	}
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		return sqliteErr.Code()&0xff == sqlite3.SQLITE_IOERR
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) {
+		return false
+	}
+	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	// A deadline that passes before there is a connection is no Timeout of pgconn.
+	return pgconn.Timeout(err) || errors.Is(err, context.Canceled) || errors.Is(err, pgconn.ErrConnClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // isConnError reports whether a connection could not be established, was lost, or
 // had to wait too long for a lock on the SQLite file.
 func isConnError(err error) bool {
@@ -109,9 +156,16 @@ func isBusy(err error) bool {
 	return ok && (sqliteErr.Code()&0xff == sqlite3.SQLITE_BUSY || sqliteErr.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }
 
-// asFailure returns a failure.Unavailable with err as its cause if the database
-// is unavailable, and otherwise err itself.
+// asFailure returns a failure.Unavailable with err as its cause if the database is
+// unavailable, which is Uncertain if the change may be stored, and otherwise err
+// itself.
 func asFailure(err error) error {
+	if isUncertain(err) {
+		return &failure.Error{
+			Code: failure.Unavailable, Uncertain: true, Cause: err,
+			Message: "The database did not confirm the change, which may have been stored; look before you send it again.",
+		}
+	}
 	if !isUnavailable(err) {
 		return err
 	}

@@ -39,7 +39,8 @@ type OpFunc func(ctx context.Context, q Querier) error
 // Read, Exec and Write take at most 5 s. If the database aborts fn because of a
 // concurrent transaction, they call fn again, up to five times in all. They
 // return failure.Unavailable if the database is unavailable, and otherwise the
-// error of fn or of the database.
+// error of fn or of the database. The failure is Uncertain if the answer to the
+// commit is missing, so that the changes may be stored.
 func (db *DB) Read(ctx context.Context, op Op, fn OpFunc) error {
 	return db.run(ctx, op, func(ctx context.Context) error { return fn(ctx, db.reader) })
 }
@@ -47,24 +48,22 @@ func (db *DB) Read(ctx context.Context, op Op, fn OpFunc) error {
 // Exec runs one statement in a transaction of its own. When Exec returns nil, the
 // change is durable. For its limits and errors see Read.
 func (db *DB) Exec(ctx context.Context, op Op, fn OpFunc) error {
-	return db.run(ctx, op, func(ctx context.Context) error {
-		if db.groupCommitter != nil {
-			return db.groupCommitter.do(ctx, fn)
-		}
-		return fn(ctx, db.writer)
-	})
+	return db.run(ctx, op, func(ctx context.Context) error { return db.execute(ctx, fn) })
+}
+
+// execute runs one statement in a transaction of its own.
+func (db *DB) execute(ctx context.Context, fn OpFunc) error {
+	if db.groupCommitter != nil {
+		return db.groupCommitter.do(ctx, fn)
+	}
+	return commitError(fn(ctx, db.writer))
 }
 
 // Write runs any number of statements in one transaction. When Write returns
-// nil, the changes are durable; otherwise there are none. For its limits and
-// errors see Read.
+// nil, the changes are durable; otherwise there are none, unless the failure
+// is Uncertain. For its limits and errors see Read.
 func (db *DB) Write(ctx context.Context, op Op, fn OpFunc) error {
-	return db.run(ctx, op, func(ctx context.Context) error {
-		if db.groupCommitter != nil {
-			return db.groupCommitter.do(ctx, fn)
-		}
-		return db.transact(ctx, fn)
-	})
+	return db.run(ctx, op, func(ctx context.Context) error { return db.transact(ctx, fn) })
 }
 
 // WriteLocked is Write with a lock on the operation's table: until the transaction
@@ -99,6 +98,9 @@ func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) erro
 
 // transact runs fn in a transaction of its own and commits it.
 func (db *DB) transact(ctx context.Context, fn OpFunc) error {
+	if db.groupCommitter != nil {
+		return db.groupCommitter.do(ctx, fn)
+	}
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -107,7 +109,10 @@ func (db *DB) transact(ctx context.Context, fn OpFunc) error {
 		_ = tx.Rollback() // fails if the connection is lost; then the server rolls back
 		return err
 	}
-	return tx.Commit()
+	if err := ctx.Err(); err != nil {
+		return err // the transaction is rolled back; after this point the outcome would be unknown
+	}
+	return commitError(tx.Commit())
 }
 
 // startSpan starts the client span of an operation, following OpenTelemetry's
