@@ -122,6 +122,9 @@ func (db *DB) start(ctx context.Context, migrations fs.FS) error {
 	if err := db.lock(); err != nil {
 		return err
 	}
+	if err := db.detectPooler(ctx); err != nil {
+		return err
+	}
 	if err := db.migrate(ctx, migrations); err != nil {
 		return err
 	}
@@ -133,8 +136,8 @@ func (db *DB) start(ctx context.Context, migrations fs.FS) error {
 func (db *DB) TakesArrays() bool { return db.system == postgresSystem }
 
 // Ping reads a row of a table. It returns an error if the database does not
-// return the row before ctx ends, or does not take a new connection although requests
-// need one. ErrReadsOnly says that reads go on.
+// return the row before ctx ends, takes no writes (a standby), or does not take a new
+// connection although requests need one. ErrReadsOnly says that reads go on.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.checkFile(); err != nil {
 		return err
@@ -142,11 +145,34 @@ func (db *DB) Ping(ctx context.Context) error {
 	if err := db.checkConnecting(ctx); err != nil {
 		return err
 	}
-	var lowest int64
-	if err := db.probe.QueryRowContext(ctx, "SELECT lowest_version FROM "+db.admissionTable()).Scan(&lowest); err != nil {
+	err := db.probeServer(ctx)
+	if db.replaceStale(err) {
+		err = db.probeServer(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	return db.checkWritable()
+}
+
+// errStandby is the error of a ping of a server that takes no writes.
+var errStandby = errors.New("the server takes no writes: it is a standby, or read-only")
+
+// probeServer reads a row of a table, and whether the server takes writes.
+func (db *DB) probeServer(ctx context.Context) error {
+	var lowest int64
+	readOnly, query := false, "SELECT lowest_version, FALSE FROM "
+	if db.system == postgresSystem {
+		query = "SELECT lowest_version, pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean FROM "
+	}
+	if err := db.probe.QueryRowContext(ctx, query+db.admissionTable()).Scan(&lowest, &readOnly); err != nil {
+		return err
+	}
+	if readOnly {
+		db.source.discard()
+		return errStandby
+	}
+	return nil
 }
 
 // checkConnecting makes a new connection if the last attempt has failed, and returns

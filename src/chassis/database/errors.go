@@ -26,6 +26,11 @@ const (
 	pgDeadlockDetected     = "40P01"
 	pgQueryCanceled        = "57014" // a statement took longer than statement_timeout
 
+	pgFeatureNotSupported = "0A000" // among others: a plan whose result has another type since it was made
+	pgDatatypeMismatch    = "42804" // among others: a plan inside a function, after a column has changed its type
+	pgUnknownStatement    = "26000" // a prepared statement that the server connection does not have
+	pgDuplicateStatement  = "42P05" // a prepared statement that another client has left there
+
 	pgPanic = "PANIC" // severity: the server ends, and reads its write-ahead log when it starts
 
 	pgConnectionException   = "08"  // prefix: a class of codes
@@ -43,6 +48,60 @@ func IsDuplicate(err error) bool {
 		return sqliteErr.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || sqliteErr.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 	}
 	return false
+}
+
+// isStale reports whether the cause of an error is the connection, so that a new one
+// would not have it: it is lost, leads to a server that takes no writes any more, or
+// has plans of an earlier schema.
+func isStale(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return false // it was new
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return hasOldState(pgErr) || strings.HasPrefix(pgErr.Code, pgShutdown)
+	}
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return false
+	}
+	_, isNet := errors.AsType[*net.OpError](err)
+	return isNet || pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn)
+}
+
+// hasOldState reports whether the server has rejected a statement because of what the
+// connection has kept from earlier.
+func hasOldState(err *pgconn.PgError) bool {
+	switch err.Code {
+	case pgReadOnlyTransaction, pgDatatypeMismatch:
+		return true
+	case pgFeatureNotSupported:
+		return strings.Contains(err.Message, "cached plan")
+	}
+	return lacksStatement(err)
+}
+
+// lacksStatement reports whether the server connection does not have the prepared
+// statements of the client: a pooler has given it another one.
+func lacksStatement(err *pgconn.PgError) bool {
+	return err.Code == pgUnknownStatement || err.Code == pgDuplicateStatement
+}
+
+// beginError is the error of the begin of a transaction: nothing was executed.
+type beginError struct{ error }
+
+func (e *beginError) Unwrap() error { return e.error }
+
+// isStaleBeforeWrite reports whether isStale holds, and the changes of the operation
+// were certainly not executed.
+func isStaleBeforeWrite(err error) bool {
+	if !isStale(err) || isUncertain(err) {
+		return false
+	}
+	if _, ok := errors.AsType[*beginError](err); ok {
+		return true
+	}
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && hasOldState(pgErr) || !ok && pgconn.SafeToRetry(err)
 }
 
 // isRetryable reports whether the database aborted a transaction because of a

@@ -51,7 +51,7 @@ func NewGroup[T any](db *DB, op Op, transactional func(T) bool, write GroupFunc[
 // and errors see DB.Read. An error concerns this value alone, unless the database is
 // unavailable: then the whole group gets it.
 func (g *Group[T]) Write(ctx context.Context, value T) error {
-	return g.db.run(ctx, g.op, func(ctx context.Context) error {
+	return g.db.run(ctx, g.op, isStaleBeforeWrite, func(ctx context.Context) error {
 		m := &member[T]{ctx: ctx, value: value}
 		if g.db.commitAlone {
 			g.commit([]*member[T]{m})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -34,15 +35,14 @@ func newPostgres(config Config, from *source) (*DB, error) {
 		semconv.ServerAddress(parsed.Host),
 		semconv.ServerPort(int(parsed.Port)),
 	}}
-	limited := map[string]string{
-		"application_name": "tandem", "timezone": "UTC", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s",
-	}
-	// Migrations and pings have no statement timeout: a migration may take as long as
-	// it needs, and a ping has the deadline of its context.
+	limited := limits()
+	maps.Copy(limited, session)
+	// Migrations have no limits, as they may take as long as they need. Pings connect as
+	// requests do.
 	for _, pool := range []struct {
 		into   **sql.DB
 		params map[string]string
-	}{{&db.migrations, session}, {&db.probe, session}, {&db.writer, limited}} {
+	}{{&db.migrations, session}, {&db.probe, limited}, {&db.writer, limited}} {
 		if *pool.into, err = from.open(pool.params); err != nil {
 			return nil, fmt.Errorf("open the pool of connections: %w", err)
 		}

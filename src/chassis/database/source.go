@@ -1,9 +1,6 @@
 package database
 
 import (
-	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"tandem/src/chassis/settings"
 )
@@ -26,6 +22,12 @@ type source struct {
 	// refused is whether the last attempt to connect has failed for another reason
 	// than a limit on the number of connections or the end of its context.
 	refused atomic.Bool
+
+	first      atomic.Int64 // index of the host that is tried first
+	generation atomic.Int64 // of the connections; those of an earlier one are closed instead of used
+	discarded  atomic.Int64 // when discard has last acted, as Unix milliseconds
+	pooled     atomic.Bool  // whether a pooler does not keep prepared statements
+	unlimited  atomic.Bool  // whether a pooler has refused the limits among the parameters
 }
 
 // sourceError is the error of a source that cannot be read or understood.
@@ -86,7 +88,11 @@ func (s *source) read(params map[string]string) (*pgx.ConnConfig, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
+	if s.pooled.Load() && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
 	setDefaults(config.RuntimeParams, params)
+	requireWritable(config)
 	return config, nil
 }
 
@@ -101,37 +107,4 @@ func parseCause(url settings.ConnString, err error) string {
 		return text[i+len("`: "):]
 	}
 	return url.Mask(text)
-}
-
-// open returns a pool whose connections have the parameters of params.
-func (s *source) open(params map[string]string) (*sql.DB, error) {
-	config, err := s.read(params)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(&connector{source: s, Connector: stdlib.GetConnector(*config,
-		stdlib.OptionBeforeConnect(func(_ context.Context, next *pgx.ConnConfig) error {
-			fresh, err := s.read(params)
-			if err == nil {
-				*next = *fresh
-			}
-			return err
-		}))}), nil
-}
-
-// connector connects to PostgreSQL and notes whether that succeeds.
-type connector struct {
-	driver.Connector
-	source *source
-}
-
-// Connect connects as the source says at this moment.
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	full := ok && strings.HasPrefix(pgErr.Code, pgInsufficientResources)
-	if err == nil || !full && ctx.Err() == nil {
-		c.source.refused.Store(err != nil)
-	}
-	return conn, err
 }

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -100,6 +101,9 @@ func oneLine(err error) string {
 // the cause may end by itself. Of several attempts to connect, one to each address,
 // those to other hosts may succeed later.
 func (s *source) remedy(err error) string {
+	if all, ok := errors.AsType[hostsError](err); ok {
+		return s.remedyOfHosts(all)
+	}
 	connectErr, ok := errors.AsType[*pgconn.ConnectError](err)
 	if !ok {
 		return remedyOf(err)
@@ -124,6 +128,19 @@ func (s *source) remedy(err error) string {
 		}
 	}
 	return remedy
+}
+
+// remedyOfHosts returns what to do about the first of several hosts, or the empty
+// string if one of them may answer later.
+func (s *source) remedyOfHosts(all hostsError) (first string) {
+	for _, err := range all {
+		remedy := s.remedy(err)
+		if remedy == "" {
+			return ""
+		}
+		first = cmp.Or(first, remedy)
+	}
+	return first
 }
 
 // attempts returns the errors that errors.Join has joined.
