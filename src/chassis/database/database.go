@@ -121,6 +121,9 @@ func (db *DB) start(ctx context.Context, migrations fs.FS) error {
 	if err := db.migrate(ctx, migrations); err != nil {
 		return err
 	}
+	if db.source != nil {
+		db.migrations.SetMaxIdleConns(-1) // closes the connection, which nothing needs from now on
+	}
 	return db.reader.PingContext(ctx)
 }
 
