@@ -150,7 +150,7 @@ func (s *stand) await(t *testing.T, begin time.Time, what string, condition func
 	require.Eventually(t, func() bool {
 		samples, _ := s.since(begin)
 		return slices.ContainsFunc(samples, condition)
-	}, patience, 10*time.Millisecond, "%s: %s", what, s.orders.log)
+	}, patience, 10*time.Millisecond, "%s: %s", what, s.logEnd())
 }
 
 // awaitReadiness waits until readiness has the status, in a probe that began after the time.
@@ -159,7 +159,7 @@ func (s *stand) awaitReadiness(t *testing.T, begin time.Time, status int) {
 	require.Eventually(t, func() bool {
 		_, probes := s.since(begin)
 		return slices.ContainsFunc(probes, func(p sample) bool { return p.status == status })
-	}, patience, 10*time.Millisecond, "readiness %d: %s", status, s.orders.log)
+	}, patience, 10*time.Millisecond, "readiness %d: %s", status, s.logEnd())
 }
 
 // awaitWell waits until the last requests are all well, and the service is ready.
@@ -172,7 +172,7 @@ func (s *stand) awaitWell(t *testing.T) {
 			return false
 		}
 		return !slices.ContainsFunc(samples[len(samples)-wellRequests:], func(x sample) bool { return !x.good() })
-	}, patience, 10*time.Millisecond, "not well: %s", s.orders.log)
+	}, patience, 10*time.Millisecond, "not well: %s", s.logEnd())
 }
 
 // situation is a row of docs/postgresql.md.
@@ -206,13 +206,16 @@ func (s *stand) finish(t *testing.T, name string, begin, ended time.Time) situat
 	require.LessOrEqual(t, last.Sub(ended), wellWithin)
 	acknowledged, lost := s.countLost(t)
 	require.Zero(t, lost)
-	return situation{
-		Situation: name, Readiness: describeReadiness(probes), Machine: fmt.Sprintf("%d cores", runtime.NumCPU()),
-		Caller: fmt.Sprintf("503 for %d of %d reads and %d of %d creations",
-			refused[false], len(samples)/2, refused[true], len(samples)-len(samples)/2),
-		Lasts: describeTime(last, ended), Date: time.Now().UTC().Format(time.DateOnly),
-		Lost: fmt.Sprintf("%d of %d acknowledged orders", lost, acknowledged),
+	row := situation{
+		Situation: name, Caller: "no failure", Lasts: "–", Readiness: describeReadiness(probes), Machine: fmt.Sprintf("%d cores", runtime.NumCPU()),
+		Lost: fmt.Sprintf("%d of %d acknowledged orders", lost, acknowledged), Date: time.Now().UTC().Format(time.DateOnly),
 	}
+	if len(refused) > 0 {
+		row.Caller = fmt.Sprintf("503 for %d of %d reads and %d of %d creations",
+			refused[false], len(samples)/2, refused[true], len(samples)-len(samples)/2)
+		row.Lasts = describeTime(last, ended)
+	}
+	return row
 }
 
 // countLost reads every acknowledged order. Each must have a path of its own.
@@ -284,4 +287,10 @@ func record(t *testing.T, row situation) {
 	text, err := json.MarshalIndent(rows, "", "  ")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o644)) //nolint:gosec // readable by everybody
+}
+
+// logEnd returns the last lines of the log of orders.
+func (s *stand) logEnd() string {
+	text := s.orders.log.String()
+	return text[max(0, len(text)-2000):]
 }

@@ -78,14 +78,16 @@ func (db *DB) noteWrite(err error) error {
 	}
 	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
 	readOnly := ok && sqliteErr.Code()&0xff == sqlite3.SQLITE_READONLY
-	if db.lacksSpace(err) {
-		err = fmt.Errorf("%w: %w", errNoSpace, err)
-	} else if !readOnly {
+	full := db.lacksSpace(err)
+	if !full && !readOnly {
 		return err
 	}
-	cause := err
+	cause := error(sqliteErr)
+	if full {
+		cause = fmt.Errorf("%w: %w", errNoSpace, cause)
+	}
 	db.blocked.Store(&cause)
-	return failure.New(failure.Unavailable, "The database takes no changes at the moment; nothing was stored.").WithCause(err)
+	return failure.New(failure.Unavailable, "The database takes no changes at the moment; nothing was stored.").WithCause(cause)
 }
 
 // checkWritable returns ErrReadsOnly if the last write has failed and another would

@@ -92,7 +92,7 @@ func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) erro
 	}
 	endSpan(span, err)
 	if err != nil {
-		return asFailure(db.noteWrite(fmt.Errorf("%s %s: %w", op.Name, op.Table, err)))
+		return db.noteWrite(asFailure(fmt.Errorf("%s %s: %w", op.Name, op.Table, err)))
 	}
 	return nil
 }
