@@ -209,3 +209,40 @@ func TestUnusableFolder(t *testing.T) {
 		require.Contains(t, p.stderr.String(), "read-only file system")
 	})
 }
+
+func TestBackupCommand(t *testing.T) {
+	dir := t.TempDir()
+	orders := startReady(t, "orders", "DATA_DIR="+dir, "SEED_DEMO_DATA=true")
+	backup := func(t *testing.T, args ...string) *process {
+		t.Helper()
+		return start(t, exec.Command(filepath.Join(bin, "orders"), append([]string{"backup"}, args...)...), "DATA_DIR="+dir)
+	}
+	t.Run("writes a copy to stdout beside the running service", func(t *testing.T) {
+		copied := backup(t, "-")
+		require.Zero(t, copied.exit(t), copied.stderr)
+		restored := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(restored, "orders.db"), []byte(copied.log.String()), 0o600))
+		again := startReady(t, "orders", "DATA_DIR="+restored)
+		_, list := again.get(t, "/orders")
+		require.EqualValues(t, 3, list["count"])
+	})
+	t.Run("writes a copy to a new file only", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "copy.db")
+		copied := backup(t, file)
+		require.Zero(t, copied.exit(t), copied.stderr)
+		require.FileExists(t, file)
+		again := backup(t, file)
+		require.Equal(t, 1, again.exit(t))
+		require.Contains(t, again.stderr.String(), "file exists")
+	})
+	t.Run("needs a target, and SQLite", func(t *testing.T) {
+		none := backup(t)
+		require.Equal(t, 2, none.exit(t))
+		require.Contains(t, none.stderr.String(), "<to>")
+		postgres := start(t, exec.Command(filepath.Join(bin, "users"), "backup", "-"), "DATABASE_URL=postgres://me:hush@db/x")
+		require.Equal(t, 2, postgres.exit(t))
+		require.Equal(t, "DATABASE_URL is set, so the data is in PostgreSQL: copy it by pg_dump\n", postgres.stderr.String())
+	})
+	response, _ := orders.get(t, "/health?ready=1")
+	require.Equal(t, 200, response.StatusCode)
+}
