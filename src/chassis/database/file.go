@@ -70,16 +70,16 @@ func (db *DB) tryWrite() error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// noteWrite remembers why a write to the SQLite file has failed, if the file takes no
-// writes. It returns the error to respond with.
+// noteWrite remembers that the SQLite file takes no writes, if an error of an operation
+// says so. It returns the error to respond with: whether an error of the disk itself has
+// stored anything is not known here.
 func (db *DB) noteWrite(err error) error {
-	if db.path == "" || err == nil {
+	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
 		return err
 	}
-	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
-	readOnly := ok && sqliteErr.Code()&0xff == sqlite3.SQLITE_READONLY
-	full := db.lacksSpace(err)
-	if !full && !readOnly {
+	full, code := db.lacksSpace(sqliteErr), sqliteErr.Code()&0xff
+	if !full && code != sqlite3.SQLITE_READONLY {
 		return err
 	}
 	cause := error(sqliteErr)
@@ -87,6 +87,9 @@ func (db *DB) noteWrite(err error) error {
 		cause = fmt.Errorf("%w: %w", errNoSpace, cause)
 	}
 	db.blocked.Store(&cause)
+	if code != sqlite3.SQLITE_FULL && code != sqlite3.SQLITE_READONLY {
+		return err
+	}
 	return failure.New(failure.Unavailable, "The database takes no changes at the moment; nothing was stored.").WithCause(cause)
 }
 
