@@ -15,7 +15,7 @@ const root = "../.."
 func TestGeneratedParts(t *testing.T) {
 	files, err := generate(t.Context(), root)
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
 			got, err := os.ReadFile(filepath.Join(root, name))
@@ -96,6 +96,22 @@ func TestResilience(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, measured)
 		require.GreaterOrEqual(t, strings.Count(shortTable(measured), " ms | yes |"), len(measured)/2)
+	})
+}
+
+func TestSituations(t *testing.T) {
+	t.Run("a_situation_is_a_row", func(t *testing.T) {
+		table := situationTable([]situation{{"s", "c", "l", "r", "0 of 7", "one core", "2026-01-02"}})
+		require.Contains(t, table, "\n| s | c | l | r | 0 of 7 |\n")
+		require.Contains(t, table, "\n2026-01-02, one core.\n")
+	})
+	t.Run("nothing_acknowledged_is_lost_in_any", func(t *testing.T) {
+		measured, err := readSituations(filepath.Join(root, "docs/postgresql.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, measured)
+		for _, s := range measured {
+			require.Regexp(t, `^0 of [1-9]`, s.Lost, s.Situation)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 // Command docs writes the generated parts of the documentation: the table of
-// docs/settings.md from the programs' own settings, and the tables of
-// docs/resilience.md and README.md from docs/resilience.json.
+// docs/settings.md from the programs' own settings, the tables of
+// docs/resilience.md and README.md from docs/resilience.json, and the table of
+// docs/postgresql.md from docs/postgresql.json.
 //
 // A generated part stands between two HTML comments; everything else in these
 // files is written by hand.
@@ -47,11 +48,16 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	situations, err := readSituations(filepath.Join(root, "docs/postgresql.json"))
+	if err != nil {
+		return nil, err
+	}
 	files := map[string]string{}
 	for name, part := range map[string]string{
 		"docs/settings.md":   settings,
 		"docs/resilience.md": fullTable(results),
 		"README.md":          shortTable(results),
+		"docs/postgresql.md": situationTable(situations),
 	} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
