@@ -7,7 +7,8 @@
 // reads and writes, rows.go and where.go help to query, group_commit.go commits
 // on SQLite, errors.go classifies errors, migrate.go and seed.go prepare the
 // schema and the demo data, takeover.go takes over a database of release 0.1,
-// sqlite.go, file.go and postgres.go connect.
+// sqlite.go, file.go, postgres.go and source.go connect, startup.go says what to do
+// about an error of the start, backup.go copies a SQLite file.
 package database
 
 import (

@@ -2,6 +2,8 @@ package database_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tandem/src/chassis/database"
+	"tandem/src/chassis/failure"
 	"tandem/src/testkit/postgrestest"
 	"tandem/src/testkit/telemetrytest"
 )
@@ -97,4 +100,27 @@ func TestPool(t *testing.T) {
 			require.Eventually(t, gone, 20*time.Second, 20*time.Millisecond)
 		})
 	}
+}
+
+func TestURLFile(t *testing.T) {
+	t.Run("is read for each connection; without it the database is unavailable, until it is back", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "url")
+		url := postgrestest.URL(t)
+		require.NoError(t, os.WriteFile(file, []byte(url+"\n"), 0o600))
+		db, err := open(t, database.Config{Name: "test", URLFile: file, ConnLifetime: time.Millisecond}, migrations(1))
+		require.NoError(t, err)
+		read := func() error {
+			return db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+				_, err := q.ExecContext(ctx, "SELECT 1")
+				return err
+			})
+		}
+		require.NoError(t, read())
+		require.NoError(t, os.Remove(file))
+		require.Eventually(t, func() bool { return failure.CodeOf(read()) == failure.Unavailable }, 10*time.Second, time.Millisecond)
+		require.ErrorContains(t, db.Ping(t.Context()), "give a file that the service can read")
+		require.NoError(t, os.WriteFile(file, []byte(url), 0o600))
+		require.NoError(t, db.Ping(t.Context()))
+		require.NoError(t, read())
+	})
 }
