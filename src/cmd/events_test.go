@@ -207,8 +207,9 @@ func (s *stand) finish(t *testing.T, name string, begin, ended time.Time) situat
 	acknowledged, lost := s.countLost(t)
 	require.Zero(t, lost)
 	row := situation{
-		Situation: name, Caller: "no failure", Lasts: "–", Readiness: describeReadiness(probes), Machine: fmt.Sprintf("%d cores", runtime.NumCPU()),
-		Lost: fmt.Sprintf("%d of %d acknowledged orders", lost, acknowledged), Date: time.Now().UTC().Format(time.DateOnly),
+		Situation: name, Caller: "no failure", Lasts: "–", Readiness: describeReadiness(probes),
+		Lost:    fmt.Sprintf("%d of %d acknowledged orders", lost, acknowledged),
+		Machine: fmt.Sprintf("%d cores", runtime.NumCPU()), Date: time.Now().UTC().Format(time.DateOnly),
 	}
 	if len(refused) > 0 {
 		row.Caller = fmt.Sprintf("503 for %d of %d reads and %d of %d creations",

@@ -29,7 +29,8 @@ func TestRotation(t *testing.T) {
 			return old == 0
 		}, patience, 10*time.Millisecond, "no connection of the old role is left")
 		execute(t, admin, "ALTER ROLE rotated NOLOGIN")
-		row := s.finish(t, "the file of `DATABASE_URL_FILE` names another role, and the old one loses its login when it is unused", begin, time.Now())
+		const name = "the file of `DATABASE_URL_FILE` names another role, and the old one loses its login when it is unused"
+		row := s.finish(t, name, begin, time.Now())
 		samples, _ := s.since(begin)
 		for _, x := range samples {
 			require.True(t, x.good(), "%d %s", x.status, x.text)

@@ -86,7 +86,8 @@ func TestFullDisk(t *testing.T) {
 		s.await(t, begin, "a refused creation", func(x sample) bool {
 			return x.status == http.StatusServiceUnavailable && x.text == "The database takes no changes at the moment; nothing was stored."
 		})
-		require.Eventually(t, func() bool { _, health := s.orders.get(t, "/health"); return health["status"] == "degraded" }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { _, health := s.orders.get(t, "/health"); return health["status"] == "degraded" },
+			patience, 10*time.Millisecond)
 		response, _ := s.orders.get(t, "/orders/1")
 		require.Equal(t, 200, response.StatusCode)
 		require.Contains(t, s.orders.log.String(), "there is no space on the disk of the folder that DATA_DIR names")
@@ -175,7 +176,8 @@ func TestSQLiteFile(t *testing.T) {
 		for _, name := range []string{"orders.db", "orders.db-wal"} {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("damaged ", 16<<10)), 0o600))
 		}
-		require.Eventually(t, func() bool { response, _ := orders.get(t, "/health?ready=1"); return response.StatusCode == 503 }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { response, _ := orders.get(t, "/health?ready=1"); return response.StatusCode == 503 },
+			patience, 10*time.Millisecond)
 		_, err := postOrder(orders.url, "k")
 		require.ErrorContains(t, err, "status 503")
 		_ = orders.Process.Kill()
@@ -184,6 +186,11 @@ func TestSQLiteFile(t *testing.T) {
 		require.Equal(t, 1, again.exit(t))
 		require.Contains(t, again.stderr.String(), "the database file is damaged, or is no database: put a backup in its place")
 	})
+}
+
+// unusable returns the sentence about a folder.
+func unusable(dir string) string {
+	return `DATA_DIR="` + dir + `" is not usable: give a folder in which the service may create and write files: `
 }
 
 // TestUnusableFolder starts programs whose folder cannot be used.
@@ -198,7 +205,7 @@ func TestUnusableFolder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := launch(t, "users", "DATA_DIR="+folder)
 			require.Equal(t, 1, p.exit(t))
-			require.Contains(t, p.stderr.String(), `DATA_DIR="`+folder+`" is not usable: give a folder in which the service may create and write files: `)
+			require.Contains(t, p.stderr.String(), unusable(folder))
 			require.Equal(t, 1, strings.Count(p.stderr.String(), "\n"))
 		})
 	}
@@ -209,7 +216,7 @@ func TestUnusableFolder(t *testing.T) {
 		command := exec.Command("unshare", "-rm", "sh", "-c", script, "sh", dir, filepath.Join(bin, "users"))
 		p := start(t, command, "PORT=0", "DATA_DIR="+dir)
 		require.Equal(t, 1, p.exit(t))
-		require.Contains(t, p.stderr.String(), `DATA_DIR="`+dir+`" is not usable: give a folder in which the service may create and write files: `)
+		require.Contains(t, p.stderr.String(), unusable(dir))
 		require.Contains(t, p.stderr.String(), "read-only file system")
 	})
 }

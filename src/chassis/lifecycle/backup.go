@@ -22,7 +22,8 @@ type backupConfig struct {
 // service. args are those behind the command's name.
 func Backup(ctx context.Context, name string, args []string, getenv func(string) string, stdout io.Writer) error {
 	var config backupConfig
-	program := settings.Program{Name: name + " backup", About: "Writes a consistent copy of the SQLite file of " + name + ", which may be running."}
+	about := "Writes a consistent copy of the SQLite file of " + name + ", which may be running."
+	program := settings.Program{Name: name + " backup", About: about}
 	if err := settings.Parse(program, &config, args, getenv, stdout); err != nil {
 		return err
 	}
