@@ -8,7 +8,9 @@
 // values of concurrent callers together, group_commit.go commits on SQLite with the
 // prepared statements of statements.go, errors.go classifies errors, migrate.go and
 // seed.go prepare the schema and the demo data, takeover.go takes over a database of
-// release 0.1, sqlite.go, file.go and postgres.go connect.
+// release 0.1, sqlite.go and file.go open a file, postgres.go, source.go, connector.go
+// and pooler.go connect to a server, startup.go says what to do about an error of the
+// start, backup.go copies a SQLite file.
 package database
 
 import (
@@ -127,6 +129,9 @@ func (db *DB) start(ctx context.Context, migrations fs.FS) error {
 	}
 	if err := db.migrate(ctx, migrations); err != nil {
 		return err
+	}
+	if db.source != nil {
+		db.migrations.SetMaxIdleConns(-1) // closes the connection, which nothing needs from now on
 	}
 	return db.reader.PingContext(ctx)
 }

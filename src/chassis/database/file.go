@@ -70,22 +70,27 @@ func (db *DB) tryWrite() error {
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
-// noteWrite remembers why a write to the SQLite file has failed, if the file takes no
-// writes. It returns the error to respond with.
+// noteWrite remembers that the SQLite file takes no writes, if an error of an operation
+// says so. It returns the error to respond with: whether an error of the disk itself has
+// stored anything is not known here.
 func (db *DB) noteWrite(err error) error {
-	if db.path == "" || err == nil {
-		return err
-	}
 	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
-	readOnly := ok && sqliteErr.Code()&0xff == sqlite3.SQLITE_READONLY
-	if db.lacksSpace(err) {
-		err = fmt.Errorf("%w: %w", errNoSpace, err)
-	} else if !readOnly {
+	if !ok {
 		return err
 	}
-	cause := err
+	full, code := db.lacksSpace(sqliteErr), sqliteErr.Code()&0xff
+	if !full && code != sqlite3.SQLITE_READONLY {
+		return err
+	}
+	cause := error(sqliteErr)
+	if full {
+		cause = fmt.Errorf("%w: %w", errNoSpace, cause)
+	}
 	db.blocked.Store(&cause)
-	return failure.New(failure.Unavailable, "The database takes no changes at the moment; nothing was stored.").WithCause(err)
+	if code != sqlite3.SQLITE_FULL && code != sqlite3.SQLITE_READONLY {
+		return err
+	}
+	return failure.New(failure.Unavailable, "The database takes no changes at the moment; nothing was stored.").WithCause(cause)
 }
 
 // checkWritable returns ErrReadsOnly if the last write has failed and another would

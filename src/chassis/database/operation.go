@@ -93,7 +93,7 @@ func (db *DB) run(ctx context.Context, op Op, mayRepeat func(error) bool, attemp
 	}
 	endSpan(span, err)
 	if err != nil {
-		return asFailure(db.noteWrite(fmt.Errorf("%s %s: %w", op.Name, op.Table, err)))
+		return db.noteWrite(asFailure(fmt.Errorf("%s %s: %w", op.Name, op.Table, err)))
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func TestStartEnds(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "url")
 		for text, want := range map[string]string{
 			"missing":                      ": give a file that the service can read: no such file or directory",
-			" \n":                          ": the file must have a URL like postgres://user:password@host:5432/database, without quotes",
+			"\uFEFF":                       ": the file must have a URL like postgres://user:password@host:5432/database, without quotes",
 			`"postgres://me:hush@db/x"`:    ": the file must have a URL like postgres://user:password@host:5432/database, without quotes",
 			"postgres://me:hush@db:pg/x":   ": invalid port: give a URL like postgres://user:password@host:5432/database",
 			"postgres://ending:hush@" + at: ` with "postgres://ending:xxxxx@` + at + `" is not usable: give a user and a password`,
@@ -144,7 +144,8 @@ func TestStartWaits(t *testing.T) {
 			_, err := database.Open(ctx, database.Config{Name: "test", URL: settings.ConnString(url), Migrations: migrations(1)}, signals)
 			done <- err
 		}()
-		require.Eventually(t, func() bool { return strings.Count(log.String(), "the database cannot be reached yet") >= 2 }, 30*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Count(log.String(), "the database cannot be reached yet") >= 2 },
+			30*time.Second, 10*time.Millisecond)
 		cancel()
 		require.Error(t, <-done)
 		require.NotContains(t, log.String(), "topsecret")
@@ -185,7 +186,9 @@ func TestConnectionForms(t *testing.T) {
 		})
 	}
 	t.Run("take from PG variables what they leave out", func(t *testing.T) {
-		for name, value := range map[string]string{"PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "forms", "PGPASSWORD": "a/b c@d", "PGDATABASE": "forms"} {
+		for name, value := range map[string]string{
+			"PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "forms", "PGPASSWORD": "a/b c@d", "PGDATABASE": "forms",
+		} {
 			t.Setenv(name, value)
 		}
 		for _, url := range []string{"postgres://", "postgres:///forms", "dbname=forms", "postgres://forms@/"} {

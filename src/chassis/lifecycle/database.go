@@ -15,7 +15,8 @@ import (
 func (a *App) OpenDatabase(ctx context.Context, name string, migrations fs.FS) (*database.DB, error) {
 	db, err := database.Open(ctx, database.Config{
 		Name: name, URL: a.settings.DatabaseURL, URLFile: a.settings.DatabaseURLFile, DataDir: a.settings.DataDir, Migrations: migrations,
-		MaxConns: a.settings.DatabaseMaxConnections, ConnLifetime: a.settings.DatabaseConnectionLifetime, ConnIdleTime: a.settings.DatabaseConnectionIdleTime,
+		MaxConns: a.settings.DatabaseMaxConnections, ConnLifetime: a.settings.DatabaseConnectionLifetime,
+		ConnIdleTime: a.settings.DatabaseConnectionIdleTime,
 	}, a.Telemetry)
 	if err != nil {
 		return nil, err

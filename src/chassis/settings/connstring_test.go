@@ -50,7 +50,8 @@ func TestWhiteSpace(t *testing.T) {
 		}, "--max-in-flight= 7")
 		require.NoError(t, err)
 		require.Equal(t, []any{7000, "debug", "/data", "::1", 7, true, "postgres://me:hush@db/x", "http://users:5001", ""},
-			[]any{c.Port, c.LogLevel, c.DataDir, c.ListenHost, c.MaxInFlight, c.SeedDemoData, c.DatabaseURL.Raw(), c.UsersURL.Raw(), c.DatabaseURLFile})
+			[]any{c.Port, c.LogLevel, c.DataDir, c.ListenHost, c.MaxInFlight, c.SeedDemoData,
+				c.DatabaseURL.Raw(), c.UsersURL.Raw(), c.DatabaseURLFile})
 		require.Equal(t, []string{"red"}, c.Colours)
 	})
 

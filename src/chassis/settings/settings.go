@@ -179,7 +179,7 @@ func envResolver(getenv func(string) string) kong.Resolver {
 // formatHelp returns the help text of a setting with its variable, its valid
 // values and its default.
 func formatHelp(value *kong.Value) string {
-	if !isSetting(value.Name) {
+	if value.Flag == nil || !isSetting(value.Name) {
 		return value.Help
 	}
 	line := value.Help + " [" + envName(value.Name) + "; "

@@ -32,8 +32,9 @@ var errUnavailable = errors.New("PostgreSQL is not available: install it (Debian
 
 // All tests of a test binary share one server, because a start takes seconds.
 var (
-	server = sync.OnceValues(findServer)
-	serial atomic.Int64
+	server  = sync.OnceValues(findServer)
+	secured = sync.OnceValues(startSecured)
+	serial  atomic.Int64
 )
 
 // URL returns the URL of a new, empty database. It is dropped when the test ends.

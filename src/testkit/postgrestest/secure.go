@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
@@ -27,8 +26,6 @@ type Secured struct {
 
 // Names of the server's certificate: it is for localhost, not for its address.
 const certificateHost = "localhost"
-
-var secured = sync.OnceValues(startSecured)
 
 // Secure returns a server that all tests of a test binary share. Every role but
 // postgres needs a password.
@@ -68,8 +65,8 @@ func startSecured() (Secured, error) {
 	if err := giveToServer(path("pg_hba.conf"), path("server.crt"), path("server.key")); err != nil {
 		return Secured{}, err
 	}
-	admin, err := Start(bin, dir, "-c", "fsync=off", "-c", "hba_file="+path("pg_hba.conf"), "-c", "ssl=on", "-c", "listen_addresses=127.0.0.1,::1",
-		"-c", "ssl_cert_file="+path("server.crt"), "-c", "ssl_key_file="+path("server.key"))
+	admin, err := Start(bin, dir, "-c", "fsync=off", "-c", "hba_file="+path("pg_hba.conf"), "-c", "listen_addresses=127.0.0.1,::1",
+		"-c", "ssl=on", "-c", "ssl_cert_file="+path("server.crt"), "-c", "ssl_key_file="+path("server.key"))
 	return Secured{Admin: admin, CA: path("ca.crt"), Socket: dir}, err
 }
 
