@@ -39,7 +39,7 @@ type Config struct {
 	DataDir    string       // folder of the SQLite file; unused on PostgreSQL
 	Migrations fs.FS        // contains the folders migrations/sqlite and migrations/postgres
 
-	CommitAlone bool // whether no Group shares commits, so that a measurement can show what they bring
+	CommitAlone bool // whether each change has a commit of its own, so that a measurement can show what groups bring
 }
 
 // DB is the database of one service. Its methods may be called concurrently.
@@ -78,6 +78,9 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 		return nil, err
 	}
 	db.name, db.tracer, db.commitAlone = config.Name, t.Tracer, config.CommitAlone
+	if db.groupCommitter != nil && db.commitAlone {
+		db.groupCommitter.gather.size = 1
+	}
 	for {
 		if err = db.lock(); err == nil {
 			err = db.migrate(ctx, config.Migrations)

@@ -40,7 +40,7 @@ type member[T any] struct {
 // by a single statement, which commits itself.
 func NewGroup[T any](db *DB, op Op, transactional func(T) bool, write GroupFunc[T]) *Group[T] {
 	g := &Group[T]{db: db, op: op, transactional: transactional, write: write}
-	g.gather = &gatherer[*member[T]]{limit: 1, run: g.commit}
+	g.gather = &gatherer[*member[T]]{limit: 1, size: maxGroupSize, run: g.commit}
 	if db.system == postgresSystem {
 		g.gather.limit = postgresGroups
 	}

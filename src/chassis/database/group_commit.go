@@ -42,7 +42,7 @@ func (p *txPanic) Error() string { return fmt.Sprintf("%v, in a transaction: %s"
 // check before and after each commit.
 func newGroupCommitter(pool *sql.DB, check func() error) *groupCommitter {
 	g := &groupCommitter{pool: pool, check: check, queries: newStatements(pool)}
-	g.gather = &gatherer[*pendingTx]{limit: 1, run: g.commit}
+	g.gather = &gatherer[*pendingTx]{limit: 1, size: maxGroupSize, run: g.commit}
 	return g
 }
 
