@@ -46,6 +46,7 @@ type Config struct {
 type DB struct {
 	name           string // as in Config
 	reader         *sql.DB
+	queries        Querier         // runs on reader
 	writer         *sql.DB         // the same pool as reader on PostgreSQL
 	probe          *sql.DB         // used only by Ping, so that a ping never queues behind requests
 	migrations     *sql.DB         // used only by migrate; the same pool as writer on SQLite
@@ -125,12 +126,12 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // Close waits for the commit in progress, closes the connection pools and unlocks
 // the SQLite file. Operations that are still queued fail.
-func (db *DB) Close() (err error) {
+func (db *DB) Close() error {
 	if db.groupCommitter != nil {
-		err = db.groupCommitter.close()
+		db.groupCommitter.close()
 	}
 	// Close the writer last: SQLite checkpoints the WAL when the last connection closes.
-	err = errors.Join(err, db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
+	err := errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
 	if db.fileLock != nil {
 		err = errors.Join(err, db.fileLock.Close())
 	}

@@ -62,10 +62,7 @@ func (g *groupCommitter) do(ctx context.Context, fn OpFunc) error {
 
 // close stops the groupCommitter after the commit in progress. Transactions that
 // are still queued fail with sql.ErrConnDone.
-func (g *groupCommitter) close() error {
-	g.gather.close()
-	return g.queries.close()
-}
+func (g *groupCommitter) close() { g.gather.close() }
 
 // commit runs the transactions as a group and sets their results. If the group
 // fails as a whole, commit runs each transaction alone, so that only the one that

@@ -47,7 +47,7 @@ func newPostgres(databaseURL settings.URL) (*DB, error) {
 	for _, p := range []*sql.DB{pool, probe} {
 		p.SetConnMaxLifetime(connMaxLifetime)
 	}
-	return &DB{reader: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem, attributes: []attribute.KeyValue{
+	return &DB{reader: pool, queries: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem, attributes: []attribute.KeyValue{
 		semconv.DBSystemNamePostgreSQL,
 		semconv.DBNamespace(config.Database),
 		semconv.ServerAddress(config.Host),
