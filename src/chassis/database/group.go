@@ -48,8 +48,9 @@ func NewGroup[T any](db *DB, op Op, transactional func(T) bool, write GroupFunc[
 }
 
 // Write writes a value. When Write returns nil, the value is durable. For its limits
-// and errors see DB.Read. An error concerns this value alone, unless the database is
-// unavailable: then the whole group gets it.
+// and errors see DB.Read; a value whose group has begun waits for its end, up to 5 s
+// more. An error concerns this value alone, unless the database is unavailable: then
+// the whole group gets it.
 func (g *Group[T]) Write(ctx context.Context, value T) error {
 	return g.db.run(ctx, g.op, func(ctx context.Context) error {
 		m := &member[T]{ctx: ctx, value: value}
