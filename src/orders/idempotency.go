@@ -99,7 +99,9 @@ var errKeyUsed = errors.New("a response is already stored under the idempotency 
 // one transaction. If a response is already stored under the key, CreateOnce
 // inserts nothing and returns that response. If another transaction is storing
 // one at the same time, CreateOnce waits until it ends. It returns
-// failure.Unprocessable if the key was used for a different order.
+// failure.Unprocessable if the key was used for a different order. Its
+// failure.Unavailable may mean that the order is stored; it is never Uncertain, as
+// the same key gives the same order.
 //
 // encode returns the response body for the inserted order. CreateOnce calls it
 // inside the transaction, because the body contains the ID that the insert

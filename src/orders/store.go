@@ -31,7 +31,8 @@ func NewStore(db *database.DB) *Store {
 // orderColumns are the columns that scanOrder reads.
 const orderColumns = "id, user_id, product, quantity, price_cents, status, created_at"
 
-// Create inserts an order with the status Pending.
+// Create inserts an order with the status Pending. If its failure.Unavailable is
+// Uncertain, the order may be stored.
 func (s *Store) Create(ctx context.Context, order NewOrder) (Order, error) {
 	c := &creation{order: order}
 	err := s.creations.Write(ctx, c)

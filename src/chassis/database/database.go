@@ -47,13 +47,14 @@ type Config struct {
 	MaxConns                   int
 	ConnLifetime, ConnIdleTime time.Duration
 
-	CommitAlone bool // whether no Group shares commits, so that a measurement can show what they bring
+	CommitAlone bool // whether each change has a commit of its own, so that a measurement can show what groups bring
 }
 
 // DB is the database of one service. Its methods may be called concurrently.
 type DB struct {
 	name           string // as in Config
 	reader         *sql.DB
+	queries        Querier               // runs on reader
 	writer         *sql.DB               // the same pool as reader on PostgreSQL
 	probe          *sql.DB               // used only by Ping, so that a ping never queues behind requests
 	migrations     *sql.DB               // used only by migrate; the same pool as writer on SQLite
@@ -90,6 +91,9 @@ func Open(ctx context.Context, config Config, t *telemetry.Telemetry) (*DB, erro
 		return nil, err
 	}
 	db.name, db.tracer, db.commitAlone = config.Name, t.Tracer, config.CommitAlone
+	if db.groupCommitter != nil && db.commitAlone {
+		db.groupCommitter.gather.size = 1
+	}
 	for {
 		if err = db.start(ctx, config.Migrations); err == nil {
 			db.registerMetrics(config.Name, t.Registry)
@@ -193,12 +197,12 @@ func (db *DB) checkConnecting(ctx context.Context) error {
 
 // Close waits for the commit in progress, closes the connection pools and unlocks
 // the SQLite file. Operations that are still queued fail.
-func (db *DB) Close() (err error) {
+func (db *DB) Close() error {
 	if db.groupCommitter != nil {
-		err = db.groupCommitter.close()
+		db.groupCommitter.close()
 	}
 	// Close the writer last: SQLite checkpoints the WAL when the last connection closes.
-	err = errors.Join(err, db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
+	err := errors.Join(db.probe.Close(), db.reader.Close(), db.migrations.Close(), db.writer.Close())
 	if db.fileLock != nil {
 		err = errors.Join(err, db.fileLock.Close())
 	}

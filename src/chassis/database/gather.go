@@ -15,6 +15,7 @@ const maxGroupSize = 64
 // no group running runs at once, alone and in the goroutine of its caller.
 type gatherer[T any] struct {
 	limit int             // greatest number of groups that run at once
+	size  int             // greatest number of items of a group
 	run   func(items []T) // runs a group; it must not panic, and keeps results in the items
 
 	mu      sync.Mutex
@@ -99,7 +100,7 @@ func (g *gatherer[T]) goOn() {
 func (g *gatherer[T]) take() []*waiter[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := min(len(g.waiting), maxGroupSize)
+	n := min(len(g.waiting), g.size)
 	if n == 0 {
 		g.running--
 		g.groups.Done()

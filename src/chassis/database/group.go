@@ -40,7 +40,7 @@ type member[T any] struct {
 // by a single statement, which commits itself.
 func NewGroup[T any](db *DB, op Op, transactional func(T) bool, write GroupFunc[T]) *Group[T] {
 	g := &Group[T]{db: db, op: op, transactional: transactional, write: write}
-	g.gather = &gatherer[*member[T]]{limit: 1, run: g.commit}
+	g.gather = &gatherer[*member[T]]{limit: 1, size: maxGroupSize, run: g.commit}
 	if db.system == postgresSystem {
 		g.gather.limit = postgresGroups
 	}
@@ -48,8 +48,9 @@ func NewGroup[T any](db *DB, op Op, transactional func(T) bool, write GroupFunc[
 }
 
 // Write writes a value. When Write returns nil, the value is durable. For its limits
-// and errors see DB.Read. An error concerns this value alone, unless the database is
-// unavailable: then the whole group gets it.
+// and errors see DB.Read; a value whose group has begun waits for its end, up to 5 s
+// more. An error concerns this value alone, unless the database is unavailable: then
+// the whole group gets it.
 func (g *Group[T]) Write(ctx context.Context, value T) error {
 	return g.db.run(ctx, g.op, isStaleBeforeWrite, func(ctx context.Context) error {
 		m := &member[T]{ctx: ctx, value: value}

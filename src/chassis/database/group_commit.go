@@ -42,7 +42,7 @@ func (p *txPanic) Error() string { return fmt.Sprintf("%v, in a transaction: %s"
 // check before and after each commit.
 func newGroupCommitter(pool *sql.DB, check func() error) *groupCommitter {
 	g := &groupCommitter{pool: pool, check: check, queries: newStatements(pool)}
-	g.gather = &gatherer[*pendingTx]{limit: 1, run: g.commit}
+	g.gather = &gatherer[*pendingTx]{limit: 1, size: maxGroupSize, run: g.commit}
 	return g
 }
 
@@ -62,10 +62,7 @@ func (g *groupCommitter) do(ctx context.Context, fn OpFunc) error {
 
 // close stops the groupCommitter after the commit in progress. Transactions that
 // are still queued fail with sql.ErrConnDone.
-func (g *groupCommitter) close() error {
-	g.gather.close()
-	return g.queries.close()
-}
+func (g *groupCommitter) close() { g.gather.close() }
 
 // commit runs the transactions as a group and sets their results. If the group
 // fails as a whole, commit runs each transaction alone, so that only the one that

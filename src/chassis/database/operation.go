@@ -44,7 +44,7 @@ type OpFunc func(ctx context.Context, q Querier) error
 // error of fn or of the database. The failure is Uncertain if the answer to the
 // commit is missing, so that the changes may be stored.
 func (db *DB) Read(ctx context.Context, op Op, fn OpFunc) error {
-	return db.run(ctx, op, isStale, func(ctx context.Context) error { return fn(ctx, db.reader) })
+	return db.run(ctx, op, isStale, func(ctx context.Context) error { return fn(ctx, db.queries) })
 }
 
 // Exec runs one statement in a transaction of its own. When Exec returns nil, the

@@ -47,7 +47,7 @@ func newPostgres(config Config, from *source) (*DB, error) {
 			return nil, fmt.Errorf("open the pool of connections: %w", err)
 		}
 	}
-	db.reader = db.writer
+	db.reader, db.queries = db.writer, db.writer
 	maxConns := cmp.Or(config.MaxConns, defaultMaxConns)
 	db.writer.SetMaxOpenConns(maxConns)
 	db.writer.SetMaxIdleConns(maxConns)

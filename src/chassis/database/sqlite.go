@@ -45,7 +45,7 @@ func newSQLite(dir, name string) (*DB, error) {
 	probe.SetMaxOpenConns(1)
 	probe.SetMaxIdleConns(-1)
 	db := &DB{
-		reader: reader, writer: writer, probe: probe, migrations: writer,
+		reader: reader, queries: preparedPool{newStatements(reader)}, writer: writer, probe: probe, migrations: writer,
 		path:       path,
 		dataDir:    dir,
 		fileLock:   flock.New(path+".lock", flock.SetPermissions(0o600)),

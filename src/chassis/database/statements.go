@@ -3,7 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"slices"
 	"sync"
 )
 
@@ -29,37 +29,61 @@ func (s *statements) get(query string) *sql.Stmt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	statement := s.prepared[query]
-	if statement == nil && len(s.prepared)+len(s.missed) < maxStatements {
+	if statement == nil && len(s.prepared)+len(s.missed) < maxStatements && !slices.Contains(s.missed, query) {
 		s.missed = append(s.missed, query)
 	}
 	return statement
 }
 
 // prepareMissed prepares the statements that get has not found. A transaction must
-// not be open where the pool has one connection.
+// not be open where the pool has one connection. A statement that cannot be prepared
+// runs as it is, and then returns its error.
 func (s *statements) prepareMissed(ctx context.Context) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, query := range s.missed {
-		if s.prepared[query] != nil {
-			continue
-		}
-		if statement, err := s.pool.PrepareContext(ctx, query); err == nil { // else it runs as before, and returns its error
+	missed := s.missed
+	s.missed = nil
+	s.mu.Unlock()
+	for _, query := range missed {
+		if statement, err := s.pool.PrepareContext(ctx, query); err == nil { // closed together with the pool
+			s.mu.Lock()
 			s.prepared[query] = statement
+			s.mu.Unlock()
 		}
 	}
-	s.missed = nil
 }
 
-// close closes the statements.
-func (s *statements) close() (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, statement := range s.prepared {
-		err = errors.Join(err, statement.Close())
+// preparedPool runs single statements that change nothing, prepared.
+type preparedPool struct{ statements *statements }
+
+// find returns the statement, which it prepares if necessary, or nil if that fails or
+// there are too many.
+func (p preparedPool) find(ctx context.Context, query string) *sql.Stmt {
+	if statement := p.statements.get(query); statement != nil {
+		return statement
 	}
-	clear(s.prepared)
-	return err
+	p.statements.prepareMissed(ctx)
+	return p.statements.get(query)
+}
+
+// ExecContext implements Querier.
+func (p preparedPool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return p.statements.pool.ExecContext(ctx, query, args...)
+}
+
+// QueryContext implements Querier.
+func (p preparedPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if statement := p.find(ctx, query); statement != nil {
+		return statement.QueryContext(ctx, args...)
+	}
+	return p.statements.pool.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements Querier.
+func (p preparedPool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if statement := p.find(ctx, query); statement != nil {
+		return statement.QueryRowContext(ctx, args...)
+	}
+	return p.statements.pool.QueryRowContext(ctx, query, args...)
 }
 
 // preparedTx is a transaction that uses prepared statements.

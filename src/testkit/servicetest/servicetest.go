@@ -107,6 +107,12 @@ func Postgres(t testing.TB) settings.Service {
 	return config
 }
 
+// QueryModes are the ways in which the driver of PostgreSQL can send a statement: the
+// values of default_query_exec_mode in DATABASE_URL.
+func QueryModes() []string {
+	return []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}
+}
+
 // Unreachable returns the settings of a service whose database refuses
 // connections.
 func Unreachable(t testing.TB) settings.Service {
