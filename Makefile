@@ -103,6 +103,11 @@ bench: ## Measure what the project is held to, and print it as a table
 hostile: ## Attack the services with slow clients, and check that nobody else notices: 15 minutes
 	go run ./src/hostile
 
+.PHONY: database-results
+database-results: ## Measure what callers see when something happens to the database, and write it into docs/postgresql.md
+	DATABASE_RESULTS=$(CURDIR)/docs/postgresql.json go test -count=1 -run 'TestRotation|TestFullDisk|TestSQLiteFile' ./src/cmd
+	$(MAKE) docs
+
 .PHONY: charts
 charts: ## Generate values, schemas, READMEs and templates of the charts from charts/service
 	go run ./src/charts

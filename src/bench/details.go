@@ -47,11 +47,19 @@ func (h *harness) detailsDeployments() []deployment {
 	}
 	complete, untraced := h.current.deployment(h.collector), h.current.deployment(nil)
 	if h.profiles != "" {
-		complete.usersCommand, complete.ordersCommand = selfCommand("users"), selfCommand("orders")
 		baseline.profilePrefix = filepath.Join(h.profiles, "baseline")
-		complete.profilePrefix = filepath.Join(h.profiles, "complete")
 	}
-	return []deployment{baseline, complete, untraced}
+	return []deployment{baseline, h.profiled(complete, "complete"), untraced}
+}
+
+// profiled returns the deployment with services that write profiles with the given
+// prefix, if the harness has a folder for profiles.
+func (h *harness) profiled(d deployment, prefix string) deployment {
+	if h.profiles != "" {
+		d.usersCommand, d.ordersCommand = selfCommand("users"), selfCommand("orders")
+		d.profilePrefix = filepath.Join(h.profiles, prefix)
+	}
+	return d
 }
 
 // startDetails starts deployments, each on storage of its own, because only one

@@ -5,16 +5,17 @@ import "context"
 // engine is a database engine that the services support.
 type engine struct {
 	name string
+	post postBounds
 	// newStorage returns new, empty storage.
 	newStorage func(context.Context, *harness) (storage, error)
 }
 
 func sqliteEngine() engine {
-	return engine{"SQLite", func(_ context.Context, h *harness) (storage, error) { return h.newSQLite() }}
+	return engine{"SQLite", postBounds{served: 1.2}, func(_ context.Context, h *harness) (storage, error) { return h.newSQLite() }}
 }
 
 func postgresEngine() engine {
-	return engine{"PostgreSQL", func(ctx context.Context, h *harness) (storage, error) { return h.newPostgres(ctx) }}
+	return engine{"PostgreSQL", postBounds{served: 0.32, store: 0.85}, func(ctx context.Context, h *harness) (storage, error) { return h.newPostgres(ctx) }}
 }
 
 // fillFunc inserts rows into the storage of both services. The schema exists.

@@ -67,8 +67,8 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"details", "GET /orders/{id}/details compared with the same handlers on plain net/http", details, detailsAgainst},
 		{"telemetry", "what traces, logs and scrapes cost the details call", telemetryCost, nil},
-		{"post-sqlite", "POST /orders on SQLite compared with the commit limit of SQLite", sqlite.post, sqlite.postAgainst},
-		{"post-postgres", "POST /orders on PostgreSQL compared with the commit limit of PostgreSQL", postgres.post, postgres.postAgainst},
+		{"post-sqlite", "POST /orders on SQLite compared with the commit limit of SQLite", sqlite.measurePost, sqlite.postAgainst},
+		{"post-postgres", "POST /orders on PostgreSQL compared with the commit limit of PostgreSQL", postgres.measurePost, postgres.postAgainst},
 		{"list-sqlite", "lists and statistics of a large SQLite store compared with a small one", sqlite.list, sqlite.listAgainst},
 		{"list-postgres", "lists and statistics of a large PostgreSQL store compared with a small one", postgres.list, postgres.listAgainst},
 		{"start", "time from exec to ready, and memory when idle", start, nil},

@@ -20,6 +20,8 @@ import (
 type storage struct {
 	dir string
 	url *url.URL // of PostgreSQL; nil for SQLite
+
+	commitAlone bool // whether each order that open's database gets has a commit of its own
 }
 
 // storageFromEnv returns the storage that DATABASE_URL or DATA_DIR names.
@@ -45,7 +47,10 @@ func (s storage) open(ctx context.Context, service string, migrations fs.FS) (*d
 	if err != nil {
 		return nil, err
 	}
-	config := database.Config{Name: service, URL: settings.URL{URL: s.url}, DataDir: s.dir, Migrations: migrations}
+	config := database.Config{Name: service, DataDir: s.dir, Migrations: migrations, CommitAlone: s.commitAlone}
+	if s.url != nil {
+		config.URL = settings.ConnString(s.url.String())
+	}
 	return database.Open(ctx, config, silent)
 }
 

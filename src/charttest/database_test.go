@@ -40,9 +40,37 @@ func TestDatabase(t *testing.T) {
 			require.Equal(t, 3, deployment.at("spec.replicas"))
 			require.Equal(t, map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}},
 				deployment.at("spec.strategy"))
-			require.Equal(t, map[string]any{"secretKeyRef": map[string]any{"name": "db", "key": "url"}}, env(pod, "DATABASE_URL"))
+			require.Nil(t, env(pod, "DATABASE_URL"), "it would stay as it was at the start")
+			require.Equal(t, "/database/url", env(pod, "DATABASE_URL_FILE"))
+			require.Equal(t, object{"secretName": "db", "defaultMode": 288, "items": []any{map[string]any{"key": "url", "path": "url"}}},
+				asObject(volume(pod, "database").at("secret")))
+			require.Contains(t, pod.at("containers.0.volumeMounts"), map[string]any{"name": "database", "mountPath": "/database", "readOnly": true},
+				"a folder without subPath, so that the kubelet updates it")
 			require.Nil(t, all.find(t, "PersistentVolumeClaim"))
 			require.Nil(t, volume(pod, "data"))
+		})
+	})
+
+	t.Run("has the URL from extraEnv instead of the Secret", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			for _, name := range []string{"DATABASE_URL", "DATABASE_URL_FILE"} {
+				pod := podSpec(render(t, c, "{database: {existingSecret: db}, extraEnv: [{name: "+name+", value: x}]}").find(t, "Deployment"))
+				require.Equal(t, "x", env(pod, name))
+				require.Nil(t, volume(pod, "database"))
+				require.Nil(t, volume(pod, "data"))
+			}
+			require.Equal(t, 3, render(t, c, "{replicaCount: 3, extraEnv: [{name: DATABASE_URL_FILE, value: /run/url}]}").find(t, "Deployment").at("spec.replicas"))
+		})
+	})
+
+	t.Run("has a pool that the values size", func(t *testing.T) {
+		forEachChart(t, func(t *testing.T, c chart) {
+			data := asObject(render(t, c, "").configMap(t).at("data"))
+			require.Equal(t, []any{"10", "1800s", "0s"},
+				[]any{data["DATABASE_MAX_CONNECTIONS"], data["DATABASE_CONNECTION_LIFETIME"], data["DATABASE_CONNECTION_IDLE_TIME"]})
+			data = asObject(render(t, c, "{database: {maxConnections: 4, connectionLifetimeSeconds: 60, connectionIdleSeconds: 30}}").configMap(t).at("data"))
+			require.Equal(t, []any{"4", "60s", "30s"},
+				[]any{data["DATABASE_MAX_CONNECTIONS"], data["DATABASE_CONNECTION_LIFETIME"], data["DATABASE_CONNECTION_IDLE_TIME"]})
 		})
 	})
 

@@ -188,7 +188,7 @@ func TestExtras(t *testing.T) {
 	t.Run("do not collide with the chart's own", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
 			pod := podSpec(render(t, c, `{extraEnv: [{name: GOMEMLIMIT, value: 100MiB}], database: {existingSecret: db}}`).find(t, "Deployment"))
-			require.Equal(t, []any{"DATABASE_URL", "GOMEMLIMIT"}, names(pod.at("containers.0.env")))
+			require.Equal(t, []any{"DATABASE_URL_FILE", "GOMEMLIMIT"}, names(pod.at("containers.0.env")))
 			require.Equal(t, "100MiB", env(pod, "GOMEMLIMIT"))
 
 			for _, values := range []string{"podAnnotations", "commonAnnotations"} {

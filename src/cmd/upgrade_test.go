@@ -1,10 +1,12 @@
 package cmd_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -59,11 +61,17 @@ func TestReleaseBefore(t *testing.T) {
 					if program == "users" {
 						require.EqualValues(t, 3, list["count"])
 					} else {
-						require.EqualValues(t, 3+min(n, 1), list["count"], "the first run has added one")
+						require.EqualValues(t, 3+min(n, 1)+n, list["count"], "the first run has added one, and each another one")
 						location, err := postOrder(p.url, "the same key each time")
 						require.NoError(t, err)
 						locations[location] = true
 						require.Len(t, locations, 1, "every release replays it")
+						location, err = postOrder(p.url, fmt.Sprint("a key of run ", n))
+						require.NoError(t, err)
+						ship(t, p.url+location) // counts an order that the other release may have counted before
+						_, stats := p.get(t, "/orders/stats")
+						require.EqualValues(t, 5+n, stats["total_orders"])
+						require.EqualValues(t, map[string]any{"pending": 2.0, "shipped": 2.0 + float64(n), "completed": 1.0}, stats["orders_by_status"])
 					}
 					p.signal(t, syscall.SIGTERM)
 					require.Zero(t, p.exit(t), p.stderr)
@@ -71,6 +79,18 @@ func TestReleaseBefore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// ship changes the status of an order.
+func ship(t *testing.T, order string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, order, strings.NewReader(`{"status": "shipped"}`))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
 // TestOneDatabase runs both services on one PostgreSQL database.
@@ -93,8 +113,8 @@ func TestOneDatabase(t *testing.T) {
 // storeEnv returns the variables of a service on a store.
 func storeEnv(config settings.Service) []string {
 	env := []string{"DATA_DIR=" + config.DataDir}
-	if config.DatabaseURL.URL != nil {
-		env = append(env, "DATABASE_URL="+config.DatabaseURL.URL.String())
+	if config.DatabaseURL != "" {
+		env = append(env, "DATABASE_URL="+config.DatabaseURL.Raw())
 	}
 	return env
 }

@@ -99,6 +99,22 @@ func TestResilience(t *testing.T) {
 	})
 }
 
+func TestSituations(t *testing.T) {
+	t.Run("a_situation_is_a_row", func(t *testing.T) {
+		table := situationTable([]situation{{"s", "c", "l", "r", "0 of 7", "one core", "2026-01-02"}})
+		require.Contains(t, table, "\n| s | c | l | r | 0 of 7 |\n")
+		require.Contains(t, table, "\n2026-01-02, one core.\n")
+	})
+	t.Run("nothing_acknowledged_is_lost_in_any", func(t *testing.T) {
+		measured, err := readSituations(filepath.Join(root, "docs/postgresql.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, measured)
+		for _, s := range measured {
+			require.Regexp(t, `^0 of [1-9]`, s.Lost, s.Situation)
+		}
+	})
+}
+
 func TestReplacePart(t *testing.T) {
 	got, err := replacePart("a\n"+beginMark+"old\n"+endMark+"b\n", "new\n")
 	require.NoError(t, err)

@@ -1,7 +1,8 @@
 // Command docs writes the generated parts of the documentation: the table of
 // docs/settings.md from the programs' own settings, the tables of
 // docs/resilience.md and README.md from docs/resilience.json, and the table of
-// docs/kubernetes.md from docs/installations.json.
+// docs/kubernetes.md from docs/installations.json, and of
+// docs/postgresql.md from docs/postgresql.json.
 //
 // A generated part stands between two HTML comments; everything else in these
 // files is written by hand.
@@ -52,12 +53,17 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	situations, err := readSituations(filepath.Join(root, "docs/postgresql.json"))
+	if err != nil {
+		return nil, err
+	}
 	files := map[string]string{}
 	for name, part := range map[string]string{
 		"docs/settings.md":   settings,
 		"docs/resilience.md": fullTable(results),
 		"README.md":          shortTable(results),
 		"docs/kubernetes.md": installationsTable(installations),
+		"docs/postgresql.md": situationTable(situations),
 	} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {

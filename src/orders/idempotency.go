@@ -91,15 +91,17 @@ func (s *Store) FindResponse(ctx context.Context, key IdempotencyKey) (*CreatedR
 	}
 }
 
-// errKeyUsed makes CreateOnce roll back, because a response is already stored
-// under the key.
+// errKeyUsed makes a creation roll back, because a response is already stored under
+// its key.
 var errKeyUsed = errors.New("a response is already stored under the idempotency key")
 
 // CreateOnce inserts a pending order and stores the response under the key, in
 // one transaction. If a response is already stored under the key, CreateOnce
 // inserts nothing and returns that response. If another transaction is storing
 // one at the same time, CreateOnce waits until it ends. It returns
-// failure.Unprocessable if the key was used for a different order.
+// failure.Unprocessable if the key was used for a different order. Its
+// failure.Unavailable may mean that the order is stored; it is never Uncertain, as
+// the same key gives the same order.
 //
 // encode returns the response body for the inserted order. CreateOnce calls it
 // inside the transaction, because the body contains the ID that the insert
@@ -109,21 +111,13 @@ var errKeyUsed = errors.New("a response is already stored under the idempotency 
 func (s *Store) CreateOnce(
 	ctx context.Context, key IdempotencyKey, order NewOrder, encode func(Order) ([]byte, error),
 ) (*CreatedResponse, error) {
-	var response CreatedResponse
-	err := s.db.Write(ctx, ordersOp("INSERT"), func(ctx context.Context, q database.Querier) error {
-		created, err := insertOrder(ctx, q, order)
-		if err != nil {
-			return err
-		}
-		body, err := encode(created)
-		if err != nil {
-			return err
-		}
-		response = CreatedResponse{OrderID: created.ID, Body: body}
-		return insertResponse(ctx, q, key, response)
-	})
+	c := &creation{order: order, key: key, encode: encode}
+	err := s.creations.Write(ctx, c)
+	if failure.IsUncertain(err) { // the key makes it safe to repeat the request
+		return nil, failure.New(failure.Unavailable, "The order may have been stored; send it again with the same Idempotency-Key.").WithCause(err)
+	}
 	if !errors.Is(err, errKeyUsed) {
-		return &response, err
+		return &c.response, err
 	}
 	stored, err := s.FindResponse(ctx, key)
 	if err == nil && stored == nil {
@@ -131,24 +125,6 @@ func (s *Store) CreateOnce(
 		return nil, failure.New(failure.Unavailable, "The response stored under this Idempotency-Key has just expired; try again.")
 	}
 	return stored, err
-}
-
-// insertResponse stores a response under a key. It replaces a stored response
-// that has expired, and returns errKeyUsed if the stored one is still valid. While
-// another transaction inserts the same key, the primary key makes this one wait.
-func insertResponse(ctx context.Context, q database.Querier, key IdempotencyKey, r CreatedResponse) error {
-	const query = "INSERT INTO idempotency_keys (key, request_hash, order_id, answer, created_at) VALUES ($1, $2, $3, $4, $5)" +
-		" ON CONFLICT (key) DO UPDATE SET request_hash = excluded.request_hash, order_id = excluded.order_id," +
-		" answer = excluded.answer, created_at = excluded.created_at WHERE idempotency_keys.created_at <= $6"
-	now := database.Now()
-	result, err := q.ExecContext(ctx, query, key.Value, key.RequestHash, r.OrderID, r.Body, now, now.Add(-idempotencyKeyTTL))
-	if err != nil {
-		return err
-	}
-	if rows, err := result.RowsAffected(); err != nil || rows == 0 { // 0: the WHERE kept the stored response
-		return errors.Join(err, errKeyUsed)
-	}
-	return nil
 }
 
 // DeleteExpiredKeys deletes the keys that have expired, with their responses.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tandem/src/chassis/database"
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/web"
 	"tandem/src/orders"
@@ -84,7 +85,7 @@ func TestOpenAPI(t *testing.T) {
 	t.Run("has exactly the documented routes", func(t *testing.T) {
 		signals, _ := telemetrytest.New(t)
 		router := web.NewRouter(signals, 10)
-		orders.Routes(router, orders.NewStore(nil), nil)
+		orders.Routes(router, orders.NewStore(new(database.DB)), nil)
 		common := []string{"GET /health", "GET /metrics", "GET /version"}
 		loadContract(t).RequireSameRoutes(t, append(router.Routes(), common...))
 	})
@@ -128,7 +129,7 @@ func startWithoutDatabase(t *testing.T) (url string) {
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
 	router := web.NewRouter(signals, 10)
-	orders.Routes(router, orders.NewStore(nil), nil)
+	orders.Routes(router, orders.NewStore(new(database.DB)), nil)
 	router.Open()
 	server := httptest.NewServer(router)
 	t.Cleanup(server.Close)

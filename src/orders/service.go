@@ -43,7 +43,8 @@ const (
 func Program() settings.Program {
 	return settings.Program{
 		Name: "orders", About: "The orders service: stores the orders of users.", Port: 5002,
-		Commands: `"orders test" checks over HTTP that an installed release works; "orders test -h" lists its settings.`,
+		Commands: `"orders test" checks over HTTP that an installed release works; "orders test -h" lists its settings. ` +
+			`"orders backup -" writes a consistent copy of the SQLite file to stdout, also while orders runs.`,
 	}
 }
 

@@ -18,27 +18,25 @@ func Migrations() fs.FS { return migrations }
 // Store reads and writes orders in a database. Besides the errors that their
 // comments name, all methods return failure.Unavailable if the database is
 // unavailable.
-type Store struct{ db *database.DB }
+type Store struct {
+	db        *database.DB
+	creations *database.Group[*creation]
+}
 
 // NewStore returns a store in db, which must have the schema of Migrations.
-func NewStore(db *database.DB) *Store { return &Store{db} }
+func NewStore(db *database.DB) *Store {
+	return &Store{db: db, creations: newCreations(db)}
+}
 
 // orderColumns are the columns that scanOrder reads.
 const orderColumns = "id, user_id, product, quantity, price_cents, status, created_at"
 
-// Create inserts an order with the status Pending.
-func (s *Store) Create(ctx context.Context, order NewOrder) (created Order, err error) {
-	err = s.db.Exec(ctx, ordersOp("INSERT"), func(ctx context.Context, q database.Querier) (err error) {
-		created, err = insertOrder(ctx, q, order)
-		return err
-	})
-	return created, err
-}
-
-func insertOrder(ctx context.Context, q database.Querier, o NewOrder) (Order, error) {
-	const query = "INSERT INTO orders (user_id, product, quantity, price_cents, status, created_at)" +
-		" VALUES ($1, $2, $3, $4, $5, $6) RETURNING " + orderColumns
-	return scanOrder(q.QueryRowContext(ctx, query, o.UserID, o.Product, o.Quantity, int64(o.Price), string(Pending), database.Now()))
+// Create inserts an order with the status Pending. If its failure.Unavailable is
+// Uncertain, the order may be stored.
+func (s *Store) Create(ctx context.Context, order NewOrder) (Order, error) {
+	c := &creation{order: order}
+	err := s.creations.Write(ctx, c)
+	return c.created, err
 }
 
 // Get returns the order with the given ID, or failure.NotFound.

@@ -23,7 +23,8 @@ type Settings struct{}
 func Program() settings.Program {
 	return settings.Program{
 		Name: "users", About: "The users service: stores the users who can place orders.", Port: 5001,
-		Commands: `"users test" checks over HTTP that an installed release works; "users test -h" lists its settings.`,
+		Commands: `"users test" checks over HTTP that an installed release works; "users test -h" lists its settings. ` +
+			`"users backup -" writes a consistent copy of the SQLite file to stdout, also while users runs.`,
 	}
 }
 

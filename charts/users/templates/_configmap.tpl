@@ -15,6 +15,9 @@ data:
   MAX_CONNECTIONS: {{ .Values.config.maxConnections | int64 | quote }}
   IDLE_TIMEOUT: {{ .Values.config.idleTimeoutSeconds }}s
   HEADER_TIMEOUT: {{ .Values.config.headerTimeoutSeconds }}s
+  DATABASE_MAX_CONNECTIONS: {{ .Values.database.maxConnections | quote }}
+  DATABASE_CONNECTION_LIFETIME: {{ .Values.database.connectionLifetimeSeconds | int64 }}s
+  DATABASE_CONNECTION_IDLE_TIME: {{ .Values.database.connectionIdleSeconds | int64 }}s
   SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
   DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
   SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s

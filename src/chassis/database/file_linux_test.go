@@ -38,7 +38,7 @@ func TestReadOnlyFile(t *testing.T) {
 		}
 		require.NoError(t, os.Chmod(path+".lock", 0o666))
 		withoutPrivileges(func() {
-			requireRefused(t, config, ": the service must be able to write the database file: open "+path+": permission denied")
+			requireRefused(t, config, "give a folder in which the service may create and write files: open "+path+": permission denied")
 		})
 	})
 }

@@ -92,6 +92,21 @@ func TestFile(t *testing.T) {
 		})
 	}
 
+	t.Run("that was opened read-only refuses writes, and takes them when it can be written", func(t *testing.T) {
+		db, err := open(t, database.Config{Name: "test", DataDir: t.TempDir()}, migrations(1))
+		require.NoError(t, err)
+		require.NoError(t, db.Exec(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+			_, err := q.ExecContext(ctx, "PRAGMA query_only = 1") // as SQLite opens a file that it must not write
+			return err
+		}))
+		err = db.Exec(t.Context(), database.Op{}, insert(1))
+		require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
+		require.ErrorContains(t, err, "nothing was stored")
+		require.Zero(t, count(t, db, "t1"))
+		require.NoError(t, db.Ping(t.Context()), "files can be written, so the next connection can, too")
+		require.NoError(t, db.Exec(t.Context(), database.Op{}, insert(1)))
+	})
+
 	t.Run("that is removed within a transaction makes it Unavailable, and each in its group", func(t *testing.T) {
 		config := database.Config{Name: "test", DataDir: t.TempDir()}
 		db, err := open(t, config, migrations(1))

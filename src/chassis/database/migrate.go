@@ -2,10 +2,12 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -27,6 +29,11 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS) error {
 	if err := db.checkOwner(ctx); err != nil {
 		return err
 	}
+	unlock, err := db.lockMigrations(ctx)
+	if err != nil {
+		return fmt.Errorf("lock the migrations: %w", err)
+	}
+	defer unlock()
 	if err := db.takeOver(ctx); err != nil {
 		return err
 	}
@@ -54,20 +61,54 @@ func (db *DB) dialect() goose.Dialect {
 func (db *DB) versionTable() string   { return db.name + "_schema_version" }
 func (db *DB) admissionTable() string { return db.name + "_schema_admission" }
 
-// newMigrationProvider returns a provider of the migrations for this database
-// system. On PostgreSQL the provider holds an advisory lock while it migrates; it
-// tries once a second, for at most ten minutes, to get the lock. On SQLite the
-// lock on the file excludes other processes.
+// migrationLockTimeout is how long a process waits while another one migrates.
+const migrationLockTimeout = 10 * time.Minute
+
+// lockMigrations waits until no other process migrates, and returns a function that
+// lets others migrate. On PostgreSQL it holds goose's advisory lock in a transaction of
+// its own, because a pooler may give each transaction another session. It excludes
+// releases that hold the same lock in a session, too. On SQLite the lock on the file
+// excludes other processes.
+func (db *DB) lockMigrations(ctx context.Context) (unlock func(), err error) {
+	if db.system != postgresSystem {
+		return func() {}, nil
+	}
+	tx, err := db.migrations.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	unlock = func() { _ = tx.Rollback() } // fails if the connection is lost; then the server ends the transaction
+	// A migration may take longer than the server lets a transaction be idle.
+	if _, err := tx.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+		unlock()
+		return nil, err
+	}
+	for deadline := time.Now().Add(migrationLockTimeout); ; {
+		var locked bool
+		err := tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", lock.DefaultLockID).Scan(&locked)
+		if err == nil && !locked && time.Now().After(deadline) {
+			err = errors.New("another process has been migrating for ten minutes")
+		}
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		if locked {
+			return unlock, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(openRetryDelay):
+		}
+	}
+}
+
+// newMigrationProvider returns a provider of the migrations for this database system.
 func (db *DB) newMigrationProvider(migrations fs.FS) (*goose.Provider, error) {
 	folder := "sqlite"
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName(db.versionTable())}
 	if db.system == postgresSystem {
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
-		if err != nil {
-			return nil, err
-		}
 		folder = "postgres"
-		options = append(options, goose.WithSessionLocker(locker))
 	}
 	files, err := fs.Sub(migrations, "migrations/"+folder)
 	if err != nil {

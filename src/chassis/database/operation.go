@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -37,34 +38,34 @@ type OpFunc func(ctx context.Context, q Querier) error
 // Read runs statements that change nothing, outside a transaction.
 //
 // Read, Exec and Write take at most 5 s. If the database aborts fn because of a
-// concurrent transaction, they call fn again, up to five times in all. They
+// concurrent transaction, or was not reached because the connection is lost or out of
+// date, they call fn again, up to five times in all; Read also if it was reached. They
 // return failure.Unavailable if the database is unavailable, and otherwise the
-// error of fn or of the database.
+// error of fn or of the database. The failure is Uncertain if the answer to the
+// commit is missing, so that the changes may be stored.
 func (db *DB) Read(ctx context.Context, op Op, fn OpFunc) error {
-	return db.run(ctx, op, func(ctx context.Context) error { return fn(ctx, db.reader) })
+	return db.run(ctx, op, isStale, func(ctx context.Context) error { return fn(ctx, db.queries) })
 }
 
 // Exec runs one statement in a transaction of its own. When Exec returns nil, the
 // change is durable. For its limits and errors see Read.
 func (db *DB) Exec(ctx context.Context, op Op, fn OpFunc) error {
-	return db.run(ctx, op, func(ctx context.Context) error {
-		if db.groupCommitter != nil {
-			return db.groupCommitter.do(ctx, fn)
-		}
-		return fn(ctx, db.writer)
-	})
+	return db.run(ctx, op, isStaleBeforeWrite, func(ctx context.Context) error { return db.execute(ctx, fn) })
+}
+
+// execute runs one statement in a transaction of its own.
+func (db *DB) execute(ctx context.Context, fn OpFunc) error {
+	if db.groupCommitter != nil {
+		return db.groupCommitter.do(ctx, fn)
+	}
+	return commitError(fn(ctx, db.writer))
 }
 
 // Write runs any number of statements in one transaction. When Write returns
-// nil, the changes are durable; otherwise there are none. For its limits and
-// errors see Read.
+// nil, the changes are durable; otherwise there are none, unless the failure
+// is Uncertain. For its limits and errors see Read.
 func (db *DB) Write(ctx context.Context, op Op, fn OpFunc) error {
-	return db.run(ctx, op, func(ctx context.Context) error {
-		if db.groupCommitter != nil {
-			return db.groupCommitter.do(ctx, fn)
-		}
-		return db.transact(ctx, fn)
-	})
+	return db.run(ctx, op, isStaleBeforeWrite, func(ctx context.Context) error { return db.transact(ctx, fn) })
 }
 
 // WriteLocked is Write with a lock on the operation's table: until the transaction
@@ -80,34 +81,53 @@ func (db *DB) WriteLocked(ctx context.Context, op Op, fn OpFunc) error {
 	})
 }
 
-// run calls attempt within the operation's timeout and span, and again while
-// its error is retryable.
-func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) error) error {
+// run calls attempt within the operation's timeout and span, and again while its error
+// is retryable, or is that of a connection and mayRepeat holds.
+func (db *DB) run(ctx context.Context, op Op, mayRepeat func(error) bool, attempt func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	ctx, span := db.startSpan(ctx, op)
 	err := attempt(ctx)
-	for n := 1; n < maxAttempts && isRetryable(err) && ctx.Err() == nil; n++ {
+	for n := 1; n < maxAttempts && (db.replaceStale(err) && mayRepeat(err) || isRetryable(err)) && ctx.Err() == nil; n++ {
 		err = attempt(ctx)
 	}
 	endSpan(span, err)
 	if err != nil {
-		return asFailure(fmt.Errorf("%s %s: %w", op.Name, op.Table, err))
+		return db.noteWrite(asFailure(fmt.Errorf("%s %s: %w", op.Name, op.Table, err)))
 	}
 	return nil
 }
 
+// replaceStale makes PostgreSQL's connections be replaced if an error is that of a
+// connection. It reports whether it is.
+func (db *DB) replaceStale(err error) bool {
+	if db.source == nil || !isStale(err) {
+		return false
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && lacksStatement(pgErr) && db.source.useWithoutPrepared() {
+		return true
+	}
+	db.source.discard()
+	return true
+}
+
 // transact runs fn in a transaction of its own and commits it.
 func (db *DB) transact(ctx context.Context, fn OpFunc) error {
+	if db.groupCommitter != nil {
+		return db.groupCommitter.do(ctx, fn)
+	}
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return &beginError{err}
 	}
 	if err := fn(ctx, tx); err != nil {
 		_ = tx.Rollback() // fails if the connection is lost; then the server rolls back
 		return err
 	}
-	return tx.Commit()
+	if err := ctx.Err(); err != nil {
+		return err // the transaction is rolled back; after this point the outcome would be unknown
+	}
+	return commitError(tx.Commit())
 }
 
 // startSpan starts the client span of an operation, following OpenTelemetry's

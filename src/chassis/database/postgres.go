@@ -1,58 +1,62 @@
 package database
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
+	"maps"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"tandem/src/chassis/settings"
 )
 
-// Limits of the PostgreSQL pool. Ten connections keep two cores busy, and ten
-// replicas share the default max_connections of a server, which is 100.
 const (
-	maxConns        = 10
+	// defaultMaxConns keeps two cores busy, and nine processes with it share the
+	// default max_connections of a server, which is 100.
+	defaultMaxConns = 10
 	connectTimeout  = 2 * time.Second
-	connMaxLifetime = 30 * time.Minute // so that after a failover all connections move to the new server
 )
 
 // newPostgres creates the pools and does not connect yet. Timeouts in the URL
 // (https://www.postgresql.org/docs/current/runtime-config-client.html) take
 // precedence over the defaults that newPostgres sets.
-func newPostgres(databaseURL settings.URL) (*DB, error) {
-	config, err := pgx.ParseConfig(databaseURL.Raw())
+func newPostgres(config Config, from *source) (*DB, error) {
+	session := map[string]string{"application_name": "tandem", "timezone": "UTC"}
+	parsed, err := from.read(session)
 	if err != nil {
-		// Do not wrap err: it may contain the password.
-		return nil, fmt.Errorf("DATABASE_URL=%q is not usable: give a URL like postgres://user:password@host:5432/database", databaseURL)
+		return nil, &settings.UsageError{Err: err}
 	}
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = connectTimeout
-	}
-	setDefaults(config.RuntimeParams, map[string]string{"application_name": "tandem", "timezone": "UTC"})
-	// These pools copy config before the statement timeout is set: a migration may
-	// take as long as it needs, and a ping has the deadline of its context.
-	migrations, probe := stdlib.OpenDB(*config.Copy()), stdlib.OpenDB(*config.Copy())
-	setDefaults(config.RuntimeParams, map[string]string{
-		"statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s",
-	})
-	pool := stdlib.OpenDB(*config)
-	pool.SetMaxOpenConns(maxConns)
-	pool.SetMaxIdleConns(maxConns)
-	probe.SetMaxOpenConns(1)
-	for _, p := range []*sql.DB{pool, probe} {
-		p.SetConnMaxLifetime(connMaxLifetime)
-	}
-	return &DB{reader: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem, attributes: []attribute.KeyValue{
+	db := &DB{source: from, system: postgresSystem, attributes: []attribute.KeyValue{
 		semconv.DBSystemNamePostgreSQL,
-		semconv.DBNamespace(config.Database),
-		semconv.ServerAddress(config.Host),
-		semconv.ServerPort(int(config.Port)),
-	}}, nil
+		semconv.DBNamespace(parsed.Database),
+		semconv.ServerAddress(parsed.Host),
+		semconv.ServerPort(int(parsed.Port)),
+	}}
+	limited := limits()
+	maps.Copy(limited, session)
+	// Migrations have no limits, as they may take as long as they need. Pings connect as
+	// requests do.
+	for _, pool := range []struct {
+		into   **sql.DB
+		params map[string]string
+	}{{&db.migrations, session}, {&db.probe, limited}, {&db.writer, limited}} {
+		if *pool.into, err = from.open(pool.params); err != nil {
+			return nil, fmt.Errorf("open the pool of connections: %w", err)
+		}
+	}
+	db.reader, db.queries = db.writer, db.writer
+	maxConns := cmp.Or(config.MaxConns, defaultMaxConns)
+	db.writer.SetMaxOpenConns(maxConns)
+	db.writer.SetMaxIdleConns(maxConns)
+	db.probe.SetMaxOpenConns(1)
+	for _, p := range []*sql.DB{db.writer, db.probe} {
+		p.SetConnMaxLifetime(config.ConnLifetime)
+	}
+	db.writer.SetConnMaxIdleTime(config.ConnIdleTime)
+	return db, nil
 }
 
 // setDefaults sets the parameters that the URL does not set.

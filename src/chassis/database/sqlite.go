@@ -20,9 +20,9 @@ import (
 // stop waiting when their context ends. Readers run concurrently with the writer
 // (https://sqlite.org/wal.html).
 func newSQLite(dir, name string) (*DB, error) {
-	path, err := prepareFolder(dir, name)
+	path, err := filepath.Abs(filepath.Join(dir, name+".db"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find the folder that DATA_DIR names: %w", err)
 	}
 	writer, err := openPool(path, url.Values{"_txlock": {"immediate"}})
 	if err != nil {
@@ -45,26 +45,15 @@ func newSQLite(dir, name string) (*DB, error) {
 	probe.SetMaxOpenConns(1)
 	probe.SetMaxIdleConns(-1)
 	db := &DB{
-		reader: reader, writer: writer, probe: probe, migrations: writer,
+		reader: reader, queries: preparedPool{newStatements(reader)}, writer: writer, probe: probe, migrations: writer,
 		path:       path,
+		dataDir:    dir,
 		fileLock:   flock.New(path+".lock", flock.SetPermissions(0o600)),
 		system:     sqliteSystem,
 		attributes: []attribute.KeyValue{semconv.DBSystemNameSQLite, semconv.DBNamespace(filepath.Base(path))},
 	}
 	db.groupCommitter = newGroupCommitter(writer, db.checkFile)
 	return db, nil
-}
-
-// prepareFolder creates the folder and returns the absolute path of the file.
-func prepareFolder(dir, name string) (string, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return "", fmt.Errorf("create the folder that DATA_DIR names: %w", err)
-	}
-	path, err := filepath.Abs(filepath.Join(dir, name+".db"))
-	if err != nil {
-		return "", fmt.Errorf("find the folder that DATA_DIR names: %w", err)
-	}
-	return path, nil
 }
 
 // openPool creates a connection pool for the file. A statement waits at most 5 s
@@ -89,7 +78,7 @@ func openPool(path string, options url.Values) (*sql.DB, error) {
 // errFileLocked is the error of lock while another process holds the lock.
 var errFileLocked = errors.New("another process has it open")
 
-// lock creates the SQLite file if it does not exist, and keeps other processes
+// lock creates the folder and the SQLite file if they do not exist, and keeps other processes
 // from opening it until Close or the end of this process. On PostgreSQL it does
 // nothing. SQLite itself allows several processes, but in WAL mode they must run on
 // one machine (https://sqlite.org/wal.html), and they must not migrate at the same
@@ -97,6 +86,9 @@ var errFileLocked = errors.New("another process has it open")
 func (db *DB) lock() error {
 	if db.fileLock == nil {
 		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(db.path), 0o750); err != nil {
+		return err
 	}
 	locked, err := db.fileLock.TryLock()
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/pressly/goose/v3/database"
-	"github.com/pressly/goose/v3/lock"
 )
 
 // The tables of release 0.1, which had the same names in every service. Its
@@ -26,11 +25,6 @@ func (db *DB) takeOver(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // fails after the commit
-	if db.system == postgresSystem {     // the lock that a migration takes, too
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", lock.DefaultLockID); err != nil {
-			return err
-		}
-	}
 	// With the service's table but without its version table, it is a store of release 0.1.
 	for table, want := range map[string]bool{db.versionTable(): false, oldVersionTable: true, db.name: true} {
 		exists, err := db.tableExists(ctx, tx, table)

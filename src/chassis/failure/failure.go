@@ -40,6 +40,7 @@ type Error struct {
 	Fields     []Field        // every invalid member of the input; empty unless Code is Invalid
 	Extensions map[string]any // extension members of the problem details (RFC 9457, section 3.2), such as user_id
 	Cause      error          // for the log only
+	Uncertain  bool           // whether the request may have been carried out, so that repeating it may do it twice; only if Code is Unavailable
 }
 
 // New returns a failure with a code and a message.
@@ -71,6 +72,13 @@ func (e *Error) WithCause(cause error) *Error {
 	copied := *e
 	copied.Cause = cause
 	return &copied
+}
+
+// IsUncertain reports whether the request that failed with err may have been carried
+// out all the same.
+func IsUncertain(err error) bool {
+	f, ok := errors.AsType[*Error](err)
+	return ok && f.Uncertain
 }
 
 // CodeOf returns the code of the first *Error in err's chain, Internal if there

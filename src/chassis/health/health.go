@@ -7,6 +7,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"sync"
@@ -46,8 +47,12 @@ const (
 	Unhealthy   = "unhealthy"   // responds with anything else
 	Unreachable = "unreachable" // does not respond
 
-	degraded = "degraded" // of the service: the store or a dependency is not healthy
+	degraded = "degraded" // of the service: the store or a dependency is not healthy; of the store: it only reads
 )
+
+// ErrDegraded is the error of a ping of a store that reads but takes no writes. The
+// service stays ready, since no replica could serve the reads in its place.
+var ErrDegraded = errors.New("the store takes no writes")
 
 // Values of Health.phase.
 const (
@@ -78,12 +83,15 @@ func New(info build.Info, registry *prometheus.Registry) *Health {
 }
 
 // WatchStore checks the service's own store once a second until ctx ends. The
-// service is ready only after WatchStore and while ping returns nil. WatchStore
+// service is ready only after WatchStore and while ping returns nil or ErrDegraded. WatchStore
 // waits at most one second for the first check, so that a service whose store
 // is healthy does not begin as degraded.
 func (h *Health) WatchStore(ctx context.Context, ping func(context.Context) error) {
 	pingState := func(ctx context.Context) string {
-		if ping(ctx) != nil {
+		switch err := ping(ctx); {
+		case errors.Is(err, ErrDegraded):
+			return degraded
+		case err != nil:
 			return Unreachable
 		}
 		return Healthy
@@ -149,7 +157,7 @@ func (h *Health) unreadyReason(ctx context.Context) string {
 	switch {
 	case phase != "":
 		return phase
-	case store == nil || store.state(ctx) != Healthy:
+	case store == nil || store.state(ctx) == Unreachable:
 		return "The service cannot reach its database."
 	default:
 		return ""

@@ -163,6 +163,21 @@ func TestReadiness(t *testing.T) {
 		})
 	})
 
+	t.Run("goes on while the store only reads, as degraded", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			s := newService(t)
+			s.WatchStore(t.Context(), func(context.Context) error { return fmt.Errorf("full: %w", health.ErrDegraded) })
+			s.SetReady()
+			s.requireReady(t)
+			s.requireStatus(t, "degraded")
+			require.NoError(t, testutil.GatherAndCompare(s.signals.Registry, strings.NewReader(`
+				# HELP dependency_up Whether the last check of a dependency found it healthy.
+				# TYPE dependency_up gauge
+				dependency_up{dependency="store"} 0
+			`), "dependency_up"))
+		})
+	})
+
 	t.Run("ends when the store hangs", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			s := newService(t)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ const memoryLimitRatio = 0.9
 // at once, unless it comes within sameSignal of the first.
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error) int {
 	configureRuntime()
+	trimEnvironment()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	// After the first signal, restore the default action for the second one.
@@ -60,5 +62,17 @@ func configureRuntime() {
 	_, _ = memlimit.Set(memlimit.WithRatio(memoryLimitRatio))
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+}
+
+// trimEnvironment removes the white space around the variables that libraries read
+// themselves: those of libpq and of OpenTelemetry. A value from a Secret often ends in
+// a newline.
+func trimEnvironment() {
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if trimmed := settings.Trim(value); trimmed != value && (strings.HasPrefix(name, "PG") || strings.HasPrefix(name, "OTEL_")) {
+			_ = os.Setenv(name, trimmed) // fails for no name that the environment has
+		}
 	}
 }

@@ -59,14 +59,23 @@ type Common struct {
 type Service struct {
 	Common
 	TestHooks
-	Port        int    `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 selects a free one."`
-	ListenHost  string `help:"Address to listen on, such as 127.0.0.1; empty: all addresses."`
-	DatabaseURL URL    `schemes:"postgres,postgresql" like:"postgres://user:password@host:5432/database" help:"PostgreSQL database; empty: SQLite in a file under DATA_DIR."`
+	Port       int    `default:"${port}" min:"0" max:"65535" help:"TCP port to listen on; 0 selects a free one."`
+	ListenHost string `help:"Address to listen on, such as 127.0.0.1; empty: all addresses."`
+	Database
 
 	// PortVariable is the variable that sets Port, for messages; empty: PORT.
 	PortVariable string `kong:"-"`
 	// OnReady is called once, when the service is ready; nil: nothing is.
 	OnReady func() `kong:"-"`
+}
+
+// Database contains the settings of a service's PostgreSQL database.
+type Database struct {
+	DatabaseURL                ConnString    `like:"postgres://user:password@host:5432/database" help:"PostgreSQL database, as libpq takes it; empty: SQLite in a file under DATA_DIR."`
+	DatabaseURLFile            string        `help:"File with the value of DATABASE_URL, read for each new connection, so that a rotated password needs no restart."`
+	DatabaseMaxConnections     int           `default:"10" min:"1" max:"1000" help:"Connections to PostgreSQL for requests; one more checks whether it answers. All processes together need that many of the server's max_connections."`
+	DatabaseConnectionLifetime time.Duration `default:"30m" min:"0s" max:"24h" help:"Time after which a connection to PostgreSQL is replaced; 0s: never."`
+	DatabaseConnectionIdleTime time.Duration `default:"0s" min:"0s" max:"24h" help:"Time after which an unused connection to PostgreSQL is closed; 0s: never."`
 }
 
 // Program describes a program in its help.
@@ -159,7 +168,7 @@ func logValue(value reflect.Value) any {
 func envResolver(getenv func(string) string) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if isSetting(flag.Name) {
-			if value := getenv(envName(flag.Name)); value != "" {
+			if value := Trim(getenv(envName(flag.Name))); value != "" {
 				return value, nil
 			}
 		}
@@ -170,7 +179,7 @@ func envResolver(getenv func(string) string) kong.Resolver {
 // formatHelp returns the help text of a setting with its variable, its valid
 // values and its default.
 func formatHelp(value *kong.Value) string {
-	if !isSetting(value.Name) {
+	if value.Flag == nil || !isSetting(value.Name) {
 		return value.Help
 	}
 	line := value.Help + " [" + envName(value.Name) + "; "

@@ -151,7 +151,7 @@ func TestParse(t *testing.T) {
 			"not a choice":    {"LOG_LEVEL", "loud", `LOG_LEVEL="loud" is not usable: give one of debug, info, warn, error`},
 			"not a bool":      {"SEED_DEMO_DATA", "maybe", `SEED_DEMO_DATA="maybe" is not usable: give true or false`},
 			"wrong scheme":    {"DATABASE_URL", "mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable: give a URL like postgres://user:password@host:5432/database`},
-			"not a URL":       {"DATABASE_URL", "password=hush", `DATABASE_URL="(hidden: it may contain a password)" is not usable: give a URL like postgres://user:password@host:5432/database`},
+			"not a URL":       {"DATABASE_URL", "me:hush@db/x", `DATABASE_URL="(hidden: it may contain a password)" is not usable: give a URL like postgres://user:password@host:5432/database`},
 			"without a host":  {"USERS_URL", "users", `USERS_URL="users" is not usable: give a URL like http://users:5001`},
 			"not in the list": {"COLOURS", "red,pink", `COLOURS="red,pink" is not usable: give some of red, green, blue, separated by commas`},
 			"an empty word":   {"COLOURS", "red,", `COLOURS="red," is not usable: give some of red, green, blue, separated by commas`},

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 )
@@ -19,13 +21,32 @@ type ValueError struct {
 	Value    string // the invalid value, with secrets masked
 	Valid    string // description of the valid values
 	Missing  bool   // there is a flag without a value
+	Quoted   bool   // there are quotes around the value
 }
 
 func (e *ValueError) Error() string {
 	if e.Missing {
 		return fmt.Sprintf("--%s needs a value: give %s", flagName(e.Variable), cmp.Or(e.Valid, "one"))
 	}
+	if e.Quoted {
+		return fmt.Sprintf("%s=%s is not usable: remove the quotes around the value", e.Variable, e.Value)
+	}
 	return fmt.Sprintf("%s=%q is not usable: give %s", e.Variable, e.Value, e.Valid)
+}
+
+// errNotConnString is the error of a ConnString in no form that PostgreSQL knows.
+var errNotConnString = errors.New("neither a URL nor key=value words")
+
+// Trim returns a value without the white space and the byte order mark around it,
+// which files and Secrets often have.
+func Trim(value string) string {
+	return strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' })
+}
+
+// isQuoted reports whether a value has quotes around it, which a shell would have removed.
+func isQuoted(value string) bool {
+	last := len(value) - 1
+	return last > 0 && strings.ContainsRune(`"'`, rune(value[0])) && value[0] == value[last]
 }
 
 // URL is an absolute URL that masks its secrets when it is printed. The zero URL
@@ -77,6 +98,7 @@ func mappers() []kong.Option {
 		kong.KindMapper(reflect.Bool, mapper{parse: parseBool, isFlag: true}),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper{parse: parseDuration}),
 		kong.TypeMapper(reflect.TypeFor[URL](), mapper{parse: parseURL}),
+		kong.TypeMapper(reflect.TypeFor[ConnString](), mapper{parse: parseConnString}),
 	}
 }
 
@@ -95,9 +117,10 @@ func (m mapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 		invalid.Missing = true
 		return &invalid
 	}
-	text := token.String()
+	text := Trim(token.String())
 	value, err := m.parse(text, ctx.Value.Tag)
-	if err != nil {
+	invalid.Quoted = isQuoted(text)
+	if err != nil || invalid.Quoted {
 		invalid.Value = maskSecrets(text, ctx.Value.Tag)
 		return &invalid
 	}
@@ -236,18 +259,25 @@ func formatBounds(tag *kong.Tag) string {
 }
 
 // maskSecrets returns the text of an invalid value without what may be a
-// password. Only settings of type URL have passwords.
+// password. Only settings of type URL and ConnString have passwords.
 func maskSecrets(text string, tag *kong.Tag) string {
-	if !tag.Has("schemes") {
+	if isQuoted(text) {
+		return text[:1] + maskSecrets(text[1:len(text)-1], tag) + text[:1]
+	}
+	if tag.Has("schemes") {
+		if u, err := url.Parse(text); err == nil && strings.HasPrefix(u.Scheme, "http") {
+			return maskPeerURL(*u)
+		}
+	} else if !tag.Has("like") {
 		return text
 	}
-	if u, err := url.Parse(text); err == nil && strings.HasPrefix(u.Scheme, "http") {
-		return maskPeerURL(*u)
-	} else if err == nil && u.Host != "" {
-		return URL{u}.String()
+	if isURL(text) {
+		if u, err := url.Parse(text); err == nil && u.Host != "" || !strings.ContainsAny(text, "@?") {
+			return ConnString(text).String()
+		}
 	}
 	if strings.ContainsAny(text, "@?") || strings.Contains(text, "password") {
-		return "(hidden: it may contain a password)"
+		return hidden
 	}
 	return text
 }

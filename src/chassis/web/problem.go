@@ -15,8 +15,9 @@ import (
 // no client receives it.
 const StatusClientClosedRequest = 499
 
-// retryAfter is the value of the Retry-After header of each 503 in seconds. After
-// that time an overload has often passed and a circuit breaker is half-open.
+// retryAfter is the value of the Retry-After header of a 503 in seconds. After that
+// time an overload has often passed and a circuit breaker is half-open. A 503 to a
+// request that may have been carried out does not have the header.
 const retryAfter = "1"
 
 // Problem is the body of an error response: the problem details of RFC 9457, a copy
@@ -101,7 +102,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, f *failure.Error) erro
 	if f.Code == failure.Canceled {
 		title = "Client Closed Request"
 	}
-	if f.Code == failure.Unavailable {
+	if f.Code == failure.Unavailable && !f.Uncertain {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	return encode(w, status, "application/problem+json", Problem{

@@ -79,6 +79,7 @@ func (c config) address(loopback string, port int) string {
 func (c config) validate(getenv func(string) string) error {
 	for _, refused := range []struct{ variable, instead string }{
 		{"DATABASE_URL", "tandem uses SQLite only: unset DATABASE_URL, or run bin/users and bin/orders"},
+		{"DATABASE_URL_FILE", "tandem uses SQLite only: unset DATABASE_URL_FILE, or run bin/users and bin/orders"},
 		{"PORT", "tandem has two ports: unset PORT, and set USERS_PORT and ORDERS_PORT"},
 		{"USERS_URL", "tandem runs users itself: unset USERS_URL, or run bin/orders"},
 	} {

@@ -32,8 +32,9 @@ var errUnavailable = errors.New("PostgreSQL is not available: install it (Debian
 
 // All tests of a test binary share one server, because a start takes seconds.
 var (
-	server = sync.OnceValues(findServer)
-	serial atomic.Int64
+	server  = sync.OnceValues(findServer)
+	secured = sync.OnceValues(startSecured)
+	serial  atomic.Int64
 )
 
 // URL returns the URL of a new, empty database. It is dropped when the test ends.
@@ -91,7 +92,8 @@ func findServer() (*url.URL, error) {
 // Programs returns the folder that has the programs of the PostgreSQL server.
 func Programs() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
+		path, err = filepath.EvalSymlinks(path) // the other programs may have no link
+		return filepath.Dir(path), err
 	}
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin/initdb", "/opt/homebrew/opt/postgresql*/bin/initdb", "/usr/local/opt/postgresql*/bin/initdb",

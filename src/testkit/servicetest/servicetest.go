@@ -103,15 +103,21 @@ func SQLite(t testing.TB) settings.Service {
 // Postgres returns the settings of a service on an empty PostgreSQL database.
 func Postgres(t testing.TB) settings.Service {
 	config := SQLite(t)
-	config.DatabaseURL = URL(t, postgrestest.URL(t))
+	config.DatabaseURL = settings.ConnString(postgrestest.URL(t))
 	return config
+}
+
+// QueryModes are the ways in which the driver of PostgreSQL can send a statement: the
+// values of default_query_exec_mode in DATABASE_URL.
+func QueryModes() []string {
+	return []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}
 }
 
 // Unreachable returns the settings of a service whose database refuses
 // connections.
 func Unreachable(t testing.TB) settings.Service {
 	config := SQLite(t)
-	config.DatabaseURL = URL(t, "postgres://nobody@127.0.0.1:1/none")
+	config.DatabaseURL = "postgres://nobody@127.0.0.1:1/none"
 	return config
 }
 

@@ -87,6 +87,12 @@ spec:
             - name: data
               mountPath: /data
             {{- end }}
+            {{- if include "users.databaseFile" . }}
+            # The folder, not a file by subPath, which the kubelet would not update.
+            - name: database
+              mountPath: /database
+              readOnly: true
+            {{- end }}
             {{- with .Values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -105,6 +111,15 @@ spec:
           {{- else }}
           emptyDir: {}
           {{- end }}
+        {{- end }}
+        {{- if include "users.databaseFile" . }}
+        - name: database
+          secret:
+            secretName: {{ .Values.database.existingSecret | quote }}
+            defaultMode: 288 # 0440
+            items:
+              - key: {{ .Values.database.secretKey | quote }}
+                path: url
         {{- end }}
         {{- with .Values.extraVolumes }}
         {{- toYaml . | nindent 8 }}
@@ -156,12 +171,9 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if .Values.database.existingSecret }}
-- name: DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.database.existingSecret | quote }}
-      key: {{ .Values.database.secretKey | quote }}
+{{- if include "users.databaseFile" . }}
+- name: DATABASE_URL_FILE
+  value: /database/url
 {{- end }}
 {{- if .Values.telemetry.otlpEndpoint }}
 - name: POD_NAME
@@ -211,12 +223,23 @@ By default, pods must be spread over nodes and should be spread over zones. Node
 {{- end }}
 {{- end }}
 
+{{/* "true" if the URL of the database is in a file from the Secret, which extraEnv may replace; otherwise nothing. */}}
+{{- define "users.databaseFile" -}}
+{{- if .Values.database.existingSecret }}
+{{- $extra := list }}
+{{- range .Values.extraEnv }}
+{{- $extra = append $extra .name }}
+{{- end }}
+{{- if not (or (has "DATABASE_URL" $extra) (has "DATABASE_URL_FILE" $extra)) }}true{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* "true" if the database is PostgreSQL, otherwise nothing. */}}
 {{- define "users.postgres" -}}
 {{- if .Values.database.existingSecret }}true
 {{- else }}
 {{- range .Values.extraEnv }}
-{{- if and (eq .name "DATABASE_URL") (or .value .valueFrom) }}true{{ end }}
+{{- if and (has .name (list "DATABASE_URL" "DATABASE_URL_FILE")) (or .value .valueFrom) }}true{{ end }}
 {{- end }}
 {{- end }}
 {{- end }}
