@@ -7,9 +7,6 @@ import (
 	"tandem/src/users/client"
 )
 
-// maxIDs is the maximum number of IDs in the query parameter ids.
-const maxIDs = 100
-
 // listUsers returns the handler of GET /users.
 func listUsers(store *Store) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -31,7 +28,7 @@ func listUsers(store *Store) web.Handler {
 // active it selects only active users, but with ids it selects all of those.
 func readFilter(r *http.Request) (Filter, error) {
 	query := web.ReadQuery(r.URL)
-	filter := Filter{IDs: query.IDs("ids", maxIDs), After: query.Cursor(), Limit: query.Limit()}
+	filter := Filter{IDs: query.IDs("ids", client.MaxIDs), After: query.Cursor(), Limit: query.Limit()}
 	active := query.OneOf("active", "true", "false", "all")
 	if active == "" && filter.IDs == nil {
 		active = "true"
