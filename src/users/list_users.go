@@ -3,16 +3,27 @@ package users
 import (
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"tandem/src/chassis/telemetry"
 	"tandem/src/chassis/web"
 	"tandem/src/users/client"
 )
 
-// listUsers returns the handler of GET /users.
-func listUsers(store *Store) web.Handler {
+// listUsers returns the handler of GET /users. It registers a histogram of the IDs in
+// the parameter ids: calls of orders are for one user each, GET /users/{id}, or for
+// several.
+func listUsers(store *Store, registry prometheus.Registerer) web.Handler {
+	idsPerRequest := promauto.With(registry).NewHistogram(telemetry.CountOpts(
+		"users_ids_per_request", "IDs in the parameter ids of a GET /users request that has it."))
 	return func(w http.ResponseWriter, r *http.Request) error {
 		filter, err := readFilter(r)
 		if err != nil {
 			return err
+		}
+		if filter.IDs != nil {
+			idsPerRequest.Observe(float64(len(filter.IDs)))
 		}
 		limit := filter.Limit
 		filter.Limit++ // reads one user more than the page may contain; if there is one, there is a next page

@@ -14,6 +14,7 @@ import (
 
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/httpclient"
+	"tandem/src/chassis/telemetry"
 )
 
 const (
@@ -78,11 +79,8 @@ func newSharing(c *Client, config httpclient.Config) *sharing {
 }
 
 func newLookupsPerCall(registry prometheus.Registerer) prometheus.Histogram {
-	return promauto.With(registry).NewHistogram(prometheus.HistogramOpts{
-		Name: "users_client_lookups_per_call", Help: "Look-ups of single users that a call to the users service was made for.",
-		Buckets:                     []float64{1, 2, 4, 8, 16, 32, 64, MaxIDs},
-		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
-	})
+	return promauto.With(registry).NewHistogram(telemetry.CountOpts(
+		"users_client_lookups_per_call", "Look-ups of single users that a call to the users service was made for."))
 }
 
 // user returns the user with that ID, through a call of its own or a shared one.
