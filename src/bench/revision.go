@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,8 +35,8 @@ func buildServices(ctx context.Context, source, binaries string, flags ...string
 	if err := os.MkdirAll(binaries, 0o755); err != nil {
 		return err
 	}
-	arguments := slices.Concat([]string{"build", "-o", binaries + string(filepath.Separator)}, flags, []string{"./src/cmd/users", "./src/cmd/orders"})
-	_, err := runIn(ctx, source, "go", arguments...)
+	arguments := append([]string{"build", "-o", binaries + string(filepath.Separator)}, flags...)
+	_, err := runIn(ctx, source, "go", append(arguments, "./src/cmd/users", "./src/cmd/orders")...)
 	return err
 }
 

@@ -46,7 +46,9 @@ func verifyTraces(t *testing.T, o *observed) {
 		return eventually(30*time.Second, func() error { return o.expectSampledTraces(calls, expectedTrace) })
 	})
 	check(t, "no other trace has spans", func() error { return o.expectNoUnsampledTraces(calls) })
-	check(t, "orders logs the trace id of each request, and users that of each sampled one", func() error { return o.expectTraceIDsInLogs(calls) })
+	check(t, "orders logs the trace id of each request, and users that of each sampled one", func() error {
+		return o.expectTraceIDsInLogs(calls)
+	})
 	check(t, "each exemplar names an existing trace", o.expectTracesOfExemplars)
 }
 
