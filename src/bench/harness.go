@@ -52,6 +52,15 @@ func (h *harness) build(ctx context.Context) (err error) {
 	return err
 }
 
+// withoutMechanisms returns the services of the working tree with all telemetry on,
+// in a build in which a variable disables mechanisms of calls to users.
+func (h *harness) withoutMechanisms(ctx context.Context, mechanisms string) (deployment, error) {
+	r := revision{name: "working tree for tests", dir: filepath.Join(h.dir, "testhooks")}
+	d := r.deployment(h.collector)
+	d.env = append(d.env, "USERS_DISABLE="+mechanisms)
+	return d, buildServices(ctx, ".", r.dir, "-tags", "testhooks")
+}
+
 // close removes the temporary folder. The PostgreSQL server ends with this
 // process and then removes what it has written meanwhile.
 func (h *harness) close() {

@@ -29,12 +29,14 @@ func (r revision) deployment(c *collector) deployment {
 	}
 }
 
-// buildServices builds both services from the module in source.
-func buildServices(ctx context.Context, source, binaries string) error {
+// buildServices builds both services from the module in source. flags are further
+// flags of "go build".
+func buildServices(ctx context.Context, source, binaries string, flags ...string) error {
 	if err := os.MkdirAll(binaries, 0o755); err != nil {
 		return err
 	}
-	_, err := runIn(ctx, source, "go", "build", "-o", binaries+string(filepath.Separator), "./src/cmd/users", "./src/cmd/orders")
+	arguments := append([]string{"build", "-o", binaries + string(filepath.Separator)}, flags...)
+	_, err := runIn(ctx, source, "go", append(arguments, "./src/cmd/users", "./src/cmd/orders")...)
 	return err
 }
 

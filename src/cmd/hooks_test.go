@@ -102,7 +102,7 @@ func TestTestHooksBinary(t *testing.T) {
 		p := launch(t, "testhooks/orders", "USERS_DISABLE=retries,luck")
 		require.Equal(t, 2, p.exit(t))
 		require.Contains(t, p.stderr.String(), `USERS_DISABLE="retries,luck" is not usable: `+
-			`give some of retries, budget, breaker, ejection, latency, lookups, pool, separated by commas`)
+			`give some of retries, budget, breaker, ejection, latency, lookups, pool, sharing, hold-bound, separated by commas`)
 		require.Equal(t, 1, strings.Count(p.stderr.String(), "\n"))
 	})
 }

@@ -5,8 +5,8 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -32,7 +32,10 @@ func verifyFaults(t *testing.T, r *resilience) {
 		requirement:  "p99 ≤ 2 × that without the fault or ≤ 100 ms, < 1 % not answered in full",
 		injectFaults: true,
 		run:          r.oneSlowPod,
-		controls:     []control{r.without("ejection and regard for latency", "ejection,latency")},
+		controls: []control{
+			r.without("ejection and regard for latency", "ejection,latency"),
+			r.without("the bound on waiting for a call under way", "hold-bound"),
+		},
 	})
 	r.verify(t, scenario{
 		name:         "one of three users pods answers 500",
@@ -52,24 +55,42 @@ func verifyFaults(t *testing.T, r *resilience) {
 		controls:     []control{r.without("retry budget and breaker", "budget,breaker")},
 	})
 	if controlsEnabled() {
-		withoutBudget := r.without("retry budget", "budget,breaker")
-		withoutBudget.run = func() (string, error) { return r.retryAmplification(1.3) }
+		r.verifyAmplificationWithoutMechanisms(t)
+	}
+}
+
+// verifyAmplificationWithoutMechanisms verifies the retry budget alone, and without
+// shared look-ups, which make fewer calls of the same number of requests.
+func (r *resilience) verifyAmplificationWithoutMechanisms(t *testing.T) {
+	const withoutBreaker = "calls that reach users ÷ requests at orders ≤ 1.3: 1.2 by the budget, " +
+		"and ten free retries in ten seconds for each orders pod"
+	for _, s := range []struct {
+		lacks, disabled    string
+		limit              float64
+		requirement        string
+		without, alsoLacks string // of the control
+	}{
+		{"shares no look-ups", "sharing", 1.2, "calls that reach users ÷ requests at orders ≤ 1.2", "retry budget and breaker", ",breaker"},
+		{"has no breaker", "breaker", 1.3, withoutBreaker, "retry budget", ""},
+		{"has no breaker and shares no look-ups", "breaker,sharing", 1.3, withoutBreaker, "retry budget", ""},
+	} {
+		withoutBudget := r.without(s.without, "budget,"+s.disabled+s.alsoLacks)
+		withoutBudget.run = func() (string, error) { return r.retryAmplification(s.limit) }
 		r.verify(t, scenario{
-			name: "every users pod answers 500, and orders has no breaker",
-			requirement: "calls that reach users ÷ requests at orders ≤ 1.3: 1.2 by the budget, " +
-				"and ten free retries in ten seconds for each orders pod",
+			name:         "every users pod answers 500, and orders " + s.lacks,
+			requirement:  s.requirement,
 			injectFaults: true,
-			run:          func() (string, error) { return r.retryAmplificationWithoutBreaker(1.3) },
+			run:          func() (string, error) { return r.retryAmplificationWithout(s.disabled, s.limit) },
 			controls:     []control{withoutBudget},
 		})
 	}
 }
 
-// retryAmplificationWithoutBreaker is retryAmplification while the breaker of orders
-// is disabled.
-func (r *resilience) retryAmplificationWithoutBreaker(limit float64) (measured string, err error) {
+// retryAmplificationWithout is retryAmplification while mechanisms of orders are
+// disabled.
+func (r *resilience) retryAmplificationWithout(mechanisms string, limit float64) (measured string, err error) {
 	err = inOrder(
-		func() error { return r.disableMechanisms("breaker") },
+		func() error { return r.disableMechanisms(mechanisms) },
 		func() (err error) { measured, err = r.retryAmplification(limit); return err })
 	return measured, errors.Join(err, r.reset())
 }
@@ -102,7 +123,7 @@ func (r *resilience) withFaultyPod(index int, fault string, requests int) (repor
 			return errors.Join(err, s.setFault(""))
 		})
 	})
-	if received[faulty.Metadata.Name] == 0 {
+	if received[faulty.Metadata.Name].calls == 0 {
 		err = errors.Join(err, errors.New("the pod with the fault received no request"))
 	}
 	return report, err
@@ -124,7 +145,7 @@ func (r *resilience) retryAmplification(limit float64) (string, error) {
 	}
 	var calls int
 	for _, count := range received {
-		calls += count
+		calls += count.calls
 	}
 	if calls == 0 {
 		err = errors.Join(err, errors.New("users counted no request"))
@@ -137,41 +158,58 @@ func (r *resilience) retryAmplification(limit float64) (string, error) {
 			require(factor <= limit, "there were %.2f calls per request", factor))
 }
 
-// userRequestsDuring returns the number of requests for a single user that each pod
-// of users serves while do runs.
-func (n namespace) userRequestsDuring(do func() error) (map[string]int, error) {
+// requestsOfOrders are what a pod of users has served for orders. A call is for one
+// user, GET /users/{id}, or for several, GET /users?ids=….
+type requestsOfOrders struct {
+	calls int
+	ids   int // of users in these calls; only those whose handler ran
+}
+
+// userRequestsDuring returns what each pod of users serves for orders while do runs.
+func (n namespace) userRequestsDuring(do func() error) (map[string]requestsOfOrders, error) {
 	before, err := n.userRequests()
 	if err != nil {
 		return nil, err
 	}
 	err = do()
 	after, afterErr := n.userRequests()
-	for pod := range after {
-		after[pod] -= before[pod]
+	for pod, count := range after {
+		after[pod] = requestsOfOrders{count.calls - before[pod].calls, count.ids - before[pod].ids}
 	}
 	return after, errors.Join(err, afterErr)
 }
 
-// userRequestCount matches the lines of a pod's metrics that count requests for a
-// single user.
-var userRequestCount = regexp.MustCompile(`^http_server_request_duration_seconds_count\{.*http_route="/users/\{id\}".*\} (\d+)$`)
-
-// userRequests returns the number of requests for a single user that each pod of
-// users has served.
-func (n namespace) userRequests() (map[string]int, error) {
+// userRequests returns what each pod of users has served for orders.
+func (n namespace) userRequests() (map[string]requestsOfOrders, error) {
 	var mu sync.Mutex
-	counts := map[string]int{}
+	counts := map[string]requestsOfOrders{}
 	err := n.forEachPodByName("users", "5001", func(pod string, s service) error {
-		return s.metricLines(func(line string) {
-			mu.Lock()
-			defer mu.Unlock()
-			if found := userRequestCount.FindStringSubmatch(line); found != nil {
-				count, _ := strconv.Atoi(found[1])
-				counts[pod] += count
-			} else {
-				counts[pod] += 0 // adds an entry for a pod that has served none
-			}
-		})
+		var count requestsOfOrders
+		err := s.metricLines(count.add)
+		mu.Lock()
+		defer mu.Unlock()
+		counts[pod] = count
+		return err
 	})
 	return counts, err
+}
+
+// add adds the requests that a line of a pod's metrics counts.
+func (r *requestsOfOrders) add(line string) {
+	if sum, ok := strings.CutPrefix(line, "users_ids_per_request_sum "); ok {
+		ids, _ := strconv.ParseFloat(sum, 64)
+		r.ids += int(ids)
+	}
+	found := requestCount.FindStringSubmatch(line)
+	if found == nil || found[1] != "GET" {
+		return
+	}
+	count, _ := strconv.Atoi(found[4])
+	switch found[3] {
+	case "/users":
+		r.calls += count
+	case "/users/{id}":
+		r.calls += count
+		r.ids += count
+	}
 }

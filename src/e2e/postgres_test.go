@@ -62,7 +62,7 @@ func (n namespace) expectOneDisruptionAllowed(release string) error {
 func checkLoadBalancing(t *testing.T, n namespace) {
 	const calls = 400
 	var queries int
-	var served map[string]int
+	var served map[string]requestsOfOrders
 	must(t, "orders responds to "+strconv.Itoa(calls)+" calls with the order and its user", func() error {
 		orders, err := n.pods("orders")
 		if err != nil {
@@ -78,7 +78,7 @@ func checkLoadBalancing(t *testing.T, n namespace) {
 		})
 		return err
 	})
-	logDetail("%d calls: %d DNS queries, %.3f per call; requests served by each pod of users: %v",
+	logDetail("%d calls: %d DNS queries, %.3f per call; calls, and IDs in them, of each pod of users: %v",
 		calls, queries, float64(queries)/calls, served)
 	check(t, "orders sends less than one DNS query per ten calls", func() error {
 		if queries*10 >= calls {
@@ -86,10 +86,14 @@ func checkLoadBalancing(t *testing.T, n namespace) {
 		}
 		return nil
 	})
-	check(t, "each pod of users serves at least a tenth of the calls", func() error {
+	check(t, "each pod of users serves at least a tenth of the calls to users", func() error {
+		var all int
+		for _, count := range served {
+			all += count.calls
+		}
 		for pod, count := range served {
-			if count < calls/10 {
-				return fmt.Errorf("%s served %d", pod, count)
+			if count.calls*10 < all {
+				return fmt.Errorf("%s served %d of %d", pod, count.calls, all)
 			}
 		}
 		return nil

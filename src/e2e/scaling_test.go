@@ -14,7 +14,7 @@ import (
 func verifyScaling(t *testing.T, r *resilience) {
 	r.verify(t, scenario{
 		name:        "users scaled from 1 to 4, then to 2, under keep-alive load",
-		requirement: "15 s later the busiest of the 4 pods has ≤ 1.3 × the calls of the idlest; 0 failed, degraded or refused",
+		requirement: "15 s later the busiest of the 4 pods is asked for ≤ 1.3 × the users of the idlest; 0 failed, degraded or refused",
 		run: func() (string, error) {
 			measured, report, err := r.scaleUnderLoad()
 			return measured, errors.Join(err, report.expectNoneUnsuccessful())
@@ -24,6 +24,31 @@ func verifyScaling(t *testing.T, r *resilience) {
 			return measured, err
 		})},
 	})
+	r.verify(t, scenario{
+		name:        "users scaled from 1 to 4 while clients saturate orders",
+		requirement: "15 s later the busiest of the 4 pods is asked for ≤ 1.3 × the users of the idlest",
+		run:         r.scaleAtSaturation,
+		controls:    []control{r.withPlainClient("", "", r.scaleAtSaturation)},
+	})
+}
+
+// scaleAtSaturation scales users up while clients send each request as soon as they
+// have a response, so that look-ups of users share calls.
+func (r *resilience) scaleAtSaturation() (string, error) {
+	if err := r.scale("users", 1); err != nil {
+		return "", err
+	}
+	var ratio float64
+	report, err := r.during(manyRequests, func() error {
+		return inOrder(
+			func() error { return r.scale("users", 4) },
+			func() (err error) { ratio, err = r.busiestToIdlest(15*time.Second, 15*time.Second); return err })
+	}, "-new-connections=0", "-posts=0", "-clients=64", rate(0))
+	return fmt.Sprintf("%.2f; %v", ratio, report), errors.Join(err, r.scale("users", 3), requireEvenShares(ratio))
+}
+
+func requireEvenShares(ratio float64) error {
+	return require(ratio <= 1.3, "the busiest pod is asked for %.2f times the users of the idlest", ratio)
 }
 
 // scaleUnderLoad scales users up and down, and requires that new pods receive their
@@ -39,8 +64,7 @@ func (r *resilience) scaleUnderLoad() (measured string, report loadReport, err e
 			func() (err error) { ratio, err = r.busiestToIdlest(15*time.Second, 15*time.Second); return err },
 			func() error { return r.scale("users", 2) })
 	}, "-new-connections=0", "-posts=0", rate(120))
-	return fmt.Sprintf("%.2f; %v", ratio, report), report, errors.Join(err, r.scale("users", 3),
-		require(ratio <= 1.3, "the busiest pod has %.2f times the calls of the idlest", ratio))
+	return fmt.Sprintf("%.2f; %v", ratio, report), report, errors.Join(err, r.scale("users", 3), requireEvenShares(ratio))
 }
 
 // scale changes the number of a release's pods. It waits until they are ready and
@@ -67,17 +91,17 @@ func (n namespace) waitForPodCount(release string, count int) error {
 }
 
 // busiestToIdlest waits for a time in which every client must have resolved the new
-// pods. Then it counts the calls of each of the four pods of users for a duration,
-// and returns the ratio of the highest to the lowest count.
+// pods. Then it counts the users that each of the four pods is asked for during a
+// duration, and returns the ratio of the highest to the lowest count.
 func (r *resilience) busiestToIdlest(wait, duration time.Duration) (float64, error) {
 	time.Sleep(wait) // the requirement allows 15 s
 	received, err := r.userRequestsDuring(func() error { time.Sleep(duration); return nil })
 	lowest, highest := math.Inf(1), 0.0
 	for _, count := range received {
-		lowest, highest = min(lowest, float64(count)), max(highest, float64(count))
+		lowest, highest = min(lowest, float64(count.ids)), max(highest, float64(count.ids))
 	}
 	if highest == 0 || len(received) != 4 {
-		err = errors.Join(err, fmt.Errorf("the calls of each pod of users are %v", received))
+		err = errors.Join(err, fmt.Errorf("the requests of each pod of users are %v", received))
 	}
 	return highest / max(lowest, 1), err
 }

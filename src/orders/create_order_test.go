@@ -3,7 +3,9 @@ package orders_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -185,6 +187,32 @@ func TestCreateOrder(t *testing.T) {
 		second := (<-replayed).Require(t, 201)
 		require.Equal(t, "true", second.Header.Get("Idempotency-Replayed"))
 		require.Equal(t, first.Text, second.Text)
+	})
+
+	t.Run("refuses a user who is deactivated while another request reads them", func(t *testing.T) {
+		var active atomic.Bool
+		active.Store(true)
+		var reads atomic.Int64
+		read, answer := make(chan struct{}), make(chan struct{})
+		api := startWithUsersStub(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			body := strings.Replace(userJSON(1), "true", strconv.FormatBool(active.Load()), 1)
+			if reads.Add(1) == 1 {
+				close(read)
+				<-answer
+			}
+			_, _ = io.WriteString(w, body)
+		}))
+		responses := make(chan servicetest.Response, 2)
+		create := func() { responses <- api.Post(t, "/orders", laptopJSON()) }
+		go create()
+		<-read
+		active.Store(false)
+		go create()
+		rejected := (<-responses).Require(t, 400) // a look-up does not wait for a slow call
+		require.Equal(t, "1", rejected.At(t, "user_id"))
+		close(answer)
+		(<-responses).Require(t, 201)
+		require.EqualValues(t, 2, reads.Load())
 	})
 
 	t.Run("sends only GET requests to the users service", func(t *testing.T) {

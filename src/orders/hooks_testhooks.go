@@ -10,7 +10,7 @@ import (
 
 // UsersTestHooks holds the settings that only tests of calls to users need.
 type UsersTestHooks struct {
-	UsersDisable []string `someof:"retries,budget,breaker,ejection,latency,lookups,pool" help:"Mechanisms that are disabled in calls to users, so that a test can show what fails without them. Only in builds for tests."`
+	UsersDisable []string `someof:"retries,budget,breaker,ejection,latency,lookups,pool,sharing,hold-bound" help:"Mechanisms that are disabled in calls to users, so that a test can show what fails without them. Only in builds for tests."`
 }
 
 // httpClientHooks converts the settings to the hooks of the HTTP client that calls

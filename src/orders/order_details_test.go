@@ -1,13 +1,19 @@
 package orders_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tandem/src/testkit/servicetest"
 )
 
 func TestOrderDetails(t *testing.T) {
@@ -73,4 +79,48 @@ func TestOrderDetails(t *testing.T) {
 		}
 		require.Equal(t, "1", api.Get(t, "/orders").At(t, "count"))
 	})
+}
+
+func TestSharedLookups(t *testing.T) {
+	testServices(t, "make fewer calls than requests, and the metrics of both services say so", func(t *testing.T, s services) {
+		const requests = 100
+		createSixOrders(t, s) // six look-ups
+		lookups := 6
+		for shared := 0.0; shared == 0; lookups += requests {
+			var clients sync.WaitGroup
+			for i := range requests {
+				clients.Go(func() {
+					details := s.Get(t, fmt.Sprintf("/orders/%d/details", i%6+1))
+					if details.At(t, "order", "user_id") != details.At(t, "user_details", "id") {
+						t.Errorf("the details of an order have another user: %s", details.Text)
+					}
+				})
+			}
+			clients.Wait()
+			metrics := s.Get(t, "/metrics").Text
+			shared = sumOf(t, metrics, "users_client_lookups_per_call_sum") - sumOf(t, metrics, "users_client_lookups_per_call_count")
+		}
+		ofOrders, ofUsers := s.Get(t, "/metrics").Text, servicetest.API{URL: s.users.URL}.Get(t, "/metrics").Text
+		calls := sumOf(t, ofOrders, "users_client_lookups_per_call_count")
+		require.InDelta(t, lookups, sumOf(t, ofOrders, "users_client_lookups_per_call_sum"), 0)
+		require.Less(t, calls, float64(lookups))
+		require.InDelta(t, calls, sumOf(t, ofOrders, "http_client_request_duration_seconds_count"), 0)
+		single := sumOf(t, ofUsers, `http_server_request_duration_seconds_count{http_request_method="GET",[^}]*http_route="/users/{id}"`)
+		require.InDelta(t, calls, single+sumOf(t, ofUsers, "users_ids_per_request_count"), 0)
+		require.LessOrEqual(t, single+sumOf(t, ofUsers, "users_ids_per_request_sum"), float64(lookups), "no ID twice in a call")
+	})
+}
+
+// sumOf returns the sum of the series in the metrics of a service that begin with a
+// pattern. There must be one at least.
+func sumOf(t *testing.T, metrics, pattern string) (sum float64) {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^`+pattern+`.* (\d+)$`).FindAllStringSubmatch(metrics, -1)
+	require.NotEmpty(t, found, pattern)
+	for _, line := range found {
+		value, err := strconv.ParseFloat(line[1], 64)
+		require.NoError(t, err)
+		sum += value
+	}
+	return sum
 }

@@ -24,7 +24,7 @@ func FuzzRoutes(f *testing.F) {
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, db.Close()) })
 	router := web.NewRouter(signals, 10)
-	users.Routes(router, users.NewStore(db))
+	users.Routes(router, users.NewStore(db), nil)
 	router.Open()
 
 	f.Add("GET", "/users", "active=all&ids=1,2&limit=3&cursor=YWZ0ZXI6Mg", "")

@@ -3,19 +3,27 @@ package users
 import (
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"tandem/src/chassis/telemetry"
 	"tandem/src/chassis/web"
 	"tandem/src/users/client"
 )
 
-// maxIDs is the maximum number of IDs in the query parameter ids.
-const maxIDs = 100
-
-// listUsers returns the handler of GET /users.
-func listUsers(store *Store) web.Handler {
+// listUsers returns the handler of GET /users. It registers a histogram of the IDs in
+// the parameter ids: calls of orders are for one user each, GET /users/{id}, or for
+// several.
+func listUsers(store *Store, registry prometheus.Registerer) web.Handler {
+	idsPerRequest := promauto.With(registry).NewHistogram(telemetry.CountOpts(
+		"users_ids_per_request", "IDs in the parameter ids of a GET /users request that has it."))
 	return func(w http.ResponseWriter, r *http.Request) error {
 		filter, err := readFilter(r)
 		if err != nil {
 			return err
+		}
+		if filter.IDs != nil {
+			idsPerRequest.Observe(float64(len(filter.IDs)))
 		}
 		limit := filter.Limit
 		filter.Limit++ // reads one user more than the page may contain; if there is one, there is a next page
@@ -31,7 +39,7 @@ func listUsers(store *Store) web.Handler {
 // active it selects only active users, but with ids it selects all of those.
 func readFilter(r *http.Request) (Filter, error) {
 	query := web.ReadQuery(r.URL)
-	filter := Filter{IDs: query.IDs("ids", maxIDs), After: query.Cursor(), Limit: query.Limit()}
+	filter := Filter{IDs: query.IDs("ids", client.MaxIDs), After: query.Cursor(), Limit: query.Limit()}
 	active := query.OneOf("active", "true", "false", "all")
 	if active == "" && filter.IDs == nil {
 		active = "true"

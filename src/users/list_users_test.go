@@ -33,6 +33,9 @@ func TestListUsers(t *testing.T) {
 		for query, want := range tests {
 			require.Equal(t, want, strings.Join(listedIDs(t, api.Get(t, "/users"+query)), " "), query)
 		}
+		metrics := api.Get(t, "/metrics").Text
+		require.Contains(t, metrics, "\nusers_ids_per_request_sum 12\n")
+		require.Contains(t, metrics, "\nusers_ids_per_request_count 5\n")
 	})
 
 	testService(t, "returns each user on exactly one page", func(t *testing.T, api servicetest.API) {

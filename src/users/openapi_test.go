@@ -77,7 +77,7 @@ func TestOpenAPI(t *testing.T) {
 	t.Run("has exactly the documented routes", func(t *testing.T) {
 		signals, _ := telemetrytest.New(t)
 		router := web.NewRouter(signals, 10)
-		users.Routes(router, users.NewStore(nil))
+		users.Routes(router, users.NewStore(nil), nil)
 		common := []string{"GET /health", "GET /metrics", "GET /version"}
 		loadContract(t).RequireSameRoutes(t, append(router.Routes(), common...))
 	})
@@ -114,7 +114,7 @@ func startWithoutDatabase(t *testing.T, c *contracttest.Contract) servicetest.AP
 	t.Helper()
 	signals, _ := telemetrytest.New(t)
 	router := web.NewRouter(signals, 10)
-	users.Routes(router, users.NewStore(nil))
+	users.Routes(router, users.NewStore(nil), nil)
 	router.Open()
 	server := httptest.NewServer(router)
 	t.Cleanup(server.Close)

@@ -48,7 +48,7 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 				return err
 			}
 		}
-		Routes(app.Router, store)
+		Routes(app.Router, store, app.Telemetry.Registry)
 		return nil
 	})
 }

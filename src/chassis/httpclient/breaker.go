@@ -18,7 +18,7 @@ const (
 
 func newBreaker(cfg Config) circuitbreaker.CircuitBreaker[any] {
 	minCalls := uint(breakerMinCalls)
-	if cfg.disabled(Breaker) {
+	if cfg.Disabled(Breaker) {
 		minCalls = math.MaxUint // never reached, so the breaker stays closed
 	}
 	return circuitbreaker.NewBuilder[any]().

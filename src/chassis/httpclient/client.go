@@ -182,11 +182,11 @@ func New(cfg Config) (*Client, error) {
 		attemptTimeout: cfg.AttemptTimeout,
 		maxRetries:     maxRetries,
 		breaker:        newBreaker(cfg),
-		budget:         retryBudget{unlimited: cfg.disabled(Budget)},
+		budget:         retryBudget{unlimited: cfg.Disabled(Budget)},
 		balancer:       newBalancer(cfg, port),
 		transport:      newTransport(cfg),
 	}
-	if cfg.disabled(Retries) {
+	if cfg.Disabled(Retries) {
 		c.maxRetries = 0
 	}
 	c.telemetry = newTelemetry(cfg, c.transport.host, c.breaker, c.balancer)

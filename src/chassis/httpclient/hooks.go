@@ -6,6 +6,7 @@ package httpclient
 // the tag testhooks can disable a mechanism.
 type TestHooks struct{}
 
-func (TestHooks) disabled(Mechanism) bool { return false }
+// Disabled reports whether a mechanism is disabled: never.
+func (TestHooks) Disabled(Mechanism) bool { return false }
 
 func (TestHooks) validate() error { return nil }

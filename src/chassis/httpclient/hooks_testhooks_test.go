@@ -110,6 +110,6 @@ func TestDisable(t *testing.T) {
 			BaseURL: mustURL("http://peer"), Timeout: time.Second, AttemptTimeout: time.Second,
 			TestHooks: TestHooks{Disable: []Mechanism{Budget, "luck"}},
 		})
-		require.EqualError(t, err, `httpclient: unknown mechanism "luck": want some of [retries budget breaker ejection latency lookups pool]`)
+		require.EqualError(t, err, `httpclient: unknown mechanism "luck": want some of [retries budget breaker ejection latency lookups pool sharing hold-bound]`)
 	})
 }

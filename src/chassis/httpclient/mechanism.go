@@ -13,3 +13,10 @@ const (
 	Lookups  Mechanism = "lookups"  // no lookup follows the first one that finds addresses
 	Pool     Mechanism = "pool"     // each attempt opens a new connection
 )
+
+// Mechanisms of a caller that makes one call for several of its own callers. A Client
+// does not heed them.
+const (
+	Sharing   Mechanism = "sharing"    // each caller makes a call of its own
+	HoldBound Mechanism = "hold-bound" // callers wait for the call under way, however long it takes
+)

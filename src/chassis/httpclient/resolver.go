@@ -34,9 +34,9 @@ func newBalancer(cfg Config, port uint16) *balancer {
 	return &balancer{
 		lookupConfig:    lookupConfig{cfg.BaseURL.Hostname(), port, cfg.LookupInterval, lookupTimeout, cfg.Resolver},
 		log:             cfg.Logger,
-		ignoreLoad:      cfg.disabled(Latency),
-		neverEject:      cfg.disabled(Ejection),
-		staticEndpoints: cfg.disabled(Lookups),
+		ignoreLoad:      cfg.Disabled(Latency),
+		neverEject:      cfg.Disabled(Ejection),
+		staticEndpoints: cfg.Disabled(Lookups),
 		firstLookup:     make(chan struct{}),
 		lookupRequest:   make(chan struct{}, 1),
 		stopped:         make(chan struct{}),

@@ -47,7 +47,7 @@ func newTransport(cfg Config) *transport {
 			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlivePeriod}).DialContext,
 			TLSClientConfig:        tlsConfig,
 			TLSHandshakeTimeout:    tlsHandshakeTimeout,
-			DisableKeepAlives:      cfg.disabled(Pool),
+			DisableKeepAlives:      cfg.Disabled(Pool),
 			MaxIdleConnsPerHost:    maxIdleConnsPerHost,
 			IdleConnTimeout:        idleConnTimeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,

@@ -39,6 +39,14 @@ func DurationOpts(name, help string) prometheus.HistogramOpts {
 	}
 }
 
+// CountOpts returns the options of a histogram of whole numbers from 1 to about 100,
+// both classic and native.
+func CountOpts(name, help string) prometheus.HistogramOpts {
+	opts := DurationOpts(name, help)
+	opts.Buckets = []float64{1, 2, 4, 8, 16, 32, 64, 100}
+	return opts
+}
+
 // Observe adds a duration to a histogram of seconds. If the span is sampled, its
 // trace ID becomes the exemplar; otherwise there is none, because the tracing
 // backend does not have the trace.

@@ -22,13 +22,16 @@ import (
 // escaped as two surrogates.
 const (
 	maxUserBody  = 16 << 10
-	maxUsersBody = 1 << 20 // for 100 users
+	maxUsersBody = 1 << 20 // for MaxIDs users
 )
 
 // Client calls the users service. Its methods return failure.Unavailable if the
 // service does not respond, or if the response is not what they asked for: it
 // cannot be decoded, is too long, lacks a member or has another user.
-type Client struct{ httpClient *httpclient.Client }
+type Client struct {
+	httpClient *httpclient.Client
+	sharing    *sharing
+}
 
 // New returns a client of the service at config.BaseURL. The caller must close it.
 func New(config httpclient.Config) (*Client, error) {
@@ -37,18 +40,28 @@ func New(config httpclient.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{httpClient}, nil
+	c := &Client{httpClient: httpClient}
+	c.sharing = newSharing(c, config)
+	return c, nil
 }
 
-// Close stops the client's background work.
-func (c *Client) Close() { c.httpClient.Close() }
+// Close stops the client's background work. It must not be called before the last
+// method has returned.
+func (c *Client) Close() {
+	c.sharing.calls.Wait()
+	c.httpClient.Close()
+}
 
 // User returns the user with that ID, active or not. Its error is
-// failure.NotFound if the user does not exist.
-func (c *Client) User(ctx context.Context, id int64) (user User, err error) {
+// failure.NotFound if the user does not exist. Concurrent look-ups share calls, but
+// the user is never older than the call of User.
+func (c *Client) User(ctx context.Context, id int64) (User, error) { return c.sharing.user(ctx, id) }
+
+// getUser is User in a call by itself.
+func (c *Client) getUser(ctx context.Context, id int64) (user User, err error) {
 	body, err := c.get(ctx, "/users/{id}", "/users/"+strconv.FormatInt(id, 10), maxUserBody)
 	if status, ok := errors.AsType[statusError](err); ok && status.isNotFound(id) {
-		return User{}, failure.New(failure.NotFound, "There is no such user.")
+		return User{}, notFound()
 	}
 	if err != nil {
 		return User{}, unavailable(err)
@@ -64,7 +77,7 @@ func (c *Client) User(ctx context.Context, id int64) (user User, err error) {
 }
 
 // Users returns the users with those IDs, active or not, by ID. Users who do not
-// exist are not in the result. It makes one call, for at most 100 IDs.
+// exist are not in the result. It makes one call, for at most MaxIDs IDs.
 func (c *Client) Users(ctx context.Context, ids []int64) (map[int64]User, error) {
 	idTexts := make([]string, len(ids))
 	for i, id := range ids {
@@ -134,6 +147,8 @@ func (e statusError) isNotFound(id int64) bool {
 	}
 	return web.Code(e.status) == failure.NotFound && json.Unmarshal(e.body, &problem) == nil && problem.UserID != nil && *problem.UserID == id
 }
+
+func notFound() error { return failure.New(failure.NotFound, "There is no such user.") }
 
 func unavailable(err error) error {
 	return failure.New(failure.Unavailable, "The users service does not answer; try again shortly.").WithCause(err)

@@ -159,7 +159,10 @@ func TestWrongResponse(t *testing.T) {
 		})
 	}
 	t.Run("of a list", func(t *testing.T) {
-		for _, body := range []string{`{}`, `null`, `{"users": null}`, `{"users": {}}`} {
+		for _, body := range []string{
+			`{}`, `null`, `{"users": null}`, `{"users": {}}`,
+			`{"users": [` + userWith(nil) + `, ` + userWith(nil) + `]}`, `{"users": [` + userWith(nil) + `], "next_cursor": "YWZ0ZXI6Mg"}`,
+		} {
 			_, err := newClient(t, startStub(t, 200, "application/json", body)).Users(t.Context(), []int64{1})
 			require.Equal(t, failure.Unavailable, failure.CodeOf(err), "%v", err)
 		}

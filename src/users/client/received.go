@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -45,9 +46,11 @@ func (r receivedUser) check(ids []int64) (User, error) {
 }
 
 // decodeUsers decodes the response to GET /users?ids=… and returns its users by ID.
+// Users who are not in a complete response do not exist.
 func decodeUsers(body []byte, ids []int64) (map[int64]User, error) {
 	var page struct {
-		Users []receivedUser `json:"users"`
+		Users      []receivedUser `json:"users"`
+		NextCursor string         `json:"next_cursor"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
 		return nil, err
@@ -55,11 +58,17 @@ func decodeUsers(body []byte, ids []int64) (map[int64]User, error) {
 	if page.Users == nil {
 		return nil, errors.New("users is required")
 	}
+	if page.NextCursor != "" {
+		return nil, errors.New("there are more users than were asked for")
+	}
 	users := make(map[int64]User, len(page.Users))
 	for _, received := range page.Users {
 		user, err := received.check(ids)
 		if err != nil {
 			return nil, err
+		}
+		if _, twice := users[user.ID]; twice {
+			return nil, fmt.Errorf("user %d is there twice", user.ID)
 		}
 		users[user.ID] = user
 	}

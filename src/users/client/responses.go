@@ -10,6 +10,9 @@ const ServiceName = "users-service"
 // 256 bytes for an address in angle brackets (RFC 5321, section 4.5.3.1.3).
 const MaxEmail = 254
 
+// MaxIDs is the maximum number of IDs in the query parameter ids of GET /users.
+const MaxIDs = 100
+
 // User is a user in a response body. The users service encodes its responses with
 // User and Page, so that the service and its client always agree.
 type User struct {
