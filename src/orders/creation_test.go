@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/src/chassis/failure"
-	"tandem/src/orders"
 	"tandem/src/chassis/settings"
+	"tandem/src/orders"
 	"tandem/src/testkit/postgrestest"
 	"tandem/src/testkit/servicetest"
 )
