@@ -47,12 +47,14 @@ func newPostgres(databaseURL settings.URL) (*DB, error) {
 	for _, p := range []*sql.DB{pool, probe} {
 		p.SetConnMaxLifetime(connMaxLifetime)
 	}
-	return &DB{reader: pool, queries: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem, attributes: []attribute.KeyValue{
+	db := &DB{reader: pool, queries: pool, writer: pool, probe: probe, migrations: migrations, system: postgresSystem}
+	db.attributes = []attribute.KeyValue{
 		semconv.DBSystemNamePostgreSQL,
 		semconv.DBNamespace(config.Database),
 		semconv.ServerAddress(config.Host),
 		semconv.ServerPort(int(config.Port)),
-	}}, nil
+	}
+	return db, nil
 }
 
 // setDefaults sets the parameters that the URL does not set.
