@@ -15,7 +15,8 @@ func sqliteEngine() engine {
 }
 
 func postgresEngine() engine {
-	return engine{"PostgreSQL", postBounds{served: 0.32, store: 0.85}, func(ctx context.Context, h *harness) (storage, error) { return h.newPostgres(ctx) }}
+	bounds := postBounds{served: 0.32, store: 0.85}
+	return engine{"PostgreSQL", bounds, func(ctx context.Context, h *harness) (storage, error) { return h.newPostgres(ctx) }}
 }
 
 // fillFunc inserts rows into the storage of both services. The schema exists.

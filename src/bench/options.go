@@ -40,7 +40,8 @@ func parseOptions(args []string, stdout io.Writer) (o options, err error) {
 	short := flags.Bool("short", false, "use few, short rounds and small stores; the results mean little")
 	rounds := flags.Int("rounds", 0, "measured `rounds` of each contender; one more warms up (default 5; 9 with -against; 3 with -short)")
 	flags.BoolVar(&o.strict, "strict", false, "exit with code 1 when a bound is missed")
-	flags.StringVar(&o.profiles, "profile", "", "write CPU and allocation profiles of the services of the benchmarks details and post to this `folder`")
+	flags.StringVar(&o.profiles, "profile", "",
+		"write CPU and allocation profiles of the services of the benchmarks details and post to this `folder`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, settings.ErrHelp
 	} else if err != nil {

@@ -75,8 +75,8 @@ func (b postBounds) rows(what string, limit, served, store, alone []result) []ro
 	} else {
 		rows = append(rows, note(ofStore, "%.2f", medianRatio(store, limit, result.rate)).withFailures(failures(store)))
 	}
-	return append(rows,
-		note(ofStore+", each order with a commit of its own (control)", "%.2f", medianRatio(alone, limit, result.rate)).withFailures(failures(alone)),
+	control := note(ofStore+", each order with a commit of its own (control)", "%.2f", medianRatio(alone, limit, result.rate))
+	return append(rows, control.withFailures(failures(alone)),
 		note(what+": absolute values", "commit limit %.0f/s; service %.0f/s, p99 %.1f ms; its store without HTTP %.0f/s",
 			medianOf(limit, result.rate), medianOf(served, result.rate), medianOf(served, result.p99), medianOf(store, result.rate)))
 }
@@ -111,7 +111,9 @@ func (h *harness) callInLoop(call func(context.Context) error) func(context.Cont
 
 // storeAlone returns a function that creates an order as the handler does, in
 // new storage. With commitAlone, orders do not share commits.
-func (e engine) storeAlone(ctx context.Context, h *harness, commitAlone bool) (create func(context.Context) error, closeStore func() error, err error) {
+func (e engine) storeAlone(
+	ctx context.Context, h *harness, commitAlone bool,
+) (create func(context.Context) error, closeStore func() error, err error) {
 	storage, err := e.newStorage(ctx, h)
 	if err != nil {
 		return nil, nil, err

@@ -60,7 +60,10 @@ func readCreateOrder(w http.ResponseWriter, r *http.Request) (NewOrder, Idempote
 		UserID: body.Int("user_id"), Product: body.String("product"),
 		Quantity: body.Int("quantity"), Price: body.Cents("price"),
 	}
-	return order, IdempotencyKey{Value: key, RequestHash: order.hash()}, body.Err(append(invalid, order.Validate()...))
+	if err := body.Err(append(invalid, order.Validate()...)); err != nil || key == "" {
+		return order, IdempotencyKey{}, err
+	}
+	return order, IdempotencyKey{Value: key, RequestHash: order.hash()}, nil
 }
 
 // replayOrCreate returns the response that is stored under the key. If there is

@@ -114,7 +114,8 @@ func (s *Store) CreateOnce(
 	c := &creation{order: order, key: key, encode: encode}
 	err := s.creations.Write(ctx, c)
 	if failure.IsUncertain(err) { // the key makes it safe to repeat the request
-		return nil, failure.New(failure.Unavailable, "The order may have been stored; send it again with the same Idempotency-Key.").WithCause(err)
+		const message = "The order may have been stored; send it again with the same Idempotency-Key."
+		return nil, failure.New(failure.Unavailable, message).WithCause(err)
 	}
 	if !errors.Is(err, errKeyUsed) {
 		return &c.response, err

@@ -80,17 +80,20 @@ func TestUnansweredGroup(t *testing.T) {
 		for round, keyed := range []bool{false, true} {
 			loss := lose(together)
 			responses := postUntil(t, api, loss.Happened(), keyed)
-			lost := 0
+			lost, refused := 0, 0
 			for _, r := range responses {
-				if r.Status == http.StatusCreated {
-					continue
+				switch {
+				case r.Status == http.StatusCreated:
+				case strings.Contains(r.Require(t, 503).At(t, "error"), "may have been stored"):
+					lost++
+					require.Equal(t, keyed, r.Header.Get("Retry-After") != "", r.Text)
+				default: // on a busy machine, a connection may take too long
+					refused++
+					require.NotEmpty(t, r.Header.Get("Retry-After"))
 				}
-				lost++
-				require.Equal(t, keyed, r.Header.Get("Retry-After") != "", r.Text)
-				require.Contains(t, r.Require(t, 503).At(t, "error"), "may have been stored")
 			}
 			require.GreaterOrEqual(t, lost, 2, "the whole group gets the answer")
-			want := fmt.Sprint(len(responses))
+			want := fmt.Sprint(len(responses) - refused)
 			stored := api.Get(t, fmt.Sprintf("/orders?limit=500&user_id=%d", round+1)).At(t, "count")
 			require.Equal(t, want, stored, "none is stored twice, and none is missing")
 		}

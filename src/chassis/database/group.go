@@ -95,7 +95,10 @@ func (g *Group[T]) transact(ctx context.Context, members []*member[T]) (err erro
 		return nil
 	}
 	defer func() {
-		if value := recover(); value != nil { // the goroutine may be that of another caller, or of none
+		value := recover() // the goroutine may be that of another caller, or of none
+		if panicked, ok := value.(*txPanic); ok {
+			err = panicked
+		} else if value != nil {
 			err = &txPanic{value, debug.Stack()}
 		}
 	}()

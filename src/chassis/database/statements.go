@@ -44,7 +44,7 @@ func (s *statements) prepareMissed(ctx context.Context) {
 	s.missed = nil
 	s.mu.Unlock()
 	for _, query := range missed {
-		if statement, err := s.pool.PrepareContext(ctx, query); err == nil { // closed together with the pool
+		if statement, err := s.pool.PrepareContext(ctx, query); err == nil { //nolint:sqlclosecheck // closed together with the pool
 			s.mu.Lock()
 			s.prepared[query] = statement
 			s.mu.Unlock()
@@ -72,7 +72,7 @@ func (p preparedPool) ExecContext(ctx context.Context, query string, args ...any
 
 // QueryContext implements Querier.
 func (p preparedPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if statement := p.find(ctx, query); statement != nil {
+	if statement := p.find(ctx, query); statement != nil { //nolint:sqlclosecheck // closed together with the pool
 		return statement.QueryContext(ctx, args...)
 	}
 	return p.statements.pool.QueryContext(ctx, query, args...)
@@ -80,7 +80,7 @@ func (p preparedPool) QueryContext(ctx context.Context, query string, args ...an
 
 // QueryRowContext implements Querier.
 func (p preparedPool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if statement := p.find(ctx, query); statement != nil {
+	if statement := p.find(ctx, query); statement != nil { //nolint:sqlclosecheck // closed together with the pool
 		return statement.QueryRowContext(ctx, args...)
 	}
 	return p.statements.pool.QueryRowContext(ctx, query, args...)

@@ -40,7 +40,7 @@ type Error struct {
 	Fields     []Field        // every invalid member of the input; empty unless Code is Invalid
 	Extensions map[string]any // extension members of the problem details (RFC 9457, section 3.2), such as user_id
 	Cause      error          // for the log only
-	Uncertain  bool           // whether the request may have been carried out, so that repeating it may do it twice; only if Code is Unavailable
+	Uncertain  bool           // whether the request may have been carried out all the same; only if Code is Unavailable
 }
 
 // New returns a failure with a code and a message.
