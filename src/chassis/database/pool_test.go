@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,5 +123,34 @@ func TestURLFile(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(url), 0o600))
 		require.NoError(t, db.Ping(t.Context()))
 		require.NoError(t, read())
+	})
+}
+
+func TestRefusedConnections(t *testing.T) {
+	t.Run("make Ping fail although its own connection is open, until they are taken again", func(t *testing.T) {
+		server := role(t, "refused", "topsecret")
+		admin, err := sql.Open("pgx", server.Admin.String())
+		require.NoError(t, err)
+		defer admin.Close()
+		db, err := open(t, database.Config{Name: "test", URL: parse(t, "postgres://refused:topsecret@127.0.0.1:"+server.Port()+"/refused")}, migrations(1))
+		require.NoError(t, err)
+		require.NoError(t, db.Ping(t.Context()))
+		_, err = admin.Exec("ALTER ROLE refused PASSWORD 'another'")
+		require.NoError(t, err)
+		require.NoError(t, db.Ping(t.Context()), "nothing needs a connection")
+		// The second of two reads at the same time needs one.
+		err = db.Read(t.Context(), database.Op{}, func(ctx context.Context, q database.Querier) error {
+			rows, err := q.QueryContext(ctx, "SELECT 1")
+			require.NoError(t, err)
+			defer rows.Close()
+			_, err = q.ExecContext(ctx, "SELECT 2")
+			return err
+		})
+		require.Equal(t, failure.Unavailable, failure.CodeOf(err))
+		require.ErrorContains(t, err, "password authentication failed")
+		require.ErrorContains(t, db.Ping(t.Context()), "password authentication failed")
+		_, err = admin.Exec("ALTER ROLE refused PASSWORD 'topsecret'")
+		require.NoError(t, err)
+		require.NoError(t, db.Ping(t.Context()))
 	})
 }

@@ -93,6 +93,13 @@ func TestStartEnds(t *testing.T) {
 		})
 	}
 
+	t.Run("with a parameter that a pooler refuses", func(t *testing.T) {
+		pooler := postgrestest.Pooler(t, postgrestest.URL(t), "session")
+		got := startError(t, pooler+"?search_path=x&session_replication_role=origin")
+		require.Contains(t, got, "is not usable: remove the parameter that the pooler refuses, or let the pooler ignore it (ignore_startup_parameters): ")
+		require.Contains(t, got, "unsupported startup parameter: ")
+	})
+
 	t.Run("without the password of a text that is not clear", func(t *testing.T) {
 		for _, url := range []string{
 			"postgres://ending:top/secret@" + at, "postgres://ending:top@secret@" + at, "postgres://ending:secret:x@" + at,
