@@ -1,8 +1,8 @@
 // Command docs writes the generated parts of the documentation: the table of
-// docs/settings.md from the programs' own settings, the tables of
-// docs/resilience.md and README.md from docs/resilience.json, and the table of
-// docs/kubernetes.md from docs/installations.json, and of
-// docs/postgresql.md from docs/postgresql.json.
+// docs/settings.md from the programs' own settings, that of docs/observability.md
+// from the OTEL_ variables that src/chassis/telemetry tests, and those of
+// docs/resilience.md, README.md, docs/kubernetes.md and docs/postgresql.md from the
+// results in docs/*.json.
 //
 // A generated part stands between two HTML comments; everything else in these
 // files is written by hand.
@@ -57,13 +57,18 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	environment, err := environmentTable(root)
+	if err != nil {
+		return nil, err
+	}
 	files := map[string]string{}
 	for name, part := range map[string]string{
-		"docs/settings.md":   settings,
-		"docs/resilience.md": fullTable(results),
-		"README.md":          shortTable(results),
-		"docs/kubernetes.md": installationsTable(installations),
-		"docs/postgresql.md": situationTable(situations),
+		"docs/settings.md":      settings,
+		"docs/observability.md": environment,
+		"docs/resilience.md":    fullTable(results),
+		"README.md":             shortTable(results),
+		"docs/kubernetes.md":    installationsTable(installations),
+		"docs/postgresql.md":    situationTable(situations),
 	} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
