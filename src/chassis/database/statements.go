@@ -95,7 +95,7 @@ type preparedTx struct {
 // ExecContext implements Querier.
 func (t *preparedTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	if statement := t.statements.get(query); statement != nil {
-		return t.Tx.StmtContext(ctx, statement).ExecContext(ctx, args...)
+		return t.Tx.StmtContext(ctx, statement).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed together with the transaction
 	}
 	return t.Tx.ExecContext(ctx, query, args...)
 }
@@ -103,7 +103,7 @@ func (t *preparedTx) ExecContext(ctx context.Context, query string, args ...any)
 // QueryContext implements Querier.
 func (t *preparedTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if statement := t.statements.get(query); statement != nil {
-		return t.Tx.StmtContext(ctx, statement).QueryContext(ctx, args...)
+		return t.Tx.StmtContext(ctx, statement).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed together with the transaction
 	}
 	return t.Tx.QueryContext(ctx, query, args...)
 }
@@ -111,7 +111,7 @@ func (t *preparedTx) QueryContext(ctx context.Context, query string, args ...any
 // QueryRowContext implements Querier.
 func (t *preparedTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	if statement := t.statements.get(query); statement != nil {
-		return t.Tx.StmtContext(ctx, statement).QueryRowContext(ctx, args...)
+		return t.Tx.StmtContext(ctx, statement).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // closed together with the transaction
 	}
 	return t.Tx.QueryRowContext(ctx, query, args...)
 }
