@@ -105,7 +105,7 @@ hostile: ## Attack the services with slow clients, and check that nobody else no
 
 .PHONY: database-results
 database-results: ## Measure what callers see when something happens to the database, and write it into docs/postgresql.md
-	DATABASE_RESULTS=$(CURDIR)/docs/postgresql.json go test -count=1 -run 'TestRotation|TestFullDisk|TestSQLiteFile' ./src/cmd
+	DATABASE_RESULTS=$(CURDIR)/docs/postgresql.json go test -count=1 -run 'TestFailover|TestConnections|TestRotation|TestFullDisk|TestSQLiteFile' ./src/cmd
 	$(MAKE) docs
 
 .PHONY: charts
