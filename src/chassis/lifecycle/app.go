@@ -185,14 +185,25 @@ func (a *App) drain() {
 // functions have none.
 func (a *App) shutDown(ctx context.Context) error {
 	err := a.stopServer(ctx)
-	if flushErr := a.Telemetry.Flush(ctx); flushErr != nil {
-		a.Telemetry.Log.Warn("traces were lost", slog.String("error", flushErr.Error()))
-	}
+	a.flush(ctx)
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		err = errors.Join(err, a.closers[i]())
 	}
 	a.Telemetry.Log.Info("stopped")
 	return err
+}
+
+// flush exports the remaining spans. It logs how many are lost, if any are.
+func (a *App) flush(ctx context.Context) {
+	err := a.Telemetry.Flush(ctx)
+	if err == nil {
+		return
+	}
+	attrs := []any{slog.String("error", err.Error())}
+	if lost, ok := errors.AsType[*telemetry.LostSpansError](err); ok {
+		attrs = append(attrs, slog.Int64("spans", lost.Spans))
+	}
+	a.Telemetry.Log.Warn("traces were lost", attrs...)
 }
 
 // stopServer closes the listener and waits for the requests in flight. Clients that

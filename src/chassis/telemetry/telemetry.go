@@ -12,8 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"tandem/src/chassis/build"
@@ -30,42 +28,46 @@ type Telemetry struct {
 	Tracer     trace.Tracer
 	Propagator propagation.TextMapPropagator
 
-	provider *sdktrace.TracerProvider
+	spans *countingProcessor // nil if nothing is exported
 }
 
 // New returns the signals of a service. The log goes to out. Spans are exported if the standard OTEL_*
 // variables name an endpoint or an exporter
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
-// The error is that of an invalid level or OTEL_* variable.
+// What it does not honour of these variables, it logs in one line. The error is that of
+// an invalid level, or of a variable that would make spans go elsewhere or nowhere.
 func New(ctx context.Context, info build.Info, options LogOptions, getenv func(string) string, out io.Writer) (*Telemetry, error) {
 	log, err := newLog(options, out)
 	if err != nil {
 		return nil, err
 	}
-	registry := newRegistry(info)
-	propagator, err := newPropagator(getenv)
-	if err != nil {
-		return nil, fmt.Errorf("set up tracing from the OTEL_ variables: %w", err)
+	e := newEnvironment(getenv)
+	resource := e.resourceAttributes(info)
+	log = log.With(serviceAttributes(resource)...)
+	defer logMessages(log)
+	t := &Telemetry{Log: log, Registry: newRegistry(info), Propagator: e.propagator(), Tracer: passingTracer{}}
+	// A disabled SDK makes all other variables meaningless, except that of the propagators.
+	if !e.boolean("OTEL_SDK_DISABLED", e.get("OTEL_SDK_DISABLED")) {
+		traces, err := newTraces(ctx, info, e, resource, log, t.Registry)
+		if err != nil {
+			return nil, fmt.Errorf("set up tracing from the OTEL_ variables: %w", err)
+		}
+		t.Tracer, t.spans = traces.tracer, traces.spans
+		e.noteUnknown()
 	}
-	provider, err := newTracerProvider(ctx, info, getenv, log, registry)
-	if err != nil {
-		return nil, fmt.Errorf("set up tracing from the OTEL_ variables: %w", err)
-	}
-	return &Telemetry{
-		Log:        log.With(slog.String(string(semconv.ServiceNameKey), info.Service)),
-		Registry:   registry,
-		Tracer:     provider.Tracer("tandem", trace.WithInstrumentationVersion(info.Version)),
-		Propagator: propagator,
-		provider:   provider,
-	}, nil
+	e.report(log)
+	return t, nil
 }
 
-// Flush exports the queued spans and stops tracing. It returns an error after
-// FlushTimeout, or if the export fails.
+// Flush exports the queued spans and stops tracing, within FlushTimeout. The error
+// has a LostSpansError if some were not exported.
 func (t *Telemetry) Flush(ctx context.Context) error {
+	if t.spans == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, FlushTimeout)
 	defer cancel()
-	if err := t.provider.Shutdown(ctx); err != nil {
+	if err := t.spans.flush(ctx); err != nil {
 		return fmt.Errorf("flush traces within %s: %w", FlushTimeout, err)
 	}
 	return nil
