@@ -53,8 +53,10 @@ type traceContext struct{ propagation.TraceContext }
 // Extract returns ctx with the span context of the caller.
 func (p traceContext) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	if parent := carrier.Get(traceparent); len(parent) == len(exampleParent) && parent[:3] == "00-" {
-		flags, err := strconv.ParseUint(parent[flagsStart:], 16, 8)
-		if known := trace.TraceFlags(flags) & (trace.FlagsSampled | trace.FlagsRandom); err == nil && uint64(known) != flags {
+		number, _ := strconv.ParseUint(parent[flagsStart:], 16, 8)
+		flags := trace.TraceFlags(number)
+		known := flags & (trace.FlagsSampled | trace.FlagsRandom)
+		if known != flags && flags.String() == parent[flagsStart:] { // not in upper case
 			carrier = parentCarrier{carrier, parent[:flagsStart] + known.String()}
 		}
 	}

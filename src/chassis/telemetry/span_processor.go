@@ -121,11 +121,11 @@ func (p *countingProcessor) OnEnd(span sdktrace.ReadOnlySpan) {
 func (p *countingProcessor) flush(ctx context.Context) error {
 	p.exporter.beginLast()
 	err := p.Shutdown(ctx)
+	lost, cause := p.exporter.endLast()
 	if ctx.Err() != nil {
 		// Shutdown leaves an export that waits to try again running. This ends it.
 		_ = p.exporter.SpanExporter.Shutdown(ctx)
 	}
-	lost, cause := p.exporter.endLast()
 	if lost > 0 {
 		return &LostSpansError{Spans: lost, Cause: errors.Join(cause, err)}
 	}
@@ -165,19 +165,16 @@ func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Rea
 		e.failed.Add(float64(len(spans)))
 		e.lost, e.cause = e.lost+int64(len(spans)), err
 	}
-	if !e.last {
-		e.logLost(err)
-	}
-	return nil
-}
-
-// logLost logs the spans that were lost since the last export. There is at most one line
-// of each kind for an export.
-func (e *countingExporter) logLost(err error) {
-	if err != nil {
+	if err != nil && !e.last {
 		e.log.Warn("traces were not exported", slog.Int64("spans", e.lost), slog.String("error", err.Error()))
 		e.lost, e.cause = 0, nil
 	}
+	e.logDropped()
+	return nil
+}
+
+// logDropped logs the spans that were dropped since the last export.
+func (e *countingExporter) logDropped() {
 	if dropped := e.droppedSince.Swap(0); dropped > 0 {
 		e.log.Warn("traces were dropped, because the queue was full", slog.Int64("spans", dropped))
 	}
@@ -190,13 +187,14 @@ func (e *countingExporter) beginLast() {
 	e.last = true
 }
 
-// endLast returns the number of spans that were lost since beginLast or have never been
-// reported, and the last error. It counts the spans that are still queued as given up.
+// endLast returns the number of spans that were lost since beginLast, and the last error.
+// It counts the spans that are still queued as given up.
 func (e *countingExporter) endLast() (lost int64, cause error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.ended = true
 	pending := e.pending.Swap(0)
 	e.givenUp.Add(float64(pending))
-	return e.lost + pending + e.droppedSince.Swap(0), e.cause
+	e.logDropped()
+	return e.lost + pending, e.cause
 }

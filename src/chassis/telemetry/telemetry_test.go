@@ -5,10 +5,12 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -17,9 +19,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/trace"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"tandem/src/chassis/build"
@@ -49,6 +54,9 @@ type collector struct {
 	mu       sync.Mutex
 	requests []*collectorpb.ExportTraceServiceRequest
 	paths    []string
+	headers  []http.Header
+
+	clientCertificates int
 }
 
 func newCollector(t *testing.T) *collector {
@@ -71,7 +79,12 @@ func (c *collector) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := io.ReadAll(body)
 	request := &collectorpb.ExportTraceServiceRequest{}
-	if err != nil || proto.Unmarshal(text, request) != nil {
+	unmarshal := proto.Unmarshal
+	if r.Header.Get("Content-Type") == "application/json" {
+		// The IDs are in hexadecimal digits, which this takes as base64; tests do not read them.
+		unmarshal = protojson.Unmarshal
+	}
+	if err != nil || unmarshal(text, request) != nil {
 		http.Error(w, "not OTLP", http.StatusBadRequest)
 		return
 	}
@@ -79,6 +92,10 @@ func (c *collector) receive(w http.ResponseWriter, r *http.Request) {
 	defer c.mu.Unlock()
 	c.requests = append(c.requests, request)
 	c.paths = append(c.paths, r.URL.Path)
+	c.headers = append(c.headers, r.Header)
+	if r.TLS != nil {
+		c.clientCertificates += len(r.TLS.PeerCertificates)
+	}
 }
 
 // received returns the names of all spans and the attributes of their resources.
@@ -105,6 +122,29 @@ func (c *collector) requestCount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.requests)
+}
+
+// serve returns the URL of a server with the handler.
+func serve(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// counterValue returns the value of a counter.
+func counterValue(t *testing.T, signals *telemetry.Telemetry, name, errorType string) float64 {
+	t.Helper()
+	families, err := signals.Registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			if family.GetName() == name && metric.GetLabel()[0].GetValue() == errorType {
+				return metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
 }
 
 // sampledCaller returns the span context of a caller in another process.
@@ -135,7 +175,26 @@ func TestTracer(t *testing.T) {
 		_, span := signals.Tracer.Start(trace.ContextWithSpanContext(t.Context(), caller), "work")
 		require.Equal(t, caller.TraceID(), span.SpanContext().TraceID())
 		require.NotEqual(t, caller.SpanID(), span.SpanContext().SpanID())
-		require.False(t, span.SpanContext().IsSampled(), "there is no exporter")
+		require.True(t, span.SpanContext().IsSampled(), "the caller and users may export the trace")
+		require.False(t, span.IsRecording())
+	})
+
+	t.Run("passes the caller's flags and state on if nothing is exported", func(t *testing.T) {
+		for _, env := range []map[string]string{
+			{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"},
+		} {
+			for _, flags := range []string{"00", "01", "02", "03"} {
+				signals, err := newSignals(t, env, io.Discard)
+				require.NoError(t, err)
+				in := carrier{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + flags, "tracestate": "vendor=1"}
+				ctx, span := signals.Tracer.Start(signals.Propagator.Extract(t.Context(), in), "work")
+				span.End()
+				out := carrier{}
+				signals.Propagator.Inject(ctx, out)
+				require.Equal(t, "00-0af7651916cd43dd8448eb211c80319c-"+span.SpanContext().SpanID().String()+"-"+flags, out["traceparent"])
+				require.Equal(t, "vendor=1", out["tracestate"])
+			}
+		}
 	})
 
 	t.Run("exports nothing if a variable disables tracing", func(t *testing.T) {
@@ -218,29 +277,20 @@ func TestTracer(t *testing.T) {
 		hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 		defer hanging.Close()
 		env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": hanging.URL, "OTEL_BSP_MAX_QUEUE_SIZE": strconv.Itoa(queueSize)}
-		signals, err := newSignals(t, env, io.Discard)
+		log := new(telemetrytest.Log)
+		signals, err := newSignals(t, env, log)
 		require.NoError(t, err)
 		for range ended {
 			_, span := signals.Tracer.Start(t.Context(), "work")
 			span.End()
 		}
-		counterValue := func(name, errorType string) float64 {
-			families, err := signals.Registry.Gather()
-			require.NoError(t, err)
-			for _, family := range families {
-				for _, metric := range family.GetMetric() {
-					if family.GetName() == name && metric.GetLabel()[0].GetValue() == errorType {
-						return metric.GetCounter().GetValue()
-					}
-				}
-			}
-			return 0
-		}
-		require.EqualValues(t, queueSize, counterValue("otel_sdk_processor_span_processed_total", ""))
-		require.EqualValues(t, ended-queueSize, counterValue("otel_sdk_processor_span_processed_total", "queue_full"))
+		require.EqualValues(t, queueSize, counterValue(t, signals, "otel_sdk_processor_span_processed_total", ""))
+		require.EqualValues(t, ended-queueSize, counterValue(t, signals, "otel_sdk_processor_span_processed_total", "queue_full"))
 		close(release)
 		require.NoError(t, signals.Flush(t.Context()))
-		require.EqualValues(t, queueSize, counterValue("otel_sdk_exporter_span_exported_total", ""))
+		require.Len(t, log.Lines(t, "traces were dropped, because the queue was full"), 1)
+		require.EqualValues(t, ended-queueSize, log.Lines(t, "traces were dropped, because the queue was full")[0]["spans"])
+		require.EqualValues(t, queueSize, counterValue(t, signals, "otel_sdk_exporter_span_exported_total", ""))
 		problems, err := testutil.GatherAndLint(signals.Registry,
 			"otel_sdk_processor_span_processed_total", "otel_sdk_exporter_span_exported_total")
 		require.NoError(t, err)
@@ -273,17 +323,7 @@ func TestTracer(t *testing.T) {
 
 func TestFlush(t *testing.T) {
 	t.Run("gives up on a collector that hangs", func(t *testing.T) {
-		release := make(chan struct{})
-		hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			select {
-			case <-release:
-			case <-r.Context().Done():
-			}
-		}))
-		defer hanging.Close()
-		defer close(release)
-		signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": hanging.URL}, io.Discard)
+		signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": newHangingCollector(t).URL}, io.Discard)
 		require.NoError(t, err)
 		_, span := signals.Tracer.Start(t.Context(), "work")
 		span.End()
@@ -291,73 +331,139 @@ func TestFlush(t *testing.T) {
 		require.ErrorContains(t, signals.Flush(t.Context()), "flush traces within 3s")
 		require.Less(t, time.Since(start), telemetry.FlushTimeout+2*time.Second)
 	})
+
+	t.Run("says how many spans are lost", func(t *testing.T) {
+		const spans = 7
+		status := func(retryAfter string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", retryAfter)
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}
+		away := httptest.NewServer(nil)
+		away.Close()
+		for name, tt := range map[string]struct {
+			endpoint, protocol, errorType string
+			slow                          bool
+		}{
+			"503 with a long Retry-After":  {serve(t, status("3600")), "", "export_failed", false},
+			"503 with a short Retry-After": {serve(t, status("10")), "", "timeout", true},
+			"400":                          {serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }), "", "export_failed", false},
+			"away":                         {away.URL, "", "export_failed", false},
+			"away, over gRPC":              {away.URL, "grpc", "timeout", true},
+			"hanging":                      {newHangingCollector(t).URL, "", "timeout", true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				env := map[string]string{
+					"OTEL_EXPORTER_OTLP_ENDPOINT": tt.endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": tt.protocol, "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+				}
+				log := new(telemetrytest.Log)
+				signals, err := telemetry.New(t.Context(), build.For("users-service"), info, func(name string) string { return env[name] }, log)
+				require.NoError(t, err)
+				for range spans {
+					_, span := signals.Tracer.Start(t.Context(), "work")
+					span.End()
+				}
+				start := time.Now()
+				err = signals.Flush(t.Context())
+				require.Less(t, time.Since(start), telemetry.FlushTimeout+2*time.Second)
+				require.Equal(t, tt.slow, time.Since(start) > telemetry.FlushTimeout-time.Second)
+				lost, ok := errors.AsType[*telemetry.LostSpansError](err)
+				require.True(t, ok, "%v", err)
+				require.EqualValues(t, spans, lost.Spans)
+				require.EqualValues(t, spans, counterValue(t, signals, "otel_sdk_exporter_span_exported_total", tt.errorType))
+				require.Empty(t, log.Lines(t, "traces were not exported"), "the caller logs the number once")
+			})
+		}
+	})
+
+	t.Run("ends the export that it gives up", func(t *testing.T) {
+		hanging := newHangingCollector(t)
+		ignored := goleak.IgnoreCurrent()
+		signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": hanging.URL}, io.Discard)
+		require.NoError(t, err)
+		_, span := signals.Tracer.Start(t.Context(), "work")
+		span.End()
+		require.Error(t, signals.Flush(t.Context()))
+		goleak.VerifyNone(t, ignored, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+			goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
+	})
 }
 
 func TestNew(t *testing.T) {
-	t.Run("names an invalid variable", func(t *testing.T) {
-		const prefix = "set up tracing from the OTEL_ variables: "
-		tests := map[string]struct {
-			env  map[string]string
-			want string
-		}{
-			"unknown exporter": {
-				map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"},
-				prefix + `OTEL_TRACES_EXPORTER="zipkin" is not usable: give otlp or none`,
+	t.Run("names an invalid variable in one sentence without secrets", func(t *testing.T) {
+		for want, env := range map[string]map[string]string{
+			`OTEL_TRACES_EXPORTER="zipkin" is not usable: give otlp or none`: {"OTEL_TRACES_EXPORTER": "zipkin"},
+			`OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="pigeon" is not usable: give http/protobuf, http/json or grpc`: {
+				"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "pigeon",
 			},
-			"unknown protocol": {
-				map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "carrier-pigeon"},
-				prefix + `OTEL_EXPORTER_OTLP_PROTOCOL="carrier-pigeon" is not usable: give http/protobuf or grpc`,
+			`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is not usable: give a URL like http://collector:4318`: {
+				"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://me:hush@[collector", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
 			},
-			"unknown protocol for traces": {
-				map[string]string{
-					"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
-					"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json",
-				},
-				prefix + `OTEL_EXPORTER_OTLP_PROTOCOL="http/json" is not usable: give http/protobuf or grpc`,
-			},
-			"unknown propagator": {
-				map[string]string{"OTEL_PROPAGATORS": "tracecontext,b3"},
-				prefix + `OTEL_PROPAGATORS="tracecontext,b3" is not usable: give tracecontext, baggage, both separated by a comma, or none`,
-			},
-			"invalid queue size": {
-				map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_BSP_MAX_QUEUE_SIZE": "none"},
-				prefix + `OTEL_BSP_MAX_QUEUE_SIZE="none" is not usable: give a number of spans`,
-			},
-			"endpoint without a scheme": {
-				map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
-				prefix + `OTEL_EXPORTER_OTLP_ENDPOINT is not usable: give a URL like http://collector:4318`,
-			},
-			"endpoint that is not a URL": {
-				map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://me:hush@[collector"},
-				prefix + `OTEL_EXPORTER_OTLP_ENDPOINT is not usable: give a URL like http://collector:4318`,
-			},
-		}
-		for name, tt := range tests {
-			t.Run(name, func(t *testing.T) {
-				_, err := newSignals(t, tt.env, io.Discard)
-				require.EqualError(t, err, tt.want)
-			})
-		}
-		t.Run("resource attributes", func(t *testing.T) {
-			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_RESOURCE_ATTRIBUTES": "nonsense"}
+		} {
 			_, err := newSignals(t, env, io.Discard)
-			require.ErrorContains(t, err, "OTEL_RESOURCE_ATTRIBUTES")
-		})
-		t.Run("log level", func(t *testing.T) {
-			_, err := telemetry.New(t.Context(), build.For("x"), telemetry.LogOptions{Level: "loud"}, func(string) string { return "" }, io.Discard)
-			require.ErrorContains(t, err, "log level")
-		})
+			require.EqualError(t, err, "set up tracing from the OTEL_ variables: "+want)
+			for name := range env {
+				require.NoError(t, os.Unsetenv(name))
+			}
+		}
+	})
+
+	t.Run("names everything that is not honoured in one line", func(t *testing.T) {
+		log := new(telemetrytest.Log)
+		_, err := newSignals(t, map[string]string{
+			"OTEL_PROPAGATORS": "tracecontext,baggage,b3,xray", "OTEL_RESOURCE_ATTRIBUTES": "a=b,c=%", "OTEL_TRACES_SAMPLER": "xray",
+			"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": "GET",
+		}, log)
+		require.NoError(t, err)
+		require.Len(t, log.Lines(t, notHonoured), 1)
+		require.Len(t, log.Lines(t, notHonoured)[0]["variables"], 4)
+		require.Equal(t, "users-service", log.Lines(t, notHonoured)[0]["service.name"])
+	})
+
+	t.Run("makes messages of OpenTelemetry lines of the log", func(t *testing.T) {
+		log := new(telemetrytest.Log)
+		_, err := newSignals(t, nil, log)
+		require.NoError(t, err)
+		otel.Handle(errors.New("something"))
+		require.Len(t, log.Lines(t, "OpenTelemetry reports an error"), 1)
+		otlptracehttp.NewClient(otlptracehttp.WithEndpointURL("http://[broken")) // logs an error
+		require.Len(t, log.Lines(t, "otlptrace: parse endpoint url"), 1)
+		require.Equal(t, "ERROR", log.Lines(t, "otlptrace: parse endpoint url")[0]["level"])
+		require.Equal(t, "users-service", log.Lines(t, "otlptrace: parse endpoint url")[0]["service.name"])
+	})
+
+	t.Run("returns the error of the log level", func(t *testing.T) {
+		_, err := telemetry.New(t.Context(), build.For("x"), telemetry.LogOptions{Level: "loud"}, func(string) string { return "" }, io.Discard)
+		require.ErrorContains(t, err, "log level")
 	})
 }
 
 func TestPropagator(t *testing.T) {
-	t.Run("uses the propagators of the environment", func(t *testing.T) {
-		for names, want := range map[string][]string{
-			"baggage": {"baggage"}, "none": {}, "tracecontext, baggage": {"traceparent", "tracestate", "baggage"},
+	t.Run("continues a trace whose flags it does not know", func(t *testing.T) {
+		signals, _ := telemetrytest.New(t)
+		for flags, want := range map[string]string{
+			"00": "00", "01": "01", "02": "02", "03": "03", "04": "00", "05": "01", "08": "00", "0f": "03", "fe": "02", "ff": "03",
 		} {
-			signals, err := newSignals(t, map[string]string{"OTEL_PROPAGATORS": names}, io.Discard)
-			require.NoError(t, err)
-			require.ElementsMatch(t, want, signals.Propagator.Fields(), names)
+			in := carrier{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + flags, "tracestate": "vendor=1"}
+			caller := trace.SpanContextFromContext(signals.Propagator.Extract(context.Background(), in))
+			require.Equal(t, "0af7651916cd43dd8448eb211c80319c", caller.TraceID().String(), flags)
+			require.Equal(t, want, caller.TraceFlags().String(), flags)
+			require.Equal(t, "vendor=1", caller.TraceState().String())
+		}
+	})
+
+	t.Run("starts a trace if the header is broken", func(t *testing.T) {
+		signals, _ := telemetrytest.New(t)
+		for _, parent := range []string{
+			"", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0x",
+			"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-04-extra", "00-00000000000000000000000000000000-b7ad6b7169203331-04",
+			"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-04", "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-04",
+			"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0F", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-+4",
+		} {
+			ctx := signals.Propagator.Extract(context.Background(), carrier{"traceparent": parent})
+			require.False(t, trace.SpanContextFromContext(ctx).IsValid(), parent)
 		}
 	})
 
