@@ -15,7 +15,7 @@ const root = "../.."
 func TestGeneratedParts(t *testing.T) {
 	files, err := generate(t.Context(), root)
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
 			got, err := os.ReadFile(filepath.Join(root, name))

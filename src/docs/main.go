@@ -1,5 +1,6 @@
 // Command docs writes the generated parts of the documentation: the table of
-// docs/settings.md from the programs' own settings, and the tables of
+// docs/settings.md from the programs' own settings, that of docs/observability.md
+// from the OTEL_ variables that src/chassis/telemetry tests, and the tables of
 // docs/resilience.md and README.md from docs/resilience.json.
 //
 // A generated part stands between two HTML comments; everything else in these
@@ -47,11 +48,16 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	environment, err := environmentTable(root)
+	if err != nil {
+		return nil, err
+	}
 	files := map[string]string{}
 	for name, part := range map[string]string{
-		"docs/settings.md":   settings,
-		"docs/resilience.md": fullTable(results),
-		"README.md":          shortTable(results),
+		"docs/settings.md":      settings,
+		"docs/observability.md": environment,
+		"docs/resilience.md":    fullTable(results),
+		"README.md":             shortTable(results),
 	} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {

@@ -336,6 +336,7 @@ func addEndpointEffects(all map[string]func(*testing.T, *trial)) {
 		span.End()
 		flushed := make(chan struct{})
 		go func() { _ = signals.Flush(context.WithoutCancel(t.Context())); close(flushed) }()
+		require.NoError(t, listener.(*net.TCPListener).SetDeadline(time.Now().Add(waitTimeout)))
 		connection, err := listener.Accept()
 		require.NoError(t, err)
 		first := make([]byte, 1)
