@@ -164,13 +164,9 @@ func TestNumbers(t *testing.T) {
 
 func TestQuantities(t *testing.T) {
 	t.Run("have every unit of Kubernetes", func(t *testing.T) {
-		for limit, goLimit := range map[string]string{
-			"1Ti": "943718MiB", "2E": "1716613769531MiB", "1Pi": "966367641MiB", "7Ei": "6926923254988MiB", "1e9": "858MiB", "2T": "1716613MiB",
-			"268435456000m": "230MiB", "268435456": "230MiB", "1.5Gi": "1382MiB",
-		} {
+		for _, limit := range []string{"1Ti", "2E", "1Pi", "7Ei", "1e9", "2T", "268435456000m", "268435456", "1.5Gi"} {
 			pod := podSpec(render(t, usersChart, fmt.Sprintf("{resources: {limits: {memory: %q}}}", limit)).find(t, "Deployment"))
 			require.Equal(t, limit, pod.at("containers.0.resources.limits.memory"))
-			require.Equal(t, goLimit, env(pod, "GOMEMLIMIT"), limit)
 			claim := render(t, usersChart, fmt.Sprintf("{persistence: {size: %q}}", limit)).find(t, "PersistentVolumeClaim")
 			require.Equal(t, limit, claim.at("spec.resources.requests.storage"))
 		}
@@ -181,7 +177,6 @@ func TestQuantities(t *testing.T) {
 			all := render(t, c, "{resources: {limits: {memory: 268435456, cpu: 1.5},"+
 				" requests: {cpu: 1, memory: 67108864}}, persistence: {size: 1073741824}}")
 			pod := podSpec(all.find(t, "Deployment"))
-			require.Equal(t, "230MiB", env(pod, "GOMEMLIMIT"))
 			require.Equal(t, 268435456, pod.at("containers.0.resources.limits.memory"))
 			require.Equal(t, 67108864, pod.at("containers.0.resources.requests.memory"))
 			require.Equal(t, "1073741824", all.find(t, "PersistentVolumeClaim").at("spec.resources.requests.storage"))

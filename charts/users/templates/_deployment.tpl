@@ -147,12 +147,6 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 
 {{/* The variables that the chart sets. */}}
 {{- define "users.defaultEnv" -}}
-{{- with .Values.resources.limits }}
-{{- with .memory }}
-- name: GOMEMLIMIT
-  value: {{ include "users.gomemlimit" . }}
-{{- end }}
-{{- end }}
 {{- if .Values.database.existingSecret }}
 - name: DATABASE_URL
   valueFrom:
@@ -176,15 +170,6 @@ duplicates, the strategic merge patch of an upgrade may remove both.
 - name: OTEL_RESOURCE_ATTRIBUTES
   value: k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME)
 {{- end }}
-{{- end }}
-
-{{/* Nine tenths of a memory quantity, so that the garbage collector runs more often before the container is OOM-killed. */}}
-{{- define "users.gomemlimit" -}}
-{{- $decimal := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
-{{- $binary := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 }}
-{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" (toString .) }}
-{{- $unit := get (merge $decimal $binary) (trimPrefix $number (toString .)) }}
-{{- divf (mulf $number $unit 0.9) 1048576 | floor | printf "%.0f" }}MiB
 {{- end }}
 
 {{/*

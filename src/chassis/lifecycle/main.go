@@ -25,16 +25,14 @@ const gcPercent = 400
 // sends one to the process and one to its group.
 const sameSignal = 100 * time.Millisecond
 
-// memoryLimitRatio is GOMEMLIMIT as a fraction of the container's memory limit.
-// The rest is for memory outside the Go heap.
-const memoryLimitRatio = 0.9
-
 // Main runs a program and returns its exit code: 0 on success and after help, 1
 // after an error and 2 after a settings.UsageError, which it prints to stderr. The
 // first SIGTERM or SIGINT cancels the context of run. A second one ends the process
 // at once, unless it comes within sameSignal of the first.
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error) int {
-	configureRuntime()
+	runtime, end := context.WithCancel(context.Background())
+	defer end()
+	configureRuntime(runtime)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	// After the first signal, restore the default action for the second one.
@@ -53,11 +51,10 @@ func Main(run func(ctx context.Context, args []string, getenv func(string) strin
 	return 1
 }
 
-// configureRuntime sets the memory limit and the GC percentage of the Go
-// runtime. The variables GOMEMLIMIT and GOGC take precedence.
-func configureRuntime() {
-	// The error means that there is no memory limit, as outside a container.
-	_, _ = memlimit.Set(memlimit.WithRatio(memoryLimitRatio))
+// configureRuntime sets the GC percentage and, until ctx ends, the memory limit of the
+// Go runtime. The variables GOMEMLIMIT and GOGC take precedence.
+func configureRuntime(ctx context.Context) {
+	followMemoryLimit(ctx, memlimit.FromCgroup, memoryLimitInterval)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

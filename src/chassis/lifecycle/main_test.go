@@ -54,6 +54,10 @@ var programs = map[string]func(ctx context.Context, args []string, getenv func(s
 		return settings.Usagef("--port needs a value")
 	},
 	"help": func(context.Context, []string, func(string) string, io.Writer) error { return settings.ErrHelp },
+	"print GOMEMLIMIT": func(_ context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
+		fmt.Fprint(stdout, "GOMEMLIMIT ", debug.SetMemoryLimit(-1))
+		return nil
+	},
 	"print GOGC": func(_ context.Context, _ []string, _ func(string) string, stdout io.Writer) error {
 		fmt.Fprint(stdout, "GOGC ", debug.SetGCPercent(100))
 		return nil
@@ -157,6 +161,12 @@ func TestMainProgram(t *testing.T) {
 		text, err := command(t, "help").CombinedOutput()
 		require.NoError(t, err)
 		require.Empty(t, string(text))
+	})
+
+	t.Run("leaves the memory limit of GOMEMLIMIT alone", func(t *testing.T) {
+		text, err := command(t, "print GOMEMLIMIT", "GOMEMLIMIT=123MiB").Output()
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint("GOMEMLIMIT ", 123<<20), string(text))
 	})
 
 	t.Run("sets GOGC unless the environment does", func(t *testing.T) {

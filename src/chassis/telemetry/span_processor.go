@@ -56,7 +56,9 @@ type LostSpansError struct {
 	Cause error // of the last export that failed, or that the time was over
 }
 
-func (e *LostSpansError) Error() string { return fmt.Sprintf("spans were lost: %d: %v", e.Spans, e.Cause) }
+func (e *LostSpansError) Error() string {
+	return fmt.Sprintf("spans were lost: %d: %v", e.Spans, e.Cause)
+}
 
 func (e *LostSpansError) Unwrap() error { return e.Cause }
 
