@@ -68,6 +68,27 @@ func verifyMetrics(t *testing.T, o *observed) {
 			testRequest{method: "PATCH", path: "/orders/1", body: `{"status": "pending"}`, route: "/orders/{id}", status: "409"}),
 	})
 	check(t, "2000 random paths create no new time series", o.expectNoSeriesForRandomPaths)
+	check(t, "Prometheus scrapes the collector, Jaeger and itself, and the collector passes spans on", o.expectStackMetrics)
+}
+
+// expectStackMetrics returns an error unless Prometheus has the metrics of the
+// development stack.
+func (o *observed) expectStackMetrics() error {
+	return eventually(time.Minute, func() error {
+		for _, job := range []string{"collector", "jaeger", "prometheus"} {
+			up, err := o.query(`up{job="` + job + `"} == 1`)
+			if err != nil || len(up) != 1 {
+				return errors.Join(err, fmt.Errorf("%d targets of %s are up", len(up), job))
+			}
+		}
+		for _, metric := range []string{"otelcol_receiver_accepted_spans", "otelcol_exporter_sent_spans"} {
+			received, err := o.query(`sum({__name__=~"` + metric + `.*", job="collector"}) > 0`)
+			if err != nil || len(received) != 1 {
+				return errors.Join(err, errors.New("the collector has no "+metric))
+			}
+		}
+		return nil
+	})
 }
 
 // verifyMetricsOfFaults is verifyMetrics for requests that fail because of a fault.

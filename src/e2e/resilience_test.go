@@ -48,6 +48,7 @@ func TestResilience(t *testing.T) {
 		{"durability", verifyDurability},
 		{"overload", verifyOverload},
 		{"autoscaling", verifyAutoscaling},
+		{"resizes", verifyResizes},
 		{"upgrades", verifyUpgrades},
 		{"drain", verifyDrain},
 		{"faults", verifyFaults},
