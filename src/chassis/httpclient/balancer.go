@@ -42,6 +42,9 @@ type balancer struct {
 	lookupFailing bool // the last lookup failed; only refreshLoop uses it
 	cancel        context.CancelFunc
 	stopped       chan struct{}
+
+	reachRequest chan struct{} // a value asks watchReach to dial the endpoints
+	reachStopped chan struct{}
 }
 
 // endpointSet is the result of one lookup. It is replaced as a whole, never changed.
@@ -86,6 +89,9 @@ func (b *balancer) done(e *endpoint, duration time.Duration, o outcome) {
 	}
 	if o == outcomeConnError {
 		b.requestLookup()
+		if !b.neverEject {
+			b.requestReach()
+		}
 	}
 }
 

@@ -40,6 +40,9 @@ type endpoint struct {
 	consecutiveFailures  int
 	consecutiveEjections int // without a successful attempt in between
 	ejectedUntil         time.Time
+
+	succeededAt time.Time // when the last attempt succeeded
+	unreachable bool      // as watchReach has found
 }
 
 func newEndpoint(addrPort netip.AddrPort) *endpoint {
@@ -67,7 +70,7 @@ func (e *endpoint) end(now time.Time, duration time.Duration, o outcome) bool {
 	e.updateLatency(now, duration, o)
 	switch o {
 	case outcomeSuccess:
-		e.consecutiveFailures = 0
+		e.consecutiveFailures, e.succeededAt = 0, now
 		if !now.Before(e.ejectedUntil) {
 			e.consecutiveEjections = 0
 		}
@@ -111,14 +114,14 @@ func (e *endpoint) load(now time.Time) float64 {
 func (e *endpoint) available(now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return !now.Before(e.ejectedUntil) && (e.consecutiveEjections == 0 || e.inFlight == 0)
+	return !e.unreachable && !now.Before(e.ejectedUntil) && (e.consecutiveEjections == 0 || e.inFlight == 0)
 }
 
-// ejected returns whether e is ejected at the moment.
+// ejected returns whether e is ejected or unreachable at the moment.
 func (e *endpoint) ejected(now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return now.Before(e.ejectedUntil)
+	return e.unreachable || now.Before(e.ejectedUntil)
 }
 
 // eject takes e out of use and returns for how long: twice as long as the last time, at

@@ -40,6 +40,8 @@ func newBalancer(cfg Config, port uint16) *balancer {
 		firstLookup:     make(chan struct{}),
 		lookupRequest:   make(chan struct{}, 1),
 		stopped:         make(chan struct{}),
+		reachRequest:    make(chan struct{}, 1),
+		reachStopped:    make(chan struct{}),
 	}
 }
 
@@ -59,16 +61,18 @@ func portOf(base *url.URL) (uint16, error) {
 	}
 }
 
-// start starts the goroutine that keeps the endpoints up to date until stop.
+// start starts the goroutines that keep the endpoints up to date until stop.
 func (b *balancer) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	go b.refreshLoop(ctx)
+	go b.watchReach(ctx)
 }
 
 func (b *balancer) stop() {
 	b.cancel()
 	<-b.stopped
+	<-b.reachStopped
 }
 
 // refreshLoop looks up the host at the configured interval and on request, until ctx ends.
