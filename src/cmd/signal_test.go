@@ -149,6 +149,22 @@ func TestShutdown(t *testing.T) {
 		require.Less(t, time.Since(stopped), 8*time.Second) // the limit is 3 s; the rest is for a slow machine
 		users.awaitLine(t, "traces were lost")
 	})
+
+	t.Run("says how many spans are lost if the collector refuses them", func(t *testing.T) {
+		refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}))
+		defer refusing.Close()
+		users := startReady(t, "users", "SEED_DEMO_DATA=true", "OTEL_EXPORTER_OTLP_ENDPOINT="+refusing.URL, "OTEL_BSP_SCHEDULE_DELAY=3600000")
+		response, _ := users.get(t, "/users/1")
+		require.Equal(t, 200, response.StatusCode)
+		users.signal(t, syscall.SIGTERM)
+		require.Zero(t, users.exit(t), users.stderr)
+		lines := users.log.Lines(t, "traces were lost")
+		require.Len(t, lines, 1)
+		require.GreaterOrEqual(t, lines[0]["spans"], 1.0)
+	})
 }
 
 // requestUntilClose sends requests on one connection until a response has

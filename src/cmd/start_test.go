@@ -21,11 +21,13 @@ import (
 // exit with one sentence that names the setting and masks passwords.
 func TestInvalidSettings(t *testing.T) {
 	tests := map[string]struct{ program, env, want string }{
-		"port":            {"users", "PORT=http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
-		"delay":           {"orders", "DRAIN_DELAY=5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m`},
-		"url":             {"orders", "USERS_URL=users:5001", `USERS_URL="users:5001" is not usable: give a URL like http://users:5001`},
-		"database":        {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
-		"exporter":        {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
+		"port":     {"users", "PORT=http", `PORT="http" is not usable: give a whole number from 0 to 65535`},
+		"delay":    {"orders", "DRAIN_DELAY=5", `DRAIN_DELAY="5" is not usable: give a duration from 0s to 10m`},
+		"url":      {"orders", "USERS_URL=users:5001", `USERS_URL="users:5001" is not usable: give a URL like http://users:5001`},
+		"database": {"users", "DATABASE_URL=mysql://me:hush@db/x", `DATABASE_URL="mysql://me:xxxxx@db/x" is not usable`},
+		"exporter": {"users", "OTEL_TRACES_EXPORTER=zipkin", `OTEL_TRACES_EXPORTER="zipkin" is not usable`},
+		"endpoint": {"users", "OTEL_EXPORTER_OTLP_ENDPOINT=me:hush@collector:4318",
+			"OTEL_EXPORTER_OTLP_ENDPOINT is not usable: give a URL like http://collector:4318"},
 		"embedded":        {"tandem", "DATABASE_URL=postgres://me:hush@db/x", "DATABASE_URL is set, but tandem uses SQLite only"},
 		"port of tandem":  {"tandem", "PORT=5001", "PORT is set, but tandem has two ports: unset PORT, and set USERS_PORT and ORDERS_PORT"},
 		"users of tandem": {"tandem", "USERS_URL=http://x", "USERS_URL is set, but tandem runs users itself: unset USERS_URL, or run bin/orders"},
@@ -76,6 +78,29 @@ func TestStart(t *testing.T) {
 		require.EqualValues(t, 3, list["count"])
 		users.signal(t, syscall.SIGTERM)
 		require.Zero(t, users.exit(t), users.stderr)
+	})
+
+	t.Run("starts with the OTEL_ variables that operators and meshes inject", func(t *testing.T) {
+		users := startReady(t, "users",
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_PROPAGATORS=tracecontext,baggage,b3", "OTEL_TRACES_EXPORTER=otlp,console",
+			"OTEL_RESOURCE_ATTRIBUTES=team=a,broken=%,", "OTEL_TRACES_SAMPLER=parentbased_jaeger_remote", "OTEL_POD_IP=10.0.0.1",
+			"OTEL_EXPORTER_OTLP_HEADERS=hush", "OTEL_SERVICE_NAME=shop", "OTEL_BSP_SCHEDULE_DELAY=1")
+		response, _ := users.get(t, "/users/1")
+		require.Equal(t, 404, response.StatusCode)
+		users.awaitLine(t, "traces were not exported")
+		lines := users.log.Lines(t, "some OTEL_ variables are not honoured") // fails for a line that is not JSON
+		require.Len(t, lines, 1)
+		require.Len(t, lines[0]["variables"], 5)
+		require.Equal(t, "shop", lines[0]["service.name"])
+		require.Empty(t, users.stderr.String())
+		require.NotContains(t, users.log.String(), "hush")
+	})
+
+	t.Run("ignores every OTEL_ variable if OTEL_SDK_DISABLED is true", func(t *testing.T) {
+		users := startReady(t, "users", "OTEL_SDK_DISABLED=true", "OTEL_TRACES_EXPORTER=zipkin", "OTEL_EXPORTER_OTLP_ENDPOINT=nonsense",
+			"OTEL_BSP_MAX_EXPORT_BATCH_SIZE=-1")
+		require.Empty(t, users.log.Lines(t, "some OTEL_ variables are not honoured"))
+		require.Empty(t, users.stderr.String())
 	})
 
 	t.Run("starts without users and logs its URL", func(t *testing.T) {
