@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,7 +127,7 @@ func (p *countingProcessor) flush(ctx context.Context) error {
 	lost, cause := p.exporter.endLast()
 	if ctx.Err() != nil {
 		// Shutdown leaves an export that waits to try again running. This ends it.
-		_ = p.exporter.SpanExporter.Shutdown(ctx)
+		_ = p.exporter.Shutdown(ctx)
 	}
 	if lost > 0 {
 		return &LostSpansError{Spans: lost, Cause: errors.Join(cause, err)}
@@ -161,11 +162,11 @@ func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Rea
 		return nil
 	}
 	e.pending.Add(-int64(len(spans)))
-	if err == nil {
-		e.exported.Add(float64(len(spans)))
-	} else {
-		e.failed.Add(float64(len(spans)))
-		e.lost, e.cause = e.lost+int64(len(spans)), err
+	lost := lostSpans(err, len(spans))
+	e.exported.Add(float64(len(spans) - lost))
+	e.failed.Add(float64(lost))
+	if err != nil {
+		e.lost, e.cause = e.lost+int64(lost), err
 	}
 	if err != nil && !e.last {
 		e.log.Warn("traces were not exported", slog.Int64("spans", e.lost), slog.String("error", err.Error()))
@@ -173,6 +174,22 @@ func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Rea
 	}
 	e.logDropped()
 	return nil
+}
+
+// lostSpans returns how many spans of an export are lost. A collector may have taken some, or
+// all with a warning; the exporter says so only in the text of its error.
+func lostSpans(err error, exported int) int {
+	if err == nil {
+		return 0
+	}
+	text := err.Error()
+	if rejected := 0; strings.Contains(text, "OTLP partial success: ") {
+		_, scanErr := fmt.Sscanf(text[strings.LastIndex(text, "(")+1:], "%d spans rejected)", &rejected)
+		if scanErr == nil && rejected >= 0 && rejected <= exported {
+			return rejected
+		}
+	}
+	return exported
 }
 
 // logDropped logs the spans that were dropped since the last export.

@@ -310,6 +310,32 @@ func TestTracer(t *testing.T) {
 		_ = signals.Flush(t.Context())
 	})
 
+	t.Run("counts what a collector rejects of an export", func(t *testing.T) {
+		for rejected, message := range map[int64]string{2: "too (many) spans", 0: "a warning", 3: ""} {
+			partial := &collectorpb.ExportTracePartialSuccess{RejectedSpans: rejected, ErrorMessage: message}
+			body, err := proto.Marshal(&collectorpb.ExportTraceServiceResponse{PartialSuccess: partial})
+			require.NoError(t, err)
+			url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-protobuf")
+				_, _ = w.Write(body)
+			})
+			signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url}, io.Discard)
+			require.NoError(t, err)
+			for range 3 {
+				_, span := signals.Tracer.Start(t.Context(), "work")
+				span.End()
+			}
+			err = signals.Flush(t.Context())
+			lost, ok := errors.AsType[*telemetry.LostSpansError](err)
+			require.Equal(t, rejected > 0, ok)
+			if ok {
+				require.Equal(t, rejected, lost.Spans)
+			}
+			require.EqualValues(t, rejected, counterValue(t, signals, "otel_sdk_exporter_span_exported_total", "export_failed"))
+			require.EqualValues(t, 3-rejected, counterValue(t, signals, "otel_sdk_exporter_span_exported_total", ""))
+		}
+	})
+
 	t.Run("exports over gRPC if OTEL_EXPORTER_OTLP_PROTOCOL says so", func(t *testing.T) {
 		signals, err := newSignals(t, map[string]string{
 			"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
