@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"database/sql"
 	"net/http"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestConnections(t *testing.T) {
 		url := postgrestest.URL(t)
 		s := startStand(t, launch, "DATABASE_URL="+url)
 		begin := time.Now()
-		executeSQL(t, url, terminate)
+		executeAt(t, url, terminate)
 		ended := time.Now()
 		row := s.finish(t, "the server ends all connections", begin, ended)
 		requireNoReadFailed(t, s, begin)
@@ -68,7 +69,7 @@ func TestConnections(t *testing.T) {
 		url := postgrestest.URL(t)
 		s := startStand(t, launch, "DATABASE_URL="+url)
 		begin := time.Now()
-		executeSQL(t, url, "ALTER TABLE order_stats ALTER COLUMN revenue_cents TYPE numeric(30)")
+		executeAt(t, url, "ALTER TABLE order_stats ALTER COLUMN revenue_cents TYPE numeric(30)")
 		ended := time.Now()
 		row := s.finish(t, "a column changes its type", begin, ended)
 		requireNoReadFailed(t, s, begin)
@@ -87,6 +88,15 @@ func TestConnections(t *testing.T) {
 			record(t, row)
 		})
 	}
+}
+
+// executeAt runs a statement in the database of a URL.
+func executeAt(t *testing.T, url, statement string) {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	require.NoError(t, err)
+	defer db.Close()
+	execute(t, db, statement)
 }
 
 // requireNoReadFailed requires that each read since a time was answered in full.
