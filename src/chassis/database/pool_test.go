@@ -3,6 +3,7 @@ package database_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,7 +133,8 @@ func TestRefusedConnections(t *testing.T) {
 		admin, err := sql.Open("pgx", server.Admin.String())
 		require.NoError(t, err)
 		defer admin.Close()
-		db, err := open(t, database.Config{Name: "test", URL: parse(t, "postgres://refused:topsecret@127.0.0.1:"+server.Port()+"/refused")}, migrations(1))
+		url := parse(t, "postgres://refused:topsecret@127.0.0.1:"+server.Port()+"/refused")
+		db, err := open(t, database.Config{Name: "test", URL: url}, migrations(1))
 		require.NoError(t, err)
 		require.NoError(t, db.Ping(t.Context()))
 		_, err = admin.Exec("ALTER ROLE refused PASSWORD 'another'")
@@ -144,7 +146,7 @@ func TestRefusedConnections(t *testing.T) {
 			require.NoError(t, err)
 			defer rows.Close()
 			_, err = q.ExecContext(ctx, "SELECT 2")
-			return err
+			return errors.Join(err, rows.Err())
 		})
 		require.Equal(t, failure.Unavailable, failure.CodeOf(err))
 		require.ErrorContains(t, err, "password authentication failed")
