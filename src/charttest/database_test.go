@@ -59,8 +59,8 @@ func TestDatabase(t *testing.T) {
 				require.Nil(t, volume(pod, "database"))
 				require.Nil(t, volume(pod, "data"))
 			}
-			byFile := render(t, c, "{replicaCount: 3, extraEnv: [{name: DATABASE_URL_FILE, value: /run/url}]}")
-			require.Equal(t, 3, byFile.find(t, "Deployment").at("spec.replicas"))
+			deployment := render(t, c, "{replicaCount: 3, extraEnv: [{name: DATABASE_URL_FILE, value: /run/url}]}").find(t, "Deployment")
+			require.Equal(t, 3, deployment.at("spec.replicas"))
 		})
 	})
 
@@ -69,8 +69,8 @@ func TestDatabase(t *testing.T) {
 			data := asObject(render(t, c, "").configMap(t).at("data"))
 			require.Equal(t, []any{"10", "1800s", "0s"},
 				[]any{data["DATABASE_MAX_CONNECTIONS"], data["DATABASE_CONNECTION_LIFETIME"], data["DATABASE_CONNECTION_IDLE_TIME"]})
-			const pool = "{database: {maxConnections: 4, connectionLifetimeSeconds: 60, connectionIdleSeconds: 30}}"
-			data = asObject(render(t, c, pool).configMap(t).at("data"))
+			const values = "{database: {maxConnections: 4, connectionLifetimeSeconds: 60, connectionIdleSeconds: 30}}"
+			data = asObject(render(t, c, values).configMap(t).at("data"))
 			require.Equal(t, []any{"4", "60s", "30s"},
 				[]any{data["DATABASE_MAX_CONNECTIONS"], data["DATABASE_CONNECTION_LIFETIME"], data["DATABASE_CONNECTION_IDLE_TIME"]})
 		})

@@ -79,7 +79,7 @@ func TestConnections(t *testing.T) {
 	for _, mode := range []string{postgrestest.SessionPooling, postgrestest.TransactionPooling} {
 		t.Run("through PgBouncer in the mode "+mode, func(t *testing.T) {
 			direct := postgrestest.URL(t)
-			s := startStand(t, launch, "DATABASE_URL="+postgrestest.PgBouncer(t, direct, mode))
+			s := startStand(t, launch, "DATABASE_URL="+postgrestest.Pooler(t, direct, mode))
 			begin := time.Now()
 			s.await(t, begin.Add(2*time.Second), "two seconds of load", sample.good)
 			row := s.finish(t, "behind PgBouncer in its packaged settings, pool mode "+mode, begin, time.Now())

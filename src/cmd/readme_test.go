@@ -70,6 +70,10 @@ func TestReadmeCommands(t *testing.T) {
 		// fork: end
 		case strings.HasPrefix(command, "make "):
 			require.Contains(t, read(t, ".ci/run"), "\n"+command, "CI does not run it")
+		case strings.HasPrefix(command, "kubectl exec "):
+			require.Contains(t, read(t, "src/e2e/default_install_test.go"), `"/orders", "backup", "-"`)
+		case strings.HasPrefix(command, "DATA_DIR=data bin/orders backup "):
+			backUp(t, command)
 		case strings.HasPrefix(command, "DATA_DIR="):
 			startAlone(t, command)
 		default:
@@ -101,6 +105,18 @@ func startAlone(t *testing.T, command string) {
 	words := strings.Fields(command)
 	program, env := filepath.Base(words[len(words)-1]), words[:len(words)-1]
 	startReady(t, program, env...)
+}
+
+// backUp runs a line that backs up the files of a service in the folder data.
+func backUp(t *testing.T, command string) {
+	t.Helper()
+	dir := t.TempDir()
+	startReady(t, "orders", "DATA_DIR="+filepath.Join(dir, "data"))
+	shell := exec.Command("sh", "-c", strings.Replace(command, "bin/", bin+"/", 1))
+	shell.Dir = dir
+	out, err := shell.CombinedOutput()
+	require.NoError(t, err, "%s: %s", command, out)
+	require.FileExists(t, filepath.Join(dir, filepath.Base(command[strings.LastIndex(command, " ")+1:])))
 }
 
 // await waits until the URL responds with 200.

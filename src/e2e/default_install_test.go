@@ -46,6 +46,13 @@ func TestDefaultInstall(t *testing.T) {
 	check(t, "the Helm tests pass again and leave no pod behind", func() error {
 		return inOrder(func() error { return n.runHelmTests("users", "orders") }, n.expectNoTestPods)
 	})
+	check(t, "orders streams a copy of its SQLite file, in a pod without a shell", func() error {
+		copied := n.kubectl("exec", "deployment/orders", "--", "/orders", "backup", "-")
+		if copied.err == nil && !strings.HasPrefix(copied.stdout, "SQLite format 3\x00") {
+			return fmt.Errorf("the copy begins with %.16q", copied.stdout)
+		}
+		return copied.err
+	})
 	checkSecondPair(t, n)
 	checkPersistence(t, n)
 	checkUsersOutage(t, n)

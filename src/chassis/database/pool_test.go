@@ -133,8 +133,8 @@ func TestRefusedConnections(t *testing.T) {
 		admin, err := sql.Open("pgx", server.Admin.String())
 		require.NoError(t, err)
 		defer admin.Close()
-		url := "postgres://refused:topsecret@127.0.0.1:" + server.Port() + "/refused"
-		db, err := open(t, database.Config{Name: "test", URL: parse(t, url)}, migrations(1))
+		url := parse(t, "postgres://refused:topsecret@127.0.0.1:"+server.Port()+"/refused")
+		db, err := open(t, database.Config{Name: "test", URL: url}, migrations(1))
 		require.NoError(t, err)
 		require.NoError(t, db.Ping(t.Context()))
 		_, err = admin.Exec("ALTER ROLE refused PASSWORD 'another'")

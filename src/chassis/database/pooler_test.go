@@ -30,7 +30,7 @@ func TestPooler(t *testing.T) {
 	for _, mode := range []string{postgrestest.SessionPooling, postgrestest.TransactionPooling} {
 		t.Run("in the mode "+mode, func(t *testing.T) {
 			direct := postgrestest.URL(t)
-			config := database.Config{Name: "test", URL: parse(t, postgrestest.PgBouncer(t, direct, mode))}
+			config := database.Config{Name: "test", URL: parse(t, postgrestest.Pooler(t, direct, mode))}
 			db, err := open(t, config, migrations(1))
 			require.NoError(t, err)
 			require.NoError(t, db.Ping(t.Context()))
@@ -57,7 +57,7 @@ func TestPooler(t *testing.T) {
 
 		t.Run("migrates once in the mode "+mode, func(t *testing.T) {
 			direct := postgrestest.URL(t)
-			url := postgrestest.PgBouncer(t, direct, mode)
+			url := postgrestest.Pooler(t, direct, mode)
 			var starts errgroup.Group
 			var mu sync.Mutex
 			for range 5 {
@@ -87,7 +87,7 @@ func TestPooler(t *testing.T) {
 			signals, _ := telemetrytest.New(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			config := database.Config{Name: "test", URL: parse(t, postgrestest.PgBouncer(t, direct, mode)), Migrations: migrations(1)}
+			config := database.Config{Name: "test", URL: parse(t, postgrestest.Pooler(t, direct, mode)), Migrations: migrations(1)}
 			_, err = database.Open(ctx, config, signals)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			var exists bool

@@ -34,7 +34,7 @@ func TestPair(t *testing.T) {
 	})
 }
 
-func TestPgBouncer(t *testing.T) {
+func TestPooler(t *testing.T) {
 	for _, mode := range []string{postgrestest.SessionPooling, postgrestest.TransactionPooling} {
 		t.Run("leads_to_the_same_database_in_the_mode_"+mode, func(t *testing.T) {
 			direct := postgrestest.URL(t)
@@ -43,7 +43,7 @@ func TestPgBouncer(t *testing.T) {
 			defer pool.Close()
 			_, err = pool.Exec("CREATE TABLE x (n int); INSERT INTO x VALUES (7)")
 			require.NoError(t, err)
-			require.Equal(t, 7, count(t, postgrestest.PgBouncer(t, direct, mode)))
+			require.Equal(t, 7, count(t, postgrestest.Pooler(t, direct, mode)))
 		})
 	}
 }

@@ -12,9 +12,14 @@ import (
 	"time"
 )
 
+// Pool modes of PgBouncer (https://www.pgbouncer.org/config.html).
+const (
+	SessionPooling     = "session"
+	TransactionPooling = "transaction"
+)
+
 // Pooler starts PgBouncer in front of a server until the test ends, and returns the URL
-// of the same database through it. mode is its pool_mode, session or transaction;
-// lines are more lines of its configuration. Without PgBouncer the test is skipped; with
+// of the same database through it. mode is its pool_mode; lines are more lines of its configuration. Without PgBouncer the test is skipped; with
 // CI=true it fails.
 func Pooler(t testing.TB, target, mode string, lines ...string) string {
 	t.Helper()
