@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"tandem/src/chassis/timing"
 )
 
 const (
@@ -83,6 +85,7 @@ func (db *DB) WriteLocked(ctx context.Context, op Op, fn OpFunc) error {
 // run calls attempt within the operation's timeout and span, and again while
 // its error is retryable.
 func (db *DB) run(ctx context.Context, op Op, attempt func(context.Context) error) error {
+	defer timing.FromContext(ctx).AddStore(time.Now())
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	ctx, span := db.startSpan(ctx, op)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/src/chassis/failure"
+	"tandem/src/chassis/timing"
 )
 
 // responseRecorder keeps the response of a handler, and what its span, its metrics
@@ -20,6 +21,7 @@ type responseRecorder struct {
 	stack       []byte // of a panic
 	bodyRemains bool   // the body of the request is not read to its end
 	largeBody   bool   // the request holds one of the places for large bodies
+	timing      timing.Timing
 }
 
 // Header returns the header of the response.
