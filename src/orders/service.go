@@ -12,6 +12,7 @@ import (
 	"tandem/src/chassis/httpclient"
 	"tandem/src/chassis/lifecycle"
 	"tandem/src/chassis/settings"
+	"tandem/src/console"
 	"tandem/src/users/client"
 )
 
@@ -56,6 +57,12 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 	users, err := newClient(config, app)
 	if err != nil {
 		return err
+	}
+	if config.Console {
+		err := console.Register(app.Router, console.Console{Service: serviceName, TraceURL: config.ConsoleTraceURL, OpenAPI: openapi})
+		if err != nil {
+			return err
+		}
 	}
 	// The watch starts before the service listens, so that even the first response
 	// to GET /health contains the state of the users service. It ignores the end of

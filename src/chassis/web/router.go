@@ -69,7 +69,7 @@ func (rt *Router) Handle(method, path string, handler Handler) {
 	rt.metrics.initSeries(method, path)
 }
 
-// HandleProbe registers a handler as Handle does, for probes and scrapers: the
+// HandleProbe registers a handler as Handle does, for probes, scrapers and pages: the
 // router counts their requests, but neither limits nor traces them, and logs
 // them at debug level.
 func (rt *Router) HandleProbe(method, path string, handler Handler) {
