@@ -54,15 +54,15 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 	if err != nil {
 		return err
 	}
-	users, err := newClient(config, app)
-	if err != nil {
-		return err
-	}
 	if config.Console {
 		err := console.Register(app.Router, console.Console{Service: serviceName, TraceURL: config.ConsoleTraceURL, OpenAPI: openapi})
 		if err != nil {
 			return err
 		}
+	}
+	users, err := newClient(config, app)
+	if err != nil {
+		return err
 	}
 	// The watch starts before the service listens, so that even the first response
 	// to GET /health contains the state of the users service. It ignores the end of

@@ -1,0 +1,107 @@
+package browsertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// looks are all that the pages are made for.
+func looks() map[string]look {
+	return map[string]look{
+		"desktop-light": {1440, 1000, false}, "desktop-dark": {1440, 1000, true},
+		"phone-light": {360, 780, false}, "phone-dark": {360, 780, true},
+	}
+}
+
+// openFull opens a page and waits until it shows what it has.
+func openFull(t *testing.T, p pair, name string, l look) *tab {
+	t.Helper()
+	switch name {
+	case "orders":
+		page := openTab(t, p.orders.URL+"/", l)
+		page.awaitText("#node-users .tag", "healthy")
+		page.awaitText("#total", "9")
+		page.awaitText("#orders", "Juan Perez")
+		return page
+	case "users":
+		page := openTab(t, p.users.URL+"/", l)
+		page.awaitText("#node-own .tag", "healthy")
+		page.awaitText("#users", "Juan Perez")
+		return page
+	default:
+		page := openTab(t, p.orders.URL+"/docs", l)
+		page.awaitText(".toc", "List orders")
+		return page
+	}
+}
+
+// startShop starts both services with some more orders.
+func startShop(t *testing.T) pair {
+	t.Helper()
+	p := startPair(t)
+	for i, product := range []string{"Standing desk", "Monitor arm", "USB-C dock", "Desk lamp", "Office chair", "Cable tray"} {
+		post(t, p.orders.URL+"/orders", fmt.Sprintf(`{"user_id": %d, "product": %q, "quantity": %d, "price": %d.90}`, i%3+1, product, i%4+1, 49+37*i))
+	}
+	return p
+}
+
+func TestAccessibility(t *testing.T) {
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	require.NoError(t, err, "make browser installs axe-core")
+	p := startShop(t)
+	for _, name := range []string{"orders", "users", "docs"} {
+		for lookName, l := range looks() {
+			t.Run(name+" "+lookName, func(t *testing.T) {
+				page := openFull(t, p, name, l)
+				// What is closed is looked at, too.
+				page.execute(`document.querySelectorAll('details').forEach((d, i) => { if (i < 8) d.open = true; }); document.getAnimations().forEach((a) => a.finish())`)
+				page.execute(string(axe))
+				found := evaluate[[]string](page, `axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join('; ')))`)
+				require.Empty(t, found, strings.Join(found, "\n"))
+				require.LessOrEqual(t, evaluate[int64](page, "document.documentElement.scrollWidth"), l.width, "the page is wider than the window")
+			})
+		}
+	}
+	t.Run("control: axe finds a picture without a text", func(t *testing.T) {
+		page := openFull(t, p, "orders", desktop())
+		page.execute(`document.querySelector('main').append(new Image())`)
+		page.execute(string(axe))
+		require.NotEmpty(t, evaluate[[]string](page, `axe.run().then((r) => r.violations.map((v) => v.id))`))
+	})
+}
+
+// TestScreenshots writes pictures of the pages into the folder SCREENSHOTS.
+func TestScreenshots(t *testing.T) {
+	folder := os.Getenv("SCREENSHOTS")
+	if folder == "" {
+		t.Skip("make screenshots makes the pictures")
+	}
+	p := startShop(t)
+	for _, name := range []string{"orders", "users", "docs"} {
+		for lookName, l := range looks() {
+			t.Run(name+" "+lookName, func(t *testing.T) {
+				page := openFull(t, p, name, l)
+				if name == "orders" {
+					page.click("#ask")
+					page.await(`Number(document.querySelector('#count-ok').textContent) >= 30`)
+					page.click("#ask")
+					page.execute(`document.querySelector('#calls details').open = true`)
+				}
+				page.execute(`document.getAnimations().forEach((a) => a.finish()); document.activeElement.blur()`)
+				take := chromedp.FullScreenshot(100)
+				if name == "docs" {
+					take = chromedp.CaptureScreenshot()
+				}
+				picture, err := chromedp.Run(page.ctx, take)
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(folder, name+"-"+lookName+".png"), picture, 0o644))
+			})
+		}
+	}
+}
