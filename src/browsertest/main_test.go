@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ const patience = 15
 type environment struct {
 	programs string // folder of the binaries users and orders
 	chromium string // path of the browser
+	browser  context.Context
 }
 
 // shared is set by TestMain.
@@ -47,6 +49,15 @@ func run(m *testing.M) int {
 		fmt.Printf("build the programs: %v: %s\n", err, out)
 		return 1
 	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), browserOptions(filepath.Join(folder, "profile"))...)
+	defer stop()
+	browser, closeBrowser := chromedp.NewContext(allocator)
+	defer closeBrowser()
+	if err := chromedp.Do(browser); err != nil {
+		fmt.Println("start", shared.chromium+":", err)
+		return 1
+	}
+	shared.browser = browser
 	return m.Run()
 }
 

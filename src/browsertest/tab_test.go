@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tab is a tab of a browser of its own, and what a page must not do.
+// tab is a tab of the browser, and what a page must not do.
 type tab struct {
 	t       *testing.T
 	ctx     context.Context
@@ -39,9 +39,7 @@ func desktop() look { return look{1440, 1000, false} }
 // openTab opens a page. At the end of the test, the page must have done nothing that it must not do.
 func openTab(t *testing.T, address string, l look) *tab {
 	t.Helper()
-	allocator, stopBrowser := chromedp.NewExecAllocator(context.Background(), browserOptions(t.TempDir())...)
-	t.Cleanup(stopBrowser)
-	ctx, closeTab := chromedp.NewContext(allocator)
+	ctx, closeTab := chromedp.NewContext(shared.browser)
 	t.Cleanup(closeTab)
 	p := &tab{t: t, ctx: ctx}
 	require.NoError(t, chromedp.Listen(ctx, p.observe))

@@ -107,7 +107,7 @@ function showCall(result) {
   const bar = el('span', { class: 'parts', role: 'img', 'aria-label': text ? `Where the time went: ${text}` : 'Nothing is known of where the time went' });
   for (const [name, duration] of parts) {
     const part = el('i', { class: `p-${name}`, title: `${titles[name]} ${milliseconds(duration)}` });
-    part.style.flexGrow = duration;
+    part.style.flexGrow = duration * 1000; // a sum below 1 would not fill the bar
     bar.append(part);
   }
   const facts = [['at', clock.format(result.at)], ['in all', milliseconds(result.duration)]];
@@ -133,7 +133,7 @@ export function listCalls() {
   onCall((result) => {
     if (result.quiet && !$('#show-own').checked) return;
     list.prepend(showCall(result));
-    while (list.children.length > 40) list.lastChild.remove();
+    while (list.children.length > 50) list.lastChild.remove();
   });
 }
 

@@ -45,7 +45,7 @@ let next = ''; // of the page after it
 let shown = []; // the orders on the page
 
 function row(order) {
-  const user = order.user ? `${order.user.name} · ${order.user.email}` : `user ${order.user_id}, not known at the moment`;
+  const user = order.user ? `${order.user.name}, user ${order.user_id}` : `user ${order.user_id}, not known at the moment`;
   return el('tr', {},
     el('td', { class: 'id' }, `#${order.id}`, el('small', {}, when(order.created_at))),
     el('td', { class: order.user ? 'what' : 'what missing' }, order.product, el('small', {}, user)),
