@@ -103,6 +103,9 @@ func (d *document) example(schema *yaml.Node) example {
 	if choices := d.get(schema, "enum"); choices != nil && len(choices.Content) > 0 {
 		return example{value: choices.Content[0].Value}
 	}
+	if d.text(schema, "type") == "string" {
+		return example{value: ""}
+	}
 	object := example{members: []exampleMember{}}
 	if all := d.get(schema, "allOf"); all != nil {
 		for _, part := range all.Content {
@@ -144,8 +147,12 @@ func (e example) MarshalJSON() ([]byte, error) {
 	return []byte("{" + b.String() + "}"), nil
 }
 
-// String returns the example as a person writes it: text as it is, and JSON indented.
+// String returns the example as a person writes it: text as it is, and JSON indented. It is empty
+// if the schema has no example.
 func (e example) String() string {
+	if e.members != nil && len(e.members) == 0 {
+		return ""
+	}
 	if text, ok := e.value.(string); ok {
 		return text
 	}
