@@ -16,6 +16,13 @@ data:
   IDLE_TIMEOUT: {{ .Values.config.idleTimeoutSeconds }}s
   HEADER_TIMEOUT: {{ .Values.config.headerTimeoutSeconds }}s
   SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
+  CONSOLE: {{ .Values.console.enabled | quote }}
+  {{- with .Values.console.traceURL }}
+  CONSOLE_TRACE_URL: {{ . | quote }}
+  {{- end }}
+  {{- with .Values.config.corsOrigins }}
+  CORS_ORIGINS: {{ join "," . | quote }}
+  {{- end }}
   DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
   SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s
   {{- with include "orders.extraConfig" . }}
