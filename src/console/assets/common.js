@@ -227,6 +227,7 @@ export function showErrors(form, errors = []) {
 // showRows shows a row for each item. Rows of items that have not changed stay as they are, and so does the focus.
 export function showRows(body, items, row, empty) {
   const before = new Map([...body.children].map((tr) => [tr.dataset.id, tr]));
+  const samePage = items.some((item) => before.has(String(item.id)));
   const focused = document.activeElement?.dataset?.focus;
   const rows = items.map((item) => {
     const text = JSON.stringify(item);
@@ -236,7 +237,7 @@ export function showRows(body, items, row, empty) {
     Object.assign(tr.dataset, { id: item.id, text });
     tr.setAttribute('role', 'row');
     for (const cell of tr.cells) cell.setAttribute('role', 'cell');
-    tr.classList.toggle('new', before.size > 0);
+    tr.classList.toggle('new', samePage);
     return tr;
   });
   if (rows.length === 0) rows.push(el('tr', { role: 'row' }, el('td', { role: 'cell', class: 'empty', colspan: 5 }, empty)));
