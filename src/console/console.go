@@ -52,7 +52,7 @@ func Register(rt *web.Router, c Console) error {
 		return err
 	}
 	rt.HandleProbe(http.MethodGet, "/", func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Vary", "Accept, Accept-Encoding")
+		w.Header().Add("Vary", "Accept, Accept-Encoding")
 		if !prefersHTML(r.Header.Values("Accept")) {
 			return web.Bytes(w, http.StatusOK, "text/plain; charset=utf-8", routeList(name, rt.Routes()))
 		}
@@ -65,7 +65,7 @@ func Register(rt *web.Router, c Console) error {
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Vary", "Accept-Encoding")
+		w.Header().Add("Vary", "Accept-Encoding")
 		return document.serve(w, r, revalidated)
 	})
 	rt.HandleProbe(http.MethodGet, "/console/{version}/{file}", b.serve)
@@ -94,7 +94,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return failure.New(failure.NotFound, "There is no such asset.")
 	}
-	w.Header().Set("Vary", "Accept-Encoding")
+	w.Header().Add("Vary", "Accept-Encoding")
 	if names["version"] == b.version {
 		return found.serve(w, r, immutable)
 	}

@@ -153,6 +153,14 @@ func TestConsole(t *testing.T) {
 		})
 	}
 
+	t.Run("depends on the origin, too, where origins are allowed", func(t *testing.T) {
+		router := newConsole(t, "orders")
+		router.AllowOrigins([]string{"https://shop.example.com"})
+		for path, want := range map[string][]string{"/": {"Origin", "Accept, Accept-Encoding"}, "/docs": {"Origin", "Accept-Encoding"}} {
+			require.Equal(t, want, get(router, path, "Accept", browserAccept).Header().Values("Vary"), path)
+		}
+	})
+
 	t.Run("an unreadable contract is an internal error of /docs alone", func(t *testing.T) {
 		signals, _ := telemetrytest.New(t)
 		router := web.NewRouter(signals, 10)

@@ -22,6 +22,7 @@ type responseRecorder struct {
 	bodyRemains bool   // the body of the request is not read to its end
 	largeBody   bool   // the request holds one of the places for large bodies
 	timing      timing.Timing
+	timingText  [1]string // the header Server-Timing
 }
 
 // Header returns the header of the response.

@@ -34,6 +34,7 @@ func (s *timingSource) begin(ctx context.Context, rec *responseRecorder) context
 // end writes the header.
 func (s *timingSource) end(rec *responseRecorder) {
 	if s != nil {
-		rec.Header()["Server-Timing"] = []string{rec.timing.Header(s.service, s.instance, time.Since(rec.start))}
+		rec.timingText[0] = rec.timing.Header(s.service, s.instance, time.Since(rec.start))
+		rec.Header()["Server-Timing"] = rec.timingText[:]
 	}
 }

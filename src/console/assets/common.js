@@ -183,8 +183,11 @@ export async function askHealth(service) {
 export function poll(tasks) {
   let next = 0;
   const step = async () => {
-    if (!document.hidden) await tasks[next++ % tasks.length]();
-    setTimeout(step, 1150);
+    try {
+      if (!document.hidden) await tasks[next++ % tasks.length]();
+    } finally {
+      setTimeout(step, 1150);
+    }
   };
   step();
 }
