@@ -48,7 +48,8 @@ func startShop(t *testing.T) pair {
 	t.Helper()
 	p := startPair(t)
 	for i, product := range []string{"Standing desk", "Monitor arm", "USB-C dock", "Desk lamp", "Office chair", "Cable tray"} {
-		post(t, p.orders.URL+"/orders", fmt.Sprintf(`{"user_id": %d, "product": %q, "quantity": %d, "price": %d.90}`, i%3+1, product, i%4+1, 49+37*i))
+		const order = `{"user_id": %d, "product": %q, "quantity": %d, "price": %d.90}`
+		post(t, p.orders.URL+"/orders", fmt.Sprintf(order, i%3+1, product, i%4+1, 49+37*i))
 	}
 	return p
 }
@@ -65,9 +66,11 @@ func TestAccessibility(t *testing.T) {
 			t.Run(name+" "+lookName, func(t *testing.T) {
 				page := openFull(t, p, name, l)
 				// What is closed is looked at, too.
-				page.execute(`document.querySelectorAll('details').forEach((d, i) => { if (i < 8) d.open = true; }); document.getAnimations().forEach((a) => a.finish())`)
+				page.execute(`[...document.querySelectorAll('details')].slice(0, 8).forEach((details) => { details.open = true; });
+					document.getAnimations().forEach((animation) => animation.finish())`)
 				page.execute(string(axe))
-				found := evaluate[[]string](page, `axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join('; ')))`)
+				found := evaluate[[]string](page, `axe.run().then((r) => r.violations.map(
+					(v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join('; ')))`)
 				require.Empty(t, found, strings.Join(found, "\n"))
 				require.LessOrEqual(t, evaluate[int64](page, "document.documentElement.scrollWidth"), l.width, "the page is wider than the window")
 			})

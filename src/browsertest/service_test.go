@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,7 +45,7 @@ func startService(t *testing.T, program string, env ...string) *service {
 func (s *service) start() {
 	s.t.Helper()
 	s.command = exec.Command(filepath.Join(shared.programs, s.program))
-	s.command.Env = append(s.env, "PORT="+s.port, "LISTEN_HOST=127.0.0.1", "PATH="+os.Getenv("PATH"))
+	s.command.Env = slices.Concat(s.env, []string{"PORT=" + s.port, "LISTEN_HOST=127.0.0.1", "PATH=" + os.Getenv("PATH")})
 	output, err := s.command.StdoutPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.command.Start())

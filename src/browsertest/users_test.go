@@ -29,7 +29,9 @@ func TestUsersPage(t *testing.T) {
 		page.awaitText(`#users tr[data-id="4"]`, "Ada Lovelace")
 		page.click(`[aria-label="Deactivate Ada Lovelace"]`)
 		page.await(`!document.querySelector('#users tr[data-id="4"]')`)
-		page.execute(`const select = document.querySelector('#filters select'); select.value = 'false'; select.dispatchEvent(new Event('input', {bubbles: true}))`)
+		page.execute(`const select = document.querySelector('#filters select');
+			select.value = 'false';
+			select.dispatchEvent(new Event('input', {bubbles: true}))`)
 		page.awaitText(`#users tr[data-id="4"] .tag`, "inactive")
 		page.awaitText("#calls", "/users/4")
 		page.requireClean(s.URL)

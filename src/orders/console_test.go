@@ -44,7 +44,8 @@ func TestServerTiming(t *testing.T) {
 			writeUser(w, r)
 		}))
 		api.Post(t, "/orders", laptopJSON()).Require(t, 201)
-		require.Regexp(t, `, users-call;dur=\S+;desc="500", retries;dur=\d+\.\d{3};desc="\d"$`, api.Get(t, "/orders/1/details").Header.Get("Server-Timing"))
+		require.Regexp(t, `, users-call;dur=\S+;desc="500", retries;dur=\d+\.\d{3};desc="\d"$`,
+			api.Get(t, "/orders/1/details").Header.Get("Server-Timing"))
 		require.Eventually(t, func() bool {
 			return strings.Contains(api.Get(t, "/orders/1/details").Header.Get("Server-Timing"), `users-call;dur=0.000;desc="breaker open"`)
 		}, 20*time.Second, time.Millisecond)

@@ -212,7 +212,9 @@ func TestParse(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, value, c.ConsoleTraceURL)
 		}
-		for _, value := range []string{"https://jaeger.example.com/trace/", "/trace/{trace_id}", "javascript://x/{trace_id}", "https://{trace_id}:x"} {
+		for _, value := range []string{
+			"https://jaeger.example.com/trace/", "/trace/{trace_id}", "javascript://x/{trace_id}", "https://{trace_id}:x",
+		} {
 			_, _, err := parse(t, map[string]string{"CONSOLE_TRACE_URL": value})
 			require.EqualError(t, err, fmt.Sprintf(
 				"CONSOLE_TRACE_URL=%q is not usable: give a URL like https://jaeger.example.com/trace/{trace_id}", value))
