@@ -76,6 +76,20 @@ test: ## Run every test with the race detector, on SQLite and PostgreSQL
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -tags testhooks ./src/chassis/httpclient ./src/chassis/lifecycle
 	cd src/e2e && go test ./results
 
+.PHONY: browser
+browser: axe-core ## Test the pages of both services in headless Chromium
+	cd src/browsertest && go test -count=1 -timeout 10m .
+
+.PHONY: screenshots
+screenshots: ## Make the pictures of the pages in docs/images, in headless Chromium
+	mkdir -p docs/images
+	cd src/browsertest && SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -run TestScreenshots .
+
+.PHONY: axe-core
+axe-core:
+	@if command -v npm >/dev/null; then npm ci --prefix src/browsertest --ignore-scripts --no-audit --no-fund --loglevel error; \
+		else echo "There is no npm: accessibility is not tested."; [ "$${CI:-}" != true ]; fi
+
 .PHONY: postgres-available
 postgres-available:
 	@go run ./src/testkit/postgrestest/available
@@ -87,6 +101,7 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUBECONFORM) $(KUBE_SCORE) $(ACTIONLINT)
 	go vet -tags next ./src/orders
 	go vet -tags testhooks ./src/chassis/httpclient ./src/chassis/lifecycle ./src/chassis/settings ./src/orders
 	cd src/e2e && $(CURDIR)/$(GOLANGCI_LINT) run --build-tags e2e
+	cd src/browsertest && go mod tidy -diff && $(CURDIR)/$(GOLANGCI_LINT) run
 	$(ACTIONLINT)
 	go test -timeout 20m $(CHARTTEST)
 	@out=$$($(GOVULNCHECK) ./src/... 2>&1) || { echo "$$out"; grep -q 'fetching vulnerabilities' <<<"$$out" && echo "Vulnerabilities were not checked: their database could not be reached."; }

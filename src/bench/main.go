@@ -66,6 +66,7 @@ func benchmarks() []benchmark {
 	sqlite, postgres := sqliteEngine(), postgresEngine()
 	return []benchmark{
 		{"details", "GET /orders/{id}/details compared with the same handlers on plain net/http", details, detailsAgainst},
+		{"console", "what the console costs the details call, and how soon a browser paints it", console, nil},
 		{"telemetry", "what traces, logs and scrapes cost the details call", telemetryCost, nil},
 		{"post-sqlite", "POST /orders on SQLite compared with the commit limit of SQLite", sqlite.measurePost, sqlite.postAgainst},
 		{"post-postgres", "POST /orders on PostgreSQL compared with the commit limit of PostgreSQL", postgres.measurePost, postgres.postAgainst},

@@ -101,6 +101,7 @@ func otherValue(path string, defaultValue any) any {
 		"extraContainers":     []any{members{"name": "proxy", "image": "proxy:1"}},
 		"extraObjects":        []any{members{"apiVersion": "v1", "kind": "ConfigMap", "metadata": members{"name": "extra"}}},
 		"service.ipFamilies":  []any{"IPv6"}, "service.ipFamilyPolicy": "PreferDualStack", "service.trafficDistribution": "PreferClose",
+		"console.traceURL": "https://other/{trace_id}", "config.corsOrigins": []any{"https://other.example.com"},
 		"extraEnv":          []any{members{"name": "GOGC", "value": "200"}},
 		"extraVolumes":      []any{members{"name": "extra", "emptyDir": members{}}},
 		"extraVolumeMounts": []any{members{"name": "tmp", "mountPath": "/extra"}},

@@ -45,7 +45,7 @@ func readFilter(r *http.Request) (filter Filter, expand bool, err error) {
 	query := web.ReadQuery(r.URL)
 	filter = Filter{
 		UserID: query.ID("user_id"), Status: Status(query.OneOf("status", Statuses()...)),
-		After: query.Cursor(), Limit: query.Limit(),
+		After: query.Cursor(), Limit: query.Limit(), Newest: query.OneOf("sort", "id", "-id") == "-id",
 	}
 	expand = query.OneOf("expand", "user") == "user"
 	if expand && filter.Limit > maxExpandLimit {

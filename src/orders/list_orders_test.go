@@ -26,6 +26,10 @@ func TestListOrders(t *testing.T) {
 			"?limit=2":                          {"1 2", `{"status":null,"user_id":null}`},
 			"?status=pending&cursor=YWZ0ZXI6Mw": {"4 6", `{"status":"pending","user_id":null}`},
 			"?unknown=x":                        {"1 2 3 4 5 6", `{"status":null,"user_id":null}`},
+			"?sort=id&limit=2":                  {"1 2", `{"status":null,"user_id":null}`},
+			"?sort=-id":                         {"6 5 4 3 2 1", `{"status":null,"user_id":null}`},
+			"?sort=-id&user_id=1":               {"4 1", `{"status":null,"user_id":1}`},
+			"?sort=-id&cursor=YWZ0ZXI6Mw":       {"2 1", `{"status":null,"user_id":null}`},
 		}
 		createSixOrders(t, s)
 		for query, want := range tests {
@@ -37,25 +41,26 @@ func TestListOrders(t *testing.T) {
 
 	testServices(t, "returns each order on exactly one page", func(t *testing.T, s services) {
 		createSixOrders(t, s)
-		var ids []string
-		path := "/orders?limit=4&expand=user"
-		for {
-			response := s.Get(t, path)
-			ids = append(ids, listedIDs(t, response)...)
-			next, hasNext := response.JSON["next_cursor"]
-			if !hasNext {
-				break
+		for query, want := range map[string]string{"limit=4&expand=user": "1 2 3 4 5 6", "limit=4&sort=-id": "6 5 4 3 2 1"} {
+			var ids []string
+			for cursor, hasNext := any(nil), true; hasNext; {
+				path := "/orders?" + query
+				if cursor != nil {
+					path += "&cursor=" + cursor.(string)
+				}
+				response := s.Get(t, path)
+				ids = append(ids, listedIDs(t, response)...)
+				cursor, hasNext = response.JSON["next_cursor"]
 			}
-			path = "/orders?limit=4&expand=user&cursor=" + next.(string)
+			require.Equal(t, want, strings.Join(ids, " "))
 		}
-		require.Equal(t, "1 2 3 4 5 6", strings.Join(ids, " "))
 	})
 
 	testServices(t, "names all invalid query values", func(t *testing.T, s services) {
 		tests := map[string][]string{
 			"user_id=x": {"user_id"}, "user_id=0": {"user_id"}, "user_id=": {"user_id"}, "user_id=1e3": {"user_id"},
 			"status=nope": {"status"}, "status=": {"status"}, "limit=501": {"limit"}, "cursor=!": {"cursor"},
-			"expand=users": {"expand"}, "expand=user&limit=101": {"limit"}, "user_id=x&status=y": {"user_id", "status"},
+			"sort=age": {"sort"}, "expand=users": {"expand"}, "expand=user&limit=101": {"limit"}, "user_id=x&status=y": {"user_id", "status"},
 		}
 		for query, want := range tests {
 			require.ElementsMatch(t, want, s.Get(t, "/orders?"+query).Require(t, 400).Fields(), query)

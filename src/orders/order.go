@@ -34,8 +34,9 @@ type NewOrder struct {
 type Filter struct {
 	UserID int64  // 0 selects all users
 	Status Status // empty selects all statuses
-	After  int64  // selects IDs greater than this one
+	After  int64  // selects IDs greater than this one, or less if Newest; 0 selects all
 	Limit  int    // maximum number of orders
+	Newest bool   // the newest orders come first
 }
 
 // Stats holds totals and an average over all orders.

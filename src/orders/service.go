@@ -12,6 +12,7 @@ import (
 	"tandem/src/chassis/httpclient"
 	"tandem/src/chassis/lifecycle"
 	"tandem/src/chassis/settings"
+	"tandem/src/console"
 	"tandem/src/users/client"
 )
 
@@ -53,6 +54,12 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 	app, err := lifecycle.New(ctx, serviceName, config.Service, getenv, stdout)
 	if err != nil {
 		return err
+	}
+	if config.Console {
+		err := console.Register(app.Router, console.Console{Service: serviceName, TraceURL: config.ConsoleTraceURL, OpenAPI: openapi})
+		if err != nil {
+			return err
+		}
 	}
 	users, err := newClient(config, app)
 	if err != nil {

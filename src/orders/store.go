@@ -51,7 +51,8 @@ func (s *Store) Get(ctx context.Context, id int64) (order Order, err error) {
 	return order, err
 }
 
-// List returns the orders that the filter selects, sorted by ID.
+// List returns the orders that the filter selects, sorted by ID, the greatest first if the
+// filter says so.
 func (s *Store) List(ctx context.Context, f Filter) (orders []Order, err error) {
 	var where database.Where
 	if f.UserID != 0 {
@@ -60,13 +61,24 @@ func (s *Store) List(ctx context.Context, f Filter) (orders []Order, err error) 
 	if f.Status != "" {
 		where.And("status =", string(f.Status))
 	}
-	where.And("id >", f.After)
-	clauses, args := where.Page(f.Limit)
+	clauses, args := page(&where, f)
 	err = s.db.Read(ctx, ordersOp("SELECT"), func(ctx context.Context, q database.Querier) error {
 		orders, err = database.CollectRows(ctx, q, scanOrder, "SELECT "+orderColumns+" FROM orders"+clauses, args...)
 		return err
 	})
 	return orders, err
+}
+
+// page adds to the conditions those of the page that the filter selects.
+func page(where *database.Where, f Filter) (string, []any) {
+	if !f.Newest {
+		where.And("id >", f.After)
+		return where.Page(f.Limit)
+	}
+	if f.After != 0 {
+		where.And("id <", f.After)
+	}
+	return where.PageBackwards(f.Limit)
 }
 
 // SetStatus changes the status of an order and returns the changed order. It

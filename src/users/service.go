@@ -6,6 +6,7 @@ import (
 
 	"tandem/src/chassis/lifecycle"
 	"tandem/src/chassis/settings"
+	"tandem/src/console"
 	"tandem/src/users/client"
 )
 
@@ -33,6 +34,12 @@ func Run(ctx context.Context, config Config, getenv func(string) string, stdout 
 	app, err := lifecycle.New(ctx, client.ServiceName, config.Service, getenv, stdout)
 	if err != nil {
 		return err
+	}
+	if config.Console {
+		err := console.Register(app.Router, console.Console{Service: client.ServiceName, TraceURL: config.ConsoleTraceURL, OpenAPI: openapi})
+		if err != nil {
+			return err
+		}
 	}
 	return app.Run(ctx, func(ctx context.Context) error {
 		db, err := app.OpenDatabase(ctx, "users", Migrations())

@@ -19,6 +19,13 @@ data:
   DATABASE_CONNECTION_LIFETIME: {{ .Values.database.connectionLifetimeSeconds | int64 }}s
   DATABASE_CONNECTION_IDLE_TIME: {{ .Values.database.connectionIdleSeconds | int64 }}s
   SEED_DEMO_DATA: {{ .Values.config.seedDemoData | quote }}
+  CONSOLE: {{ .Values.console.enabled | quote }}
+  {{- with .Values.console.traceURL }}
+  CONSOLE_TRACE_URL: {{ . | quote }}
+  {{- end }}
+  {{- with .Values.config.corsOrigins }}
+  CORS_ORIGINS: {{ join "," . | quote }}
+  {{- end }}
   DRAIN_DELAY: {{ .Values.config.drainDelaySeconds }}s
   SHUTDOWN_TIMEOUT: {{ .Values.config.shutdownTimeoutSeconds }}s
   {{- with include "orders.extraConfig" . }}

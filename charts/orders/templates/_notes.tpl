@@ -25,6 +25,10 @@ Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "orders.port" . }}:{{ .Values.service.port }}
   curl http://localhost:{{ include "orders.port" . }}{{ include "orders.path" . }}
+{{- if .Values.console.enabled }}
+
+Or look at it, in a browser at http://localhost:{{ include "orders.port" . }}/
+{{- end }}
 {{- with include "orders.externalURLs" . | trim }}
 
 Call it from outside the cluster:

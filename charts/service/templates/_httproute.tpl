@@ -1,4 +1,4 @@
-{{/* Exposes only the API: /metrics and /health are for the cluster only. */}}
+{{/* Exposes only the API, unless `console.exposed`: /metrics and /health are for the cluster only. */}}
 {{- define "service.httproute" -}}
 {{- include "service.setDefaults" . -}}
 {{- if .Values.httpRoute.enabled -}}
@@ -16,9 +16,11 @@ spec:
   {{- end }}
   rules:
     - matches:
+        {{- range include "service.exposedPaths" . | fromYamlArray }}
         - path:
-            type: PathPrefix
-            value: {{ include "service.path" . }}
+            type: {{ .exact | ternary "Exact" "PathPrefix" }}
+            value: {{ .path }}
+        {{- end }}
       backendRefs:
         - name: {{ include "service.fullname" . | quote }}
           port: {{ .Values.service.port }}

@@ -1,4 +1,4 @@
-{{/* Exposes only the API: /metrics and /health are for the cluster only. */}}
+{{/* Exposes only the API, unless `console.exposed`: /metrics and /health are for the cluster only. */}}
 {{- define "service.ingress" -}}
 {{- include "service.setDefaults" . -}}
 {{- if .Values.ingress.enabled -}}
@@ -19,16 +19,30 @@ spec:
     {{- range .Values.ingress.hosts | default (list "") }}
     - http:
         paths:
-          - path: {{ include "service.path" $ }}
-            pathType: Prefix
+          {{- range include "service.exposedPaths" $ | fromYamlArray }}
+          - path: {{ .path }}
+            pathType: {{ .exact | ternary "Exact" "Prefix" }}
             backend:
               service:
                 name: {{ include "service.fullname" $ | quote }}
                 port:
                   name: http
+          {{- end }}
       {{- with . }}
       host: {{ . | quote }}
       {{- end }}
     {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The paths of the Ingress and the HTTPRoute: those of the API, and with `console.exposed` those that the page needs. */}}
+{{- define "service.exposedPaths" -}}
+- {path: {{ include "service.path" . }}, exact: false}
+{{- if and .Values.console.enabled .Values.console.exposed }}
+- {path: /, exact: true}
+- {path: /console, exact: false}
+{{- range list "/docs" "/openapi.yaml" "/health" }}
+- {path: {{ . }}, exact: true}
+{{- end }}
 {{- end }}
 {{- end }}

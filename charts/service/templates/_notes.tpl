@@ -24,6 +24,10 @@ Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "service.port" . }}:{{ .Values.service.port }}
   curl http://localhost:{{ include "service.port" . }}{{ include "service.path" . }}
+{{- if .Values.console.enabled }}
+
+Or look at it, in a browser at http://localhost:{{ include "service.port" . }}/
+{{- end }}
 {{- with include "service.externalURLs" . | trim }}
 
 Call it from outside the cluster:

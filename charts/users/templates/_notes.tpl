@@ -25,6 +25,10 @@ Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "users.port" . }}:{{ .Values.service.port }}
   curl http://localhost:{{ include "users.port" . }}{{ include "users.path" . }}
+{{- if .Values.console.enabled }}
+
+Or look at it, in a browser at http://localhost:{{ include "users.port" . }}/
+{{- end }}
 {{- with include "users.externalURLs" . | trim }}
 
 Call it from outside the cluster:

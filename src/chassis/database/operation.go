@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"tandem/src/chassis/timing"
 )
 
 const (
@@ -84,6 +86,7 @@ func (db *DB) WriteLocked(ctx context.Context, op Op, fn OpFunc) error {
 // run calls attempt within the operation's timeout and span, and again while its error
 // is retryable, or is that of a connection and mayRepeat holds.
 func (db *DB) run(ctx context.Context, op Op, mayRepeat func(error) bool, attempt func(context.Context) error) error {
+	defer timing.FromContext(ctx).AddStore(time.Now())
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	ctx, span := db.startSpan(ctx, op)

@@ -37,8 +37,15 @@ func (w *Where) AndIn(column string, values []int64) {
 
 // Page returns the clauses that follow the table in a query (the conditions, the
 // order by id and the limit) and the query's arguments. It must be the last call.
-func (w *Where) Page(limit int) (string, []any) {
-	w.sql.WriteString(" ORDER BY id LIMIT ")
+func (w *Where) Page(limit int) (string, []any) { return w.page(" ORDER BY id LIMIT ", limit) }
+
+// PageBackwards is Page with the greatest IDs first.
+func (w *Where) PageBackwards(limit int) (string, []any) {
+	return w.page(" ORDER BY id DESC LIMIT ", limit)
+}
+
+func (w *Where) page(clauses string, limit int) (string, []any) {
+	w.sql.WriteString(clauses)
 	w.addParameter(limit)
 	return w.sql.String(), w.args
 }

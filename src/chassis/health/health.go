@@ -36,6 +36,7 @@ type Health struct {
 type report struct {
 	Status       string            `json:"status"`
 	Service      string            `json:"service"`
+	Store        string            `json:"store"`
 	Dependencies map[string]string `json:"dependencies,omitempty"`
 	Timestamp    time.Time         `json:"timestamp"`
 	Version      string            `json:"version"`
@@ -178,8 +179,11 @@ func (h *Health) readyValue() float64 {
 // until ctx ends.
 func (h *Health) report(ctx context.Context) report {
 	_, store, dependencies := h.snapshot()
-	status := Healthy
-	if store == nil || store.state(ctx) != Healthy {
+	status, storeState := Healthy, Unreachable
+	if store != nil {
+		storeState = store.state(ctx)
+	}
+	if storeState != Healthy {
 		status = degraded
 	}
 	states := make(map[string]string, len(dependencies))
@@ -190,7 +194,7 @@ func (h *Health) report(ctx context.Context) report {
 		}
 	}
 	return report{
-		Status: status, Service: h.info.Service, Dependencies: states,
+		Status: status, Service: h.info.Service, Store: storeState, Dependencies: states,
 		Timestamp: time.Now().UTC(), Version: h.info.Version,
 	}
 }

@@ -21,12 +21,14 @@ const (
 // delay begins that would exceed it. So the caller gets the last response rather than a
 // timeout. The client does not wait for a Retry-After: the retry goes to another endpoint
 // anyway.
-func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL, maxBody int64) attemptResult {
+func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL, maxBody int64) (result attemptResult) {
 	start := time.Now()
+	progress := progress{start: start, lastStart: start}
 	c.budget.recordCall(start)
 	a := attempt{route: route, target: target, maxBody: maxBody, deadline: start.Add(c.timeout)}
+	defer func() { c.recordTiming(ctx, progress, result) }()
 	for {
-		result := c.doAttempt(ctx, a)
+		result = c.doAttempt(ctx, a)
 		if a.resendCount == c.maxRetries || !result.retryable() {
 			return result
 		}
@@ -39,6 +41,7 @@ func (c *Client) callWithRetries(ctx context.Context, route string, target *url.
 			return attemptResult{errorKind: kindCanceled, err: err}
 		}
 		c.telemetry.retries.Inc()
+		progress.retry()
 		a.avoid = result.endpoint
 	}
 }

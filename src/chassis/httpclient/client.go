@@ -218,6 +218,7 @@ func (c *Client) GetUpTo(ctx context.Context, route, path string, maxBody int64)
 		return nil, c.wrapError(route, err)
 	}
 	if !c.breaker.TryAcquirePermit() {
+		c.recordRejection(ctx)
 		return nil, c.wrapError(route, ErrBreakerOpen)
 	}
 	result := c.callWithRetries(ctx, route, target, maxBody)

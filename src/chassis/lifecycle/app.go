@@ -60,6 +60,10 @@ func New(ctx context.Context, service string, config settings.Service, getenv fu
 	a := &App{
 		Telemetry: t, Router: web.NewRouter(t, config.MaxInFlight), Health: health.New(info, t.Registry), settings: config,
 	}
+	if config.Console {
+		a.Router.SendServerTiming(service)
+	}
+	a.Router.AllowOrigins(config.CORSOrigins)
 	metrics := promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: t.Registry})
 	a.Router.HandleProbe(http.MethodGet, "/health", a.Health.Handle)
 	a.Router.Handle(http.MethodGet, "/version", func(w http.ResponseWriter, _ *http.Request) error {

@@ -1,8 +1,8 @@
 // Package settings reads a process's configuration from flags and environment
 // variables (https://12factor.net/config). A setting is a field of a struct.
 // The field's tags contain its default, its help text and its valid values: min and
-// max for a number or a duration, oneof for a string, someof for a list, and schemes
-// with an example (like) for a URL.
+// max for a number or a duration, oneof for a string, someof or origins for a list, and
+// schemes or placeholderof with an example (like) for a URL or the template of one.
 //
 // The flag's name is that of the field, and the variable's name is that of the
 // flag in upper case: the field DrainDelay has --drain-delay and DRAIN_DELAY. A
@@ -48,6 +48,9 @@ type Common struct {
 	MaxConnections  int           `default:"0" min:"0" max:"1000000" help:"Connections that a service holds at the same time; beyond it, the one that is idle or slow for the longest time is closed. 0: half of the limit of open files, or as many as take an eighth of the memory limit while they are idle, if that is less. Half of them may send bodies at the same time, and half may wait for their response to be sent."`
 	IdleTimeout     time.Duration `default:"10m" min:"1s" max:"60m" help:"Time after which an idle connection is closed; longer than that of the load balancer in front, so that it closes first."`
 	HeaderTimeout   time.Duration `default:"5s" min:"100ms" max:"10m" help:"Time that a client has to send the header of a request."`
+	Console         bool          `default:"true" help:"Serve a page at / that shows the service and calls it, and the API reference at /docs; and tell in the header Server-Timing of each response where its time went."`
+	ConsoleTraceURL string        `placeholderof:"{trace_id}" like:"https://jaeger.example.com/trace/{trace_id}" help:"Address of a trace, to which the page at / leads; empty: it shows the IDs only."`
+	CORSOrigins     []string      `origins:"" like:"https://shop.example.com" help:"Origins whose browser applications may call the API, separated by commas; empty: none but the service's own."`
 	LogLevel        string        `default:"info" oneof:"debug,info,warn,error" help:"Lowest level that is logged."`
 	LogFormat       string        `oneof:"text,json" help:"Form of the log lines, for people or for machines; empty: text on a terminal, otherwise json."`
 

@@ -206,6 +206,35 @@ func TestParse(t *testing.T) {
 		}
 	})
 
+	t.Run("takes the template of a URL", func(t *testing.T) {
+		for _, value := range []string{"", "https://jaeger.example.com/trace/{trace_id}", "http://localhost:16686/search?id={trace_id}"} {
+			c, _, err := parse(t, map[string]string{"CONSOLE_TRACE_URL": value})
+			require.NoError(t, err)
+			require.Equal(t, value, c.ConsoleTraceURL)
+		}
+		for _, value := range []string{
+			"https://jaeger.example.com/trace/", "/trace/{trace_id}", "javascript://x/{trace_id}", "https://{trace_id}:x",
+		} {
+			_, _, err := parse(t, map[string]string{"CONSOLE_TRACE_URL": value})
+			require.EqualError(t, err, fmt.Sprintf(
+				"CONSOLE_TRACE_URL=%q is not usable: give a URL like https://jaeger.example.com/trace/{trace_id}", value))
+		}
+	})
+
+	t.Run("takes origins as browsers send them", func(t *testing.T) {
+		c, _, err := parse(t, map[string]string{"CORS_ORIGINS": "https://shop.example.com,http://localhost:3000"})
+		require.NoError(t, err)
+		require.Equal(t, []string{"https://shop.example.com", "http://localhost:3000"}, c.CORSOrigins)
+		for _, value := range []string{
+			"*", "null", "https://*.example.com", "https://shop.example.com/", "https://Shop.example.com", "shop.example.com",
+			"https://me@shop.example.com", "https://shop.example.com, http://localhost", "https://shop.example.com,",
+		} {
+			_, _, err := parse(t, map[string]string{"CORS_ORIGINS": value})
+			require.EqualError(t, err, fmt.Sprintf(
+				"CORS_ORIGINS=%q is not usable: give origins like https://shop.example.com, separated by commas", value))
+		}
+	})
+
 	t.Run("prints every setting in the help", func(t *testing.T) {
 		_, out, err := parse(t, nil, "-h")
 		require.ErrorIs(t, err, settings.ErrHelp)

@@ -51,3 +51,35 @@ func maskPeerURL(u url.URL) string {
 	}
 	return u.String()
 }
+
+// checkURLTemplate returns an error unless the text is a URL with the scheme http or https
+// once something stands in the place of the placeholder, which it contains.
+func checkURLTemplate(text, placeholder string) error {
+	u, err := url.Parse(strings.ReplaceAll(text, placeholder, "0"))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(text, placeholder) || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("no template of a URL")
+	}
+	return nil
+}
+
+// parseOrigins parses web origins that are separated by commas: scheme, host and port, as
+// browsers send them in the header Origin.
+func parseOrigins(text string) ([]string, error) {
+	origins := strings.Split(text, ",")
+	for _, origin := range origins {
+		u, err := url.Parse(origin)
+		if err != nil {
+			return nil, err
+		}
+		if u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != origin || origin != strings.ToLower(origin) {
+			return nil, errors.New("no origin")
+		}
+		if err := checkPeerURL(u); err != nil {
+			return nil, err
+		}
+	}
+	return origins, nil
+}

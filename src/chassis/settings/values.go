@@ -156,8 +156,11 @@ func parseBool(text string, _ *kong.Tag) (any, error) {
 }
 
 // parseString returns the text, or the choice of the tag "oneof" that it is in
-// any case.
+// any case. With the tag "placeholderof" it is a URL that contains that text.
 func parseString(text string, tag *kong.Tag) (any, error) {
+	if placeholder := tag.Get("placeholderof"); placeholder != "" && text != "" {
+		return text, checkURLTemplate(text, placeholder)
+	}
 	allowed := tag.Get("oneof")
 	if allowed == "" {
 		return text, nil
@@ -171,10 +174,13 @@ func parseString(text string, tag *kong.Tag) (any, error) {
 }
 
 // parseList parses words that are separated by commas. Each must be in the tag
-// "someof".
+// "someof", or an origin if there is the tag "origins".
 func parseList(text string, tag *kong.Tag) (any, error) {
 	if text == "" {
 		return []string(nil), nil
+	}
+	if tag.Has("origins") {
+		return parseOrigins(text)
 	}
 	words, allowed := strings.Split(text, ","), strings.Split(tag.Get("someof"), ",")
 	for _, word := range words {
@@ -227,6 +233,8 @@ func checkBounds[T int | time.Duration](value T, tag *kong.Tag, parse func(strin
 // the empty string if every value is valid.
 func validValues(tag *kong.Tag) string {
 	switch {
+	case tag.Has("origins"):
+		return "origins like " + tag.Get("like") + ", separated by commas"
 	case tag.Has("like"):
 		return "a URL like " + tag.Get("like")
 	case tag.Has("oneof"):

@@ -57,4 +57,12 @@ func BenchmarkRouter(b *testing.B) {
 			}
 		})
 	}
+	router.SendServerTiming("orders-service")
+	b.Run("details with Server-Timing", func(b *testing.B) {
+		r := httptest.NewRequest(http.MethodGet, "/orders/7/details", nil)
+		b.ReportAllocs()
+		for b.Loop() {
+			router.ServeHTTP(discardWriter{http.Header{}}, r)
+		}
+	})
 }

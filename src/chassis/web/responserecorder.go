@@ -6,6 +6,7 @@ import (
 
 	"tandem/src/chassis/connections"
 	"tandem/src/chassis/failure"
+	"tandem/src/chassis/timing"
 )
 
 // responseRecorder keeps the response of a handler, and what its span, its metrics
@@ -20,6 +21,8 @@ type responseRecorder struct {
 	err         *failure.Error
 	stack       []byte // of a panic
 	bodyRemains bool   // the body of the request is not read to its end
+	timing      timing.Timing
+	timingText  [1]string // the header Server-Timing
 }
 
 // Header returns the header of the response.

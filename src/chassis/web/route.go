@@ -33,6 +33,7 @@ type route struct {
 
 func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &responseRecorder{writer: w, start: time.Now(), method: knownMethod(r.Method)}
+	h.router.allowOrigin(rec, r)
 	conn := connections.Of(r.Context())
 	h.serve(rec, conn, r)
 	rec.send(conn)
@@ -70,7 +71,8 @@ func (h *route) serveProbe(rec *responseRecorder, r *http.Request) {
 func (h *route) serveTraced(rec *responseRecorder, r *http.Request) {
 	defer h.router.shedder.release()
 	ctx, span := h.startSpan(r, rec)
-	h.respond(rec, r.WithContext(ctx))
+	h.respond(rec, r.WithContext(h.router.timing.begin(ctx, rec)))
+	h.router.timing.end(rec)
 	endSpan(span, rec)
 	h.record(ctx, rec, r, logLevel(rec))
 }

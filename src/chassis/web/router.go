@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gorilla/mux"
+	"github.com/rs/cors"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -39,6 +40,8 @@ type Router struct {
 	spanKind   []trace.SpanStartOption
 	shedder    *loadShedder
 	fault      func(context.Context) error // set by Inject, or nil
+	timing     *timingSource               // set by SendServerTiming, or nil
+	cors       *cors.Cors                  // set by AllowOrigins, or nil
 	open       atomic.Bool
 	draining   atomic.Bool
 }
@@ -68,7 +71,7 @@ func (rt *Router) Handle(method, path string, handler Handler) {
 	rt.metrics.initSeries(method, path)
 }
 
-// HandleProbe registers a handler as Handle does, for probes and scrapers: the
+// HandleProbe registers a handler as Handle does, for probes, scrapers and pages: the
 // router counts their requests, but neither limits nor traces them, and logs
 // them at debug level.
 func (rt *Router) HandleProbe(method, path string, handler Handler) {
@@ -175,7 +178,11 @@ func (rt *Router) methodNotAllowed(w http.ResponseWriter, r *http.Request) error
 	if !rt.open.Load() {
 		return rt.notFound(w, r)
 	}
-	allow := strings.Join(rt.allowedMethods(r), ", ")
+	methods := rt.allowedMethods(r)
+	if rt.preflight(w, r, methods) {
+		return nil
+	}
+	allow := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allow)
 	return failure.New(failure.MethodNotAllowed, "This resource does not answer "+echo(r.Method)+"; it answers "+allow+".")
 }

@@ -106,7 +106,7 @@ func (c config) greetAfter(n int32, stdout io.Writer) func() {
 }
 
 const greeting = `
-Ready: users at http://%s, orders at http://%s. Try:
+Ready: users at http://%s, orders at http://%s. Open them in a browser, or try:
 
   curl http://%s/users
   curl http://%s/orders/1/details
