@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"tandem/src/chassis/failure"
 	"tandem/src/chassis/httpclient"
 	"tandem/src/chassis/telemetry"
+	"tandem/src/chassis/timing"
 )
 
 const (
@@ -63,6 +65,7 @@ type batch struct {
 	waiting int               // look-ups whose callers have not left
 	overdue *time.Timer       // starts the call; nil if nothing but the current call does
 	cancel  func()            // of the call; nil before it begins
+	parts   timing.Timing     // of the call
 
 	done     chan struct{} // closed when the members below are set
 	users    map[int64]User
@@ -157,7 +160,7 @@ func (s *sharing) start() {
 		return
 	}
 	call, waiting := s.begin(), b.waiting
-	ctx, cancel := context.WithCancel(trace.ContextWithSpanContext(context.Background(), b.span))
+	ctx, cancel := context.WithCancel(timing.NewContext(trace.ContextWithSpanContext(context.Background(), b.span), &b.parts))
 	b.cancel = cancel
 	s.calls.Go(func() {
 		defer cancel()
@@ -211,6 +214,7 @@ func (s *sharing) record(began time.Time, err error) {
 // await returns the user of one look-up of a batch when its call has ended. It panics
 // if the call did, as a call by itself would do.
 func (s *sharing) await(ctx context.Context, b *batch, id int64) (User, error) {
+	defer b.tellParts(ctx, time.Now())
 	select {
 	case <-b.done:
 	case <-ctx.Done():
@@ -228,6 +232,18 @@ func (s *sharing) await(ctx context.Context, b *batch, id int64) (User, error) {
 		return User{}, notFound()
 	}
 	return user, nil
+}
+
+// tellParts adds the call to the Timing of a look-up that has waited for it since begin.
+func (b *batch) tellParts(ctx context.Context, begin time.Time) {
+	t := timing.FromContext(ctx)
+	if t == nil {
+		return
+	}
+	call := b.parts.Call()
+	call.Peer, call.Duration = timing.ShortName(ServiceName), time.Since(begin)
+	call.Note = strings.TrimSuffix("shared, "+call.Note, ", ")
+	t.AddCall(call)
 }
 
 // leave cancels the call of a batch when no caller waits for it any more.

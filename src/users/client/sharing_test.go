@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tandem/src/chassis/failure"
+	"tandem/src/chassis/timing"
 )
 
 // fakeCalls makes the calls of a sharing. Each call takes as long as the IDs in it say
@@ -95,6 +96,25 @@ func (f *fakeCalls) lookUp(t *testing.T, ids ...int64) *sync.WaitGroup {
 // inBubble runs a test in which time passes only while every goroutine waits.
 func inBubble(t *testing.T, name string, test func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+func TestSharedParts(t *testing.T) {
+	inBubble(t, "tells each look-up that its call was shared, and for how long it has waited", func(t *testing.T) {
+		f := newFakeCalls(time.Millisecond)
+		lookups := f.lookUp(t, 1)
+		var parts [2]timing.Timing
+		for i := range parts {
+			lookups.Go(func() {
+				_, err := f.user(timing.NewContext(t.Context(), &parts[i]), int64(i+2))
+				require.NoError(t, err)
+			})
+		}
+		lookups.Wait()
+		require.Equal(t, []string{"one[1]", "many[2 3]"}, f.made())
+		for i := range parts {
+			require.Equal(t, timing.Call{Peer: "users", Note: "shared", Duration: 2 * time.Millisecond}, parts[i].Call())
+		}
+	})
 }
 
 func TestSharing(t *testing.T) {
