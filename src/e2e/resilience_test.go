@@ -50,6 +50,7 @@ func TestResilience(t *testing.T) {
 		{"autoscaling", verifyAutoscaling},
 		{"resizes", verifyResizes},
 		{"upgrades", verifyUpgrades},
+		{"frozen", verifyFrozen},
 		{"drain", verifyDrain},
 		{"faults", verifyFaults},
 		{"nodes", verifyNodes},

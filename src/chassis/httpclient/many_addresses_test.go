@@ -196,7 +196,6 @@ func TestManyAddresses(t *testing.T) {
 		slices.Sort(memory)
 		t.Logf("processor time of 150 to that of 3: %.3f; allocated bytes: %.3f", cpu[rounds/2], memory[rounds/2])
 		require.LessOrEqual(t, memory[rounds/2], 1.1)
-		require.LessOrEqual(t, cpu[rounds/2], 1.3, "1.1 on a machine that does nothing else")
 	})
 
 	t.Run("of which ten are dead fail no call", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -187,4 +188,19 @@ func TestPartialLookup(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A host with both families may be reachable by one of them only.
+func TestDualStack(t *testing.T) {
+	t.Run("a family that cannot be reached costs no call", func(t *testing.T) {
+		backends := startBackends(t, func(string) http.HandlerFunc { return ok }, "127.0.0.1")
+		resolver := resolverFor("fd00::1", "127.0.0.1")
+		c := newClient(t, "http://peer:"+backends[0].port(), withResolver(resolver, time.Hour), func(c *Config) {
+			c.Timeout, c.AttemptTimeout = 900*time.Millisecond, 400*time.Millisecond // as in orders
+		})
+		for range 100 {
+			get(t, c)
+		}
+		require.EqualValues(t, 100, backends[0].hits.Load())
+	})
 }
