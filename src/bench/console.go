@@ -46,13 +46,15 @@ func console(ctx context.Context, h *harness) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	stop()
 	rows := []row{
 		atMost("details call: processor time with the console ÷ without",
 			medianRatio(cost[0], cost[1], result.cpuPerRequest), maxConsoleCost, "", failures(cost[0], cost[1])),
 		atLeast(fmt.Sprintf("details call: throughput with %d open pages ÷ without", openPages),
 			medianRatio(pages[1], pages[0], result.rate), minPagesFactor, failures(pages[0], pages[1])),
 	}
-	stop()
+	rows[0].value += fmt.Sprintf(" (%.0f ÷ %.0f µs)", medianOf(cost[0], result.cpuPerRequest), medianOf(cost[1], result.cpuPerRequest))
+	rows[1].value += fmt.Sprintf(" (%.0f ÷ %.0f/s)", medianOf(pages[1], result.rate), medianOf(pages[0], result.rate))
 	painted, err := firstPaint(ctx, h)
 	return append(rows, painted...), err
 }
