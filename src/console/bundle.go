@@ -59,7 +59,7 @@ func digest(content []byte) string {
 func (a *asset) serve(w http.ResponseWriter, r *http.Request, cacheControl string) error {
 	content, etag := a.content, `"`+a.etag+`"`
 	header := w.Header()
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if accepts(r.Header.Values("Accept-Encoding"), "gzip") {
 		content, etag = a.compressed, `"`+a.etag+`-gzip"`
 		header.Set("Content-Encoding", "gzip")
 	}

@@ -53,7 +53,7 @@ func Register(rt *web.Router, c Console) error {
 	}
 	rt.HandleProbe(http.MethodGet, "/", func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Add("Vary", "Accept, Accept-Encoding")
-		if !prefersHTML(r.Header.Values("Accept")) {
+		if !accepts(r.Header.Values("Accept"), "text/html") { // every browser names it, curl does not
 			return web.Bytes(w, http.StatusOK, "text/plain; charset=utf-8", routeList(name, rt.Routes()))
 		}
 		return home.serve(w, r, revalidated)
@@ -101,18 +101,19 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request) error {
 	return found.serve(w, r, revalidated)
 }
 
-// prefersHTML reports whether a client names HTML in Accept, as every browser does and curl does not.
-func prefersHTML(accept []string) bool {
-	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		mediaType, parameters, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(mediaType), "text/html") {
+// accepts reports whether a header such as Accept or Accept-Encoding names a value, and not as one that is
+// not wanted. Wildcards do not count.
+func accepts(header []string, value string) bool {
+	for part := range strings.SplitSeq(strings.Join(header, ","), ",") {
+		name, parameters, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), value) {
 			return !isZeroQuality(parameters)
 		}
 	}
 	return false
 }
 
-// isZeroQuality reports whether the parameters of a media type say that it is not wanted (RFC 9110, section 12.4.2).
+// isZeroQuality reports whether the parameters of a value say that it is not wanted (RFC 9110, section 12.4.2).
 func isZeroQuality(parameters string) bool {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		if quality, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(parameter)), "q="); ok {

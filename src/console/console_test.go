@@ -127,6 +127,15 @@ func TestConsole(t *testing.T) {
 				require.Less(t, total, budget)
 			})
 
+			t.Run("is compressed only for a client that takes gzip", func(t *testing.T) {
+				for encodings, want := range map[string]string{
+					"": "", "br": "", "gzip;q=0": "", "identity, gzip; q=0.0": "", "x-gzip": "", "gzip": "gzip", "br, GZIP;q=0.5": "gzip",
+				} {
+					response := get(router, "/docs", "Accept-Encoding", encodings)
+					require.Equal(t, want, response.Header().Get("Content-Encoding"), encodings)
+				}
+			})
+
 			t.Run("escapes the address of a trace", func(t *testing.T) {
 				require.Contains(t, get(router, "/", "Accept", browserAccept).Body.String(),
 					`<meta name="trace-url" content="https://jaeger/trace/{trace_id}?a=&#34;b&#34;">`)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -280,6 +281,9 @@ func (n namespace) generations() string {
 	return n.kubectl("get", "deployments", "--output=jsonpath={range .items[*]}{.metadata.name}={.metadata.generation} {end}").stdout
 }
 
+// recording lets parallel tests write into the same file one after the other.
+var recording sync.Mutex
+
 // recordInstallation writes a result into the folder in E2E_RESULTS, if it is set.
 func recordInstallation(t *testing.T, helm, charts, source string) {
 	t.Helper()
@@ -288,6 +292,8 @@ func recordInstallation(t *testing.T, helm, charts, source string) {
 		return
 	}
 	check(t, "write the result", func() error {
+		recording.Lock()
+		defer recording.Unlock()
 		return results.AddInstallation(filepath.Join(root, folder, "installations.json"), results.Installation{
 			Kubernetes: kubernetesVersion(), Helm: helm, Charts: charts, Source: source,
 			Works: !t.Failed(), Date: time.Now().UTC().Format(time.RFC3339),

@@ -13,10 +13,11 @@ import (
 // maxBodyWait is the longest time that a body waits for others.
 const maxBodyWait = 5 * time.Second
 
-// places are what bodies take: a number of them, or bytes.
+// places limit the bodies that are read at once: their number, with one place for each,
+// or their size, with one for each byte.
 type places struct {
 	*semaphore.Weighted
-	waiting atomic.Int64 // bodies that wait for a place
+	waiting atomic.Int64 // bodies that wait for places
 }
 
 func newPlaces(n int64) *places {

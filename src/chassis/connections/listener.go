@@ -42,7 +42,7 @@ type Listener struct {
 	open   context.Context // ends when the Listener is closed
 	stop   context.CancelFunc
 
-	bodies, bodyBytes *places      // that bodies take
+	bodies, bodyBytes *places      // for the number of bodies, and for their bytes
 	unsent            atomic.Int64 // bytes of the responses that wait to be sent
 
 	mu       sync.Mutex

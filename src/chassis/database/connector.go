@@ -14,8 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// limits returns the parameters of a connection that end what the service has left
-// behind. A pooler may refuse them; then only the contexts of operations end it.
+// limits returns the parameters by which the server itself ends a statement or a
+// transaction that the service has abandoned. A pooler may refuse them; then only the
+// contexts of the operations limit their time.
 func limits() map[string]string {
 	return map[string]string{"statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s"}
 }
@@ -38,9 +39,9 @@ func (s *source) open(params map[string]string) (*sql.DB, error) {
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
 
-// Connect connects to the first host that takes the connection. It begins with the one
-// that took the last, and goes on behind one that has failed, so that a host that never
-// answers costs one attempt.
+// Connect connects to the first host that accepts. All connections begin with the same
+// host: the one that has accepted last, or the next one after a failure. So a host that
+// never answers costs one attempt.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.connect(ctx)
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
@@ -52,6 +53,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
+	generation := c.source.generation.Load() // before what the connection depends on
 	config, err := c.source.read(c.parameters())
 	if err != nil {
 		return nil, err
@@ -60,11 +62,13 @@ func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
 	var failed hostsError
 	for range hosts {
 		first := c.source.first.Load()
-		conn, err := c.dial(ctx, hosts[first%int64(len(hosts))])
+		conn, err := c.dial(ctx, hosts[first%int64(len(hosts))], generation)
 		if err == nil {
 			return conn, nil
 		}
-		c.source.first.CompareAndSwap(first, first+1)
+		if !errors.Is(ctx.Err(), context.Canceled) { // a caller that has gone says nothing about the host
+			c.source.first.CompareAndSwap(first, first+1)
+		}
 		if failed = append(failed, err); ctx.Err() != nil {
 			break
 		}
@@ -85,10 +89,10 @@ func (c *connector) parameters() map[string]string {
 	return left
 }
 
-// dial connects to one host.
-func (c *connector) dial(ctx context.Context, config *pgx.ConnConfig) (driver.Conn, error) {
+// dial connects to one host. The connection is used only while its generation is the
+// present one.
+func (c *connector) dial(ctx context.Context, config *pgx.ConnConfig, generation int64) (driver.Conn, error) {
 	const key = "generation"
-	generation := c.source.generation.Load()
 	connector := stdlib.GetConnector(*config,
 		stdlib.OptionAfterConnect(func(_ context.Context, conn *pgx.Conn) error {
 			conn.PgConn().CustomData()[key] = generation

@@ -158,8 +158,9 @@ func isUncertain(err error) bool {
 }
 
 // isUnanswered reports whether the database may have executed what failed with err.
-// It has not if it says so, or if it never got the statement. What it says counts
-// for nothing when its write-ahead log is what failed: the log is read again.
+// It has not if it has answered with an error, or never got the statement. But after an
+// error of the write-ahead log (a PANIC, or SQLITE_IOERR) the log is read again, and the
+// change may be in it.
 func isUnanswered(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pgErr.SeverityUnlocalized == pgPanic

@@ -32,12 +32,13 @@ type GroupFunc[T any] func(ctx context.Context, q Querier, values []T) error
 type member[T any] struct {
 	ctx   context.Context // the caller's
 	value T
-	err   error
+	err   error // result for the caller
 }
 
-// NewGroup returns a group. The values of an operation whose transactional is true for
-// one of them are written in one transaction. Otherwise write must change the database
-// by a single statement, which commits itself.
+// NewGroup returns a group. transactional reports whether write needs several statements
+// for a value. If so for one of the values that are written together, they are written in
+// a transaction; otherwise write must change the database by one statement, which commits
+// itself.
 func NewGroup[T any](db *DB, op Op, transactional func(T) bool, write GroupFunc[T]) *Group[T] {
 	g := &Group[T]{db: db, op: op, transactional: transactional, write: write}
 	g.gather = &gatherer[*member[T]]{limit: 1, size: maxGroupSize, run: g.commit}

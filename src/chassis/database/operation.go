@@ -83,8 +83,8 @@ func (db *DB) WriteLocked(ctx context.Context, op Op, fn OpFunc) error {
 	})
 }
 
-// run calls attempt within the operation's timeout and span, and again while its error
-// is retryable, or is that of a connection and mayRepeat holds.
+// run calls attempt within the operation's timeout and span. It calls it again if another
+// transaction was the cause of the error, or if a connection was and mayRepeat holds.
 func (db *DB) run(ctx context.Context, op Op, mayRepeat func(error) bool, attempt func(context.Context) error) error {
 	defer timing.FromContext(ctx).AddStore(time.Now())
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
@@ -101,8 +101,8 @@ func (db *DB) run(ctx context.Context, op Op, mayRepeat func(error) bool, attemp
 	return nil
 }
 
-// replaceStale makes PostgreSQL's connections be replaced if an error is that of a
-// connection. It reports whether it is.
+// replaceStale has the connections to PostgreSQL replaced if isStale holds for an error,
+// and reports whether it does.
 func (db *DB) replaceStale(err error) bool {
 	if db.source == nil || !isStale(err) {
 		return false

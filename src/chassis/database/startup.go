@@ -47,6 +47,9 @@ func isRetryableAtStartup(err error) bool {
 	if _, ok := errors.AsType[*finalError](err); ok {
 		return false
 	}
+	if _, ok := errors.AsType[hostsError](err); ok {
+		return true // otherwise remedyOfHosts would have made it a finalError
+	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isServerUnavailable(pgErr.Code)
 	}

@@ -165,7 +165,9 @@ func TestStartWaits(t *testing.T) {
 	})
 	t.Run("for the other host, if one cannot be used", func(t *testing.T) {
 		server := role(t, "waiting", "topsecret")
-		waits(t, "postgres://waiting:topsecret@localhost:"+server.Port()+",127.0.0.1:1/waiting?sslmode=verify-full")
+		at := "postgres://waiting:topsecret@localhost:" + server.Port()
+		waits(t, at+",127.0.0.1:1/waiting?sslmode=verify-full")
+		waits(t, at+",127.0.0.1:1/no_such_database")
 	})
 	t.Run("for a name without an address on Kubernetes", func(t *testing.T) {
 		t.Setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")

@@ -45,11 +45,21 @@ func (s *statements) prepareMissed(ctx context.Context) {
 	s.mu.Unlock()
 	for _, query := range missed {
 		if statement, err := s.pool.PrepareContext(ctx, query); err == nil { //nolint:sqlclosecheck // closed together with the pool
-			s.mu.Lock()
-			s.prepared[query] = statement
-			s.mu.Unlock()
+			s.keep(query, statement)
 		}
 	}
+}
+
+// keep keeps a statement until the pool is closed, unless another caller has prepared the
+// same text meanwhile.
+func (s *statements) keep(query string, statement *sql.Stmt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.prepared[query] != nil {
+		_ = statement.Close() // nobody uses it
+		return
+	}
+	s.prepared[query] = statement
 }
 
 // preparedPool runs single statements that change nothing, prepared.

@@ -23,10 +23,10 @@ const (
 // anyway.
 func (c *Client) callWithRetries(ctx context.Context, route string, target *url.URL, maxBody int64) (result attemptResult) {
 	start := time.Now()
-	progress := progress{start: start, lastStart: start}
+	p := progress{start: start, lastStart: start}
 	c.budget.recordCall(start)
 	a := attempt{route: route, target: target, maxBody: maxBody, deadline: start.Add(c.timeout)}
-	defer func() { c.recordTiming(ctx, progress, result) }()
+	defer func() { c.recordTiming(ctx, p, result) }()
 	for {
 		result = c.doAttempt(ctx, a)
 		if a.resendCount == c.maxRetries || !result.retryable() {
@@ -41,7 +41,7 @@ func (c *Client) callWithRetries(ctx context.Context, route string, target *url.
 			return attemptResult{errorKind: kindCanceled, err: err}
 		}
 		c.telemetry.retries.Inc()
-		progress.retry()
+		p.retry()
 		a.avoid = result.endpoint
 	}
 }

@@ -2,6 +2,7 @@ package httpclient
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +31,8 @@ func (c *Client) recordTiming(ctx context.Context, p progress, result attemptRes
 	switch {
 	case result.err != nil:
 		call.Note = result.errorKind.label()
-	case result.response.Status >= 500:
-		call.Note = strconv.Itoa(result.response.Status)
+	case result.status() >= http.StatusInternalServerError:
+		call.Note = strconv.Itoa(result.status())
 	}
 	if result.response != nil {
 		call.Parts = strings.Join(result.response.Header["Server-Timing"], ", ")

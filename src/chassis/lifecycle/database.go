@@ -38,6 +38,9 @@ func (a *App) logChanges(ping func(context.Context) error) func(context.Context)
 	failed := false
 	return func(ctx context.Context) error {
 		err := ping(ctx)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return err // the service stops
+		}
 		switch {
 		case err != nil && !failed:
 			a.Telemetry.Log.Warn("the database is not healthy", slog.String("error", err.Error()))

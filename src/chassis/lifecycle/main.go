@@ -31,9 +31,9 @@ const sameSignal = 100 * time.Millisecond
 // first SIGTERM or SIGINT cancels the context of run. A second one ends the process
 // at once, unless it comes within sameSignal of the first.
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) error) int {
-	runtime, end := context.WithCancel(context.Background())
+	lifetime, end := context.WithCancel(context.Background()) // goes on after a signal
 	defer end()
-	configureRuntime(runtime)
+	configureRuntime(lifetime)
 	trimEnvironment()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

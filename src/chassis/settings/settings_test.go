@@ -228,6 +228,7 @@ func TestParse(t *testing.T) {
 		for _, value := range []string{
 			"*", "null", "https://*.example.com", "https://shop.example.com/", "https://Shop.example.com", "shop.example.com",
 			"https://me@shop.example.com", "https://shop.example.com, http://localhost", "https://shop.example.com,",
+			"https://shop.example.com:443", "http://localhost:80",
 		} {
 			_, _, err := parse(t, map[string]string{"CORS_ORIGINS": value})
 			require.EqualError(t, err, fmt.Sprintf(

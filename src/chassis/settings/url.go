@@ -77,6 +77,9 @@ func parseOrigins(text string) ([]string, error) {
 		if u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != origin || origin != strings.ToLower(origin) {
 			return nil, errors.New("no origin")
 		}
+		if u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
+			return nil, errors.New("browsers leave out the default port")
+		}
 		if err := checkPeerURL(u); err != nil {
 			return nil, err
 		}

@@ -95,8 +95,8 @@ func (e *environment) noteUnknown() {
 		}
 	}
 	var unknown []string
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "OTEL_") && !e.known[name] && e.get(name) != "" {
 			unknown = append(unknown, name)
 		}

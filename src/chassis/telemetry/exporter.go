@@ -20,16 +20,19 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
+// variable is the variable of a setting and its value, both empty if none is set.
+type variable struct{ name, value string }
+
 // exporterSettings are what the variables say about the OTLP exporter
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
 type exporterSettings struct {
 	wanted   bool // whether spans are exported at all
 	exporter string
-	protocol [2]string // name and value of the variable; so are the next ones
-	endpoint [2]string
-	trust    [2]string
-	cert     [2]string
-	key      [2]string
+	protocol variable
+	endpoint variable
+	trust    variable
+	cert     variable
+	key      variable
 	insecure bool
 	headers  map[string]string
 	gzip     bool
@@ -38,9 +41,9 @@ type exporterSettings struct {
 
 // exporterSettings reads all variables of the exporter, also if nothing is exported.
 func (e *environment) exporterSettings() exporterSettings {
-	setting := func(suffix string) [2]string {
+	setting := func(suffix string) variable {
 		name, value := e.exporterSetting(suffix)
-		return [2]string{name, value}
+		return variable{name, value}
 	}
 	s := exporterSettings{
 		exporter: e.get("OTEL_TRACES_EXPORTER"), protocol: setting("PROTOCOL"), endpoint: setting("ENDPOINT"),
@@ -52,7 +55,7 @@ func (e *environment) exporterSettings() exporterSettings {
 			"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")) * time.Millisecond,
 	}
 	names := words(s.exporter)
-	s.wanted = !slices.Contains(names, "none") && (names != nil || s.endpoint[1] != "")
+	s.wanted = !slices.Contains(names, "none") && (names != nil || s.endpoint.value != "")
 	if slices.Contains(names, "otlp") {
 		for _, name := range names {
 			if name != "otlp" && name != "none" {
@@ -107,7 +110,7 @@ func (e *environment) newExporter(ctx context.Context, s exporterSettings) (sdkt
 	if s.exporter != "" && !slices.Contains(words(s.exporter), "otlp") {
 		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%q is not usable: give otlp or none", s.exporter)
 	}
-	switch s.protocol[1] {
+	switch s.protocol.value {
 	case "", "http/protobuf":
 		return e.newHTTPExporter(ctx, s, otlptracehttp.EncodingProtobuf)
 	case "http/json":
@@ -115,7 +118,7 @@ func (e *environment) newExporter(ctx context.Context, s exporterSettings) (sdkt
 	case "grpc":
 		return e.newGRPCExporter(ctx, s)
 	default:
-		return nil, fmt.Errorf("%s=%q is not usable: give http/protobuf, http/json or grpc", s.protocol[0], s.protocol[1])
+		return nil, fmt.Errorf("%s=%q is not usable: give http/protobuf, http/json or grpc", s.protocol.name, s.protocol.value)
 	}
 }
 
@@ -124,7 +127,7 @@ func (e *environment) newExporter(ctx context.Context, s exporterSettings) (sdkt
 func (e *environment) newHTTPExporter(
 	ctx context.Context, s exporterSettings, encoding otlptracehttp.Encoding,
 ) (sdktrace.SpanExporter, error) {
-	to, err := e.httpEndpoint(s.endpoint[0], s.endpoint[1])
+	to, err := e.httpEndpoint(s.endpoint.name, s.endpoint.value)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +145,7 @@ func (e *environment) newHTTPExporter(
 }
 
 func (e *environment) newGRPCExporter(ctx context.Context, s exporterSettings) (sdktrace.SpanExporter, error) {
-	to, err := e.grpcEndpoint(s.endpoint[0], s.endpoint[1], s.insecure)
+	to, err := e.grpcEndpoint(s.endpoint.name, s.endpoint.value, s.insecure)
 	if err != nil {
 		return nil, err
 	}
@@ -169,35 +172,35 @@ func (e *environment) newGRPCExporter(ctx context.Context, s exporterSettings) (
 // would reach no collector, or one that was not meant.
 func (e *environment) tlsConfig(s exporterSettings, secure bool) (*tls.Config, error) {
 	if !secure {
-		for _, setting := range [][2]string{s.trust, s.cert, s.key} {
-			if setting[1] != "" {
-				e.ignore("%s is not used, because the connection to the collector has no TLS", setting[0])
+		for _, setting := range []variable{s.trust, s.cert, s.key} {
+			if setting.value != "" {
+				e.ignore("%s is not used, because the connection to the collector has no TLS", setting.name)
 			}
 		}
 		return nil, nil
 	}
 	config := &tls.Config{}
-	if s.trust[1] != "" {
-		text, err := os.ReadFile(s.trust[1])
+	if s.trust.value != "" {
+		text, err := os.ReadFile(s.trust.value)
 		config.RootCAs = x509.NewCertPool()
 		if err == nil && !config.RootCAs.AppendCertsFromPEM(text) {
 			err = errors.New("it has no certificate")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s=%q is not usable: give a file with PEM certificates: %w", s.trust[0], s.trust[1], err)
+			return nil, fmt.Errorf("%s=%q is not usable: give a file with PEM certificates: %w", s.trust.name, s.trust.value, err)
 		}
 	}
 	switch {
-	case s.cert[1] == "" && s.key[1] == "":
+	case s.cert.value == "" && s.key.value == "":
 		return config, nil
-	case s.cert[1] == "":
-		return nil, fmt.Errorf("%s=%q is not usable: give the certificate too", s.key[0], s.key[1])
-	case s.key[1] == "":
-		return nil, fmt.Errorf("%s=%q is not usable: give its key too", s.cert[0], s.cert[1])
+	case s.cert.value == "":
+		return nil, fmt.Errorf("%s=%q is not usable: give the certificate too", s.key.name, s.key.value)
+	case s.key.value == "":
+		return nil, fmt.Errorf("%s=%q is not usable: give its key too", s.cert.name, s.cert.value)
 	}
-	pair, err := tls.LoadX509KeyPair(s.cert[1], s.key[1])
+	pair, err := tls.LoadX509KeyPair(s.cert.value, s.key.value)
 	if err != nil {
-		return nil, fmt.Errorf("%s=%q is not usable: give files with a PEM certificate and its key: %w", s.cert[0], s.cert[1], err)
+		return nil, fmt.Errorf("%s=%q is not usable: give files with a PEM certificate and its key: %w", s.cert.name, s.cert.value, err)
 	}
 	config.Certificates = []tls.Certificate{pair}
 	return config, nil

@@ -165,12 +165,16 @@ func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Rea
 	lost := lostSpans(err, len(spans))
 	e.exported.Add(float64(len(spans) - lost))
 	e.failed.Add(float64(lost))
-	if err != nil {
+	if lost > 0 {
 		e.lost, e.cause = e.lost+int64(lost), err
 	}
-	if err != nil && !e.last {
+	switch {
+	case err == nil || e.last && lost > 0: // endLast reports what is lost
+	case lost > 0:
 		e.log.Warn("traces were not exported", slog.Int64("spans", e.lost), slog.String("error", err.Error()))
 		e.lost, e.cause = 0, nil
+	default:
+		e.log.Warn("the collector has taken all traces, with a warning", slog.String("warning", err.Error()))
 	}
 	e.logDropped()
 	return nil

@@ -319,7 +319,8 @@ func TestTracer(t *testing.T) {
 				w.Header().Set("Content-Type", "application/x-protobuf")
 				_, _ = w.Write(body)
 			})
-			signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url}, io.Discard)
+			log := new(telemetrytest.Log)
+			signals, err := newSignals(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url}, log)
 			require.NoError(t, err)
 			for range 3 {
 				_, span := signals.Tracer.Start(t.Context(), "work")
@@ -333,6 +334,8 @@ func TestTracer(t *testing.T) {
 			}
 			require.EqualValues(t, rejected, counterValue(t, signals, "otel_sdk_exporter_span_exported_total", "export_failed"))
 			require.EqualValues(t, 3-rejected, counterValue(t, signals, "otel_sdk_exporter_span_exported_total", ""))
+			warned := len(log.Lines(t, "the collector has taken all traces, with a warning")) == 1
+			require.Equal(t, rejected == 0, warned, log.String())
 		}
 	})
 

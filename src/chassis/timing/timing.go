@@ -15,7 +15,7 @@ import (
 const maxPeerParts = 512
 
 // Timing collects the parts of one request. Its methods may be called concurrently. All of
-// them do nothing on nil, so that code needs not know whether anybody asks for the parts.
+// them do nothing on nil, so that code need not know whether anybody asks for the parts.
 type Timing struct {
 	mu     sync.Mutex
 	stored bool // AddStore was called

@@ -25,7 +25,7 @@ func RawJSON(w http.ResponseWriter, status int, body []byte) error {
 // OpenAPI returns a handler that responds with an OpenAPI document in YAML.
 func OpenAPI(document []byte) Handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
-		return write(w, http.StatusOK, "application/yaml", document)
+		return Bytes(w, http.StatusOK, "application/yaml", document)
 	}
 }
 
@@ -43,12 +43,12 @@ func encode(w http.ResponseWriter, status int, mediaType string, value any) erro
 // personal data, and the next one may differ.
 func writeJSON(w http.ResponseWriter, status int, mediaType string, body []byte) error {
 	w.Header().Set("Cache-Control", "no-store")
-	return write(w, status, mediaType, append(body, '\n'))
+	return Bytes(w, status, mediaType, append(body, '\n'))
 }
 
-// write writes a response. Its error is always nil. The body must not change
-// afterwards.
-func write(w http.ResponseWriter, status int, mediaType string, body []byte) error {
+// Bytes writes a response with a body that is encoded already. Its error is always nil.
+// The body must not change afterwards.
+func Bytes(w http.ResponseWriter, status int, mediaType string, body []byte) error {
 	// One allocation, where three calls of Set make three.
 	values := []string{mediaType, strconv.Itoa(len(body)), "nosniff"}
 	header := w.Header()
