@@ -27,8 +27,8 @@ import (
 //     in one transaction. If a concurrent request with the same key has
 //     committed first, CreateOnce returns the response to that request.
 //
-// Only a 201 response is stored. A request that gets any other response does
-// not use up its key. For a request without a key, the handler skips step 2 and
+// Only a 201 response is stored. A request that creates no order does not use up
+// its key. For a request without a key, the handler skips step 2 and
 // calls Store.Create in step 4, which only inserts the order.
 func createOrder(store *Store, users *client.Client) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {

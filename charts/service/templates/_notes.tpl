@@ -23,10 +23,13 @@ Test it:
 Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "service.port" . }}:{{ .Values.service.port }}
+
+and, while that runs, in another terminal:
+
   curl http://localhost:{{ include "service.port" . }}{{ include "service.path" . }}
 {{- if .Values.console.enabled }}
 
-Or look at it, in a browser at http://localhost:{{ include "service.port" . }}/
+or in a browser: http://localhost:{{ include "service.port" . }}/
 {{- end }}
 {{- with include "service.externalURLs" . | trim }}
 

@@ -24,10 +24,13 @@ Test it:
 Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "orders.port" . }}:{{ .Values.service.port }}
+
+and, while that runs, in another terminal:
+
   curl http://localhost:{{ include "orders.port" . }}{{ include "orders.path" . }}
 {{- if .Values.console.enabled }}
 
-Or look at it, in a browser at http://localhost:{{ include "orders.port" . }}/
+or in a browser: http://localhost:{{ include "orders.port" . }}/
 {{- end }}
 {{- with include "orders.externalURLs" . | trim }}
 

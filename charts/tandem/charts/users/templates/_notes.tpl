@@ -24,10 +24,13 @@ Test it:
 Call it:
 
   kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $n }} {{ include "users.port" . }}:{{ .Values.service.port }}
+
+and, while that runs, in another terminal:
+
   curl http://localhost:{{ include "users.port" . }}{{ include "users.path" . }}
 {{- if .Values.console.enabled }}
 
-Or look at it, in a browser at http://localhost:{{ include "users.port" . }}/
+or in a browser: http://localhost:{{ include "users.port" . }}/
 {{- end }}
 {{- with include "users.externalURLs" . | trim }}
 
