@@ -19,8 +19,8 @@ const (
 )
 
 // Pooler starts PgBouncer in front of a server until the test ends, and returns the URL
-// of the same database through it. mode is its pool_mode; lines are more lines of its configuration. Without PgBouncer the test is skipped; with
-// CI=true it fails.
+// of the same database through it. mode is its pool_mode; lines are more lines of its
+// configuration. Without PgBouncer the test is skipped; with CI=true it fails.
 func Pooler(t testing.TB, target, mode string, lines ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
