@@ -2,7 +2,6 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,7 +47,7 @@ type process struct {
 	*exec.Cmd
 	url    string             // base URL of its service
 	log    *telemetrytest.Log // its stdout
-	stderr *bytes.Buffer
+	stderr *telemetrytest.Log
 	exited chan error // receives the error of Wait
 }
 
@@ -65,7 +64,7 @@ func launch(t *testing.T, program string, env ...string) *process {
 // start starts a command and kills its process at the end of the test.
 func start(t *testing.T, command *exec.Cmd, env ...string) *process {
 	t.Helper()
-	p := &process{Cmd: command, log: new(telemetrytest.Log), stderr: new(bytes.Buffer), exited: make(chan error, 1)}
+	p := &process{Cmd: command, log: new(telemetrytest.Log), stderr: new(telemetrytest.Log), exited: make(chan error, 1)}
 	if p.Dir == "" {
 		p.Dir = t.TempDir()
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -102,10 +103,18 @@ func (t target) memory() int64 {
 	return 1024 * firstNumber(`VmRSS:\s+(\d+)`, status)
 }
 
-// files returns the number of open files, 0 where there is no Linux /proc.
-func (t target) files() int {
-	files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.command.Process.Pid))
-	return len(files)
+// files returns the number of open files, 0 where there is no Linux /proc. Those of a
+// SQLite store do not count, because its pool opens more when it needs them.
+func (t target) files() (count int) {
+	folder := fmt.Sprintf("/proc/%d/fd", t.command.Process.Pid)
+	files, _ := os.ReadDir(folder)
+	for _, file := range files {
+		target, err := os.Readlink(filepath.Join(folder, file.Name()))
+		if err == nil && !strings.Contains(filepath.Base(target), ".db") {
+			count++
+		}
+	}
+	return count
 }
 
 // goroutines returns the number of goroutines.
