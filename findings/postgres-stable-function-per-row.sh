@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # PostgreSQL says that STABLE "allows the optimizer to optimize multiple calls of the function to a single call", but it does so
 # only for the condition of an index scan. In the list of a SELECT, a STABLE function of constants is called for each row: to
-# write nextval(pg_get_serial_sequence('t', 'id')) into an INSERT ... SELECT of many rows costs more than the INSERT itself,
+# write nextval(pg_get_serial_sequence('t', 'id')) into an INSERT ... SELECT of many rows costs about as much as the INSERT itself or more,
 # since each call looks the table, the column and the sequence up in the catalogue. EXPLAIN shows no difference between the
 # plans. Around the function, (SELECT ...) makes it an InitPlan, which runs once.
 # Source: https://www.postgresql.org/docs/15/xfunc-volatility.html; eval_const_expressions in
@@ -30,7 +30,7 @@ echo "100000 rows, best of five, compared with the INSERT that names the sequenc
 echo "  nextval('t_id_seq')                                              100 %  ($((name / 10)) ms)"
 echo "  nextval(pg_get_serial_sequence('t', 'id'))                       $((100 * row / name)) %"
 echo "  nextval((SELECT pg_get_serial_sequence('t', 'id')::regclass))    $((100 * once / name)) %"
-if [ "$row" -lt $((2 * name)) ] || [ "$once" -gt $((3 * name / 2)) ]; then
-  echo "CHANGED: the second should take more than twice as long as the first, and the third about as long"
+if [ "$row" -lt $((8 * name / 5)) ] || [ "$once" -gt $((3 * name / 2)) ]; then
+  echo "CHANGED: the second should take about twice as long as the first or longer, and the third about as long as it"
   exit 1
 fi
