@@ -32,7 +32,7 @@ func TestConsole(t *testing.T) {
 
 	t.Run("is named by the notes, unless it is off", func(t *testing.T) {
 		forEachChart(t, func(t *testing.T, c chart) {
-			require.Contains(t, renderNotes(t, c, ""), "in a browser at http://localhost:500")
+			require.Contains(t, renderNotes(t, c, ""), "in a browser: http://localhost:500")
 			require.NotContains(t, renderNotes(t, c, "{console: {enabled: false}}"), "in a browser")
 		})
 	})
