@@ -80,9 +80,9 @@ func Of(ctx context.Context) *Conn {
 	return c
 }
 
-// onState learns from net/http that the connection is idle. It does not learn so that
-// a request begins: net/http does not say it of a request that it has read together
-// with the one before.
+// onState learns from net/http that the connection is idle. That a request begins it
+// learns from the handler, since net/http reports StateActive at the first byte of a
+// request, before its header is complete.
 func onState(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*Conn); ok && state == http.StateIdle {
 		c.since.Store(c.listener.now())
