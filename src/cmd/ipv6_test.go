@@ -27,7 +27,7 @@ func TestIPv6(t *testing.T) {
 		orders := startAt(t, "orders", "USERS_URL="+users.url)
 		response, details := orders.get(t, "/orders/1/details")
 		require.Equal(t, http.StatusOK, response.StatusCode)
-		require.NotNil(t, details["user"], "%v", details)
+		require.NotNil(t, details["user_details"], "%v", details)
 		_, health := orders.get(t, "/health")
 		require.Equal(t, "healthy", health["status"], "%v", health)
 	})
