@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -261,8 +262,9 @@ func (o *observed) expectTracesOfExemplars() error {
 		}
 	}
 	now := time.Now()
-	path := fmt.Sprintf("/api/v1/query_exemplars?query=http_server_request_duration_seconds_bucket&start=%d&end=%d",
-		now.Add(-10*time.Minute).Unix(), now.Unix())
+	// Jaeger has series of that name, too.
+	path := fmt.Sprintf("/api/v1/query_exemplars?query=%s&start=%d&end=%d",
+		url.QueryEscape(`http_server_request_duration_seconds_bucket{job=~"users|orders"}`), now.Add(-10*time.Minute).Unix(), now.Unix())
 	if err := o.prometheus.getJSON(path, &response); err != nil {
 		return err
 	}
