@@ -157,7 +157,7 @@ func TestSQLiteFile(t *testing.T) {
 
 	t.Run("that another program locks refuses writes", func(t *testing.T) {
 		dir := t.TempDir()
-		other, err := sql.Open("sqlite", filepath.Join(dir, "orders.db"))
+		other, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "orders.db")+"?_pragma=busy_timeout(10000)") // waits for the service's writes
 		require.NoError(t, err)
 		defer other.Close()
 		other.SetMaxOpenConns(1)
