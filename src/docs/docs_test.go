@@ -106,7 +106,7 @@ func TestSituations(t *testing.T) {
 		require.Contains(t, table, "\n2026-01-02, one core.\n")
 	})
 	t.Run("nothing_acknowledged_is_lost_in_any", func(t *testing.T) {
-		measured, err := readSituations(filepath.Join(root, "docs/postgresql.json"))
+		measured, err := readResults[situation](filepath.Join(root, "docs/postgresql.json"))
 		require.NoError(t, err)
 		require.NotEmpty(t, measured)
 		for _, s := range measured {

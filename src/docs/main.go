@@ -53,7 +53,7 @@ func generate(ctx context.Context, root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	situations, err := readSituations(filepath.Join(root, "docs/postgresql.json"))
+	situations, err := readResults[situation](filepath.Join(root, "docs/postgresql.json"))
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ type control struct {
 	Measured string
 }
 
-// readResults returns the entries of a JSON file that the tests on the cluster write.
+// readResults returns the entries of a JSON file that tests write.
 func readResults[T any](file string) (all []T, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

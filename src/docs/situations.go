@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -17,17 +15,6 @@ type situation struct {
 	Lost      string // of the acknowledged orders
 	Machine   string
 	Date      string // RFC 3339, without the time
-}
-
-func readSituations(file string) (all []situation, err error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return all, nil
 }
 
 // situationTable returns the situations as Markdown.
