@@ -26,13 +26,14 @@ type Pair struct {
 // synchronous, each commit of the primary waits until the standby has it on disk.
 func NewPair(t testing.TB, synchronous bool) *Pair {
 	t.Helper()
-	bin := programs(t)
+	bin, err := Programs()
+	requireServer(t, err)
 	primary := startMember(t, bin, nil)
 	standby := startMember(t, bin, primary)
 	if synchronous {
 		primary.Exec(t, "ALTER SYSTEM SET synchronous_standby_names = '*'")
 		primary.Exec(t, "SELECT pg_reload_conf()")
-		poll(t, "the standby is synchronous", func() error {
+		err := await(func() error {
 			var state string
 			err := primary.query(&state, "SELECT sync_state FROM pg_stat_replication")
 			if err == nil && state != "sync" {
@@ -40,6 +41,9 @@ func NewPair(t testing.TB, synchronous bool) *Pair {
 			}
 			return err
 		})
+		if err != nil {
+			t.Fatalf("the standby is not synchronous: %v", err)
+		}
 	}
 	return &Pair{Primary: primary, Standby: standby}
 }
@@ -50,20 +54,8 @@ type Server struct {
 	bin  string
 	dir  string
 	data string
-}
 
-// programs is Programs for a test, which is skipped without them. With CI=true it
-// fails.
-func programs(t testing.TB) string {
-	t.Helper()
-	bin, err := Programs()
-	if errors.Is(err, errUnavailable) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bin
+	account *syscall.SysProcAttr // that the programs run as
 }
 
 // startMember starts a server with a database cluster of its own, or with a copy of
@@ -75,8 +67,13 @@ func startMember(t testing.TB, bin string, primary *Server) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{bin: bin, dir: dir, data: filepath.Join(dir, "data")}
+	if s.account, err = serverAccount(dir); err != nil {
+		t.Fatal(err)
+	}
 	if primary == nil {
-		s.run(t, "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", s.data)
+		if err := initialize(bin, dir, s.data, s.account); err != nil {
+			t.Fatal(err)
+		}
 	} else {
 		host, port, _ := strings.Cut(primary.Host, ":")
 		s.run(t, "pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
@@ -189,7 +186,7 @@ func (s *Server) control(args ...string) *exec.Cmd {
 func (s *Server) command(program string, args ...string) *exec.Cmd {
 	command := exec.Command(filepath.Join(s.bin, program), args...)
 	command.Dir = s.dir
-	command.SysProcAttr, _ = serverAccount(s.dir) // an error shows when the program refuses to run as root
+	command.SysProcAttr = s.account
 	return command
 }
 
@@ -197,17 +194,5 @@ func (s *Server) run(t testing.TB, program string, args ...string) {
 	t.Helper()
 	if out, err := s.command(program, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", program, err, out)
-	}
-}
-
-// poll repeats a check until it holds, for at most 30 s.
-func poll(t testing.TB, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for err := check(); err != nil; err = check() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %v", what, err)
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Pool modes of PgBouncer (https://www.pgbouncer.org/config.html).
@@ -87,15 +86,11 @@ func startPooler(t testing.TB, program string, behind *url.URL, mode string, lin
 
 // awaitPort waits until an address takes connections, for at most 30 s.
 func awaitPort(address string) error {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
+	return await(func() error {
 		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			return conn.Close()
-		}
-		if time.Now().After(deadline) {
+		if err != nil {
 			return err
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return conn.Close()
+	})
 }

@@ -41,12 +41,7 @@ var (
 func URL(t testing.TB) string {
 	t.Helper()
 	address, err := server()
-	if errors.Is(err, errUnavailable) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	requireServer(t, err)
 	admin, err := sql.Open("pgx", address.String())
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +55,18 @@ func URL(t testing.TB) string {
 	created := *address
 	created.Path = "/" + name
 	return created.String()
+}
+
+// requireServer ends a test because of an error. Without a server to test on the test is
+// skipped; with CI=true it fails.
+func requireServer(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, errUnavailable) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func drop(t testing.TB, address, name string) {
@@ -115,11 +122,8 @@ func Start(bin, dir string, options ...string) (*url.URL, error) {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"),
-		"--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", data)
-	initdb.SysProcAttr, initdb.Dir = account, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	if err := initialize(bin, dir, data, account); err != nil {
+		return nil, err
 	}
 	port, err := FreePort()
 	if err != nil {
@@ -132,6 +136,17 @@ func Start(bin, dir string, options ...string) (*url.URL, error) {
 	}
 	address := &url.URL{Scheme: "postgres", User: url.User("postgres"), Host: net.JoinHostPort("127.0.0.1", port), Path: "/postgres"}
 	return address, awaitReady(address.String())
+}
+
+// initialize creates a database cluster in the folder data, which is below dir.
+func initialize(bin, dir, data string, account *syscall.SysProcAttr) error {
+	initdb := exec.Command(filepath.Join(bin, "initdb"),
+		"--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", data)
+	initdb.SysProcAttr, initdb.Dir = account, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return nil
 }
 
 // startServer starts the server as the child of a shell. The shell reads from a
@@ -158,12 +173,24 @@ func awaitReady(address string) error {
 		return err
 	}
 	defer pool.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	for err = pool.PingContext(ctx); err != nil && ctx.Err() == nil; err = pool.PingContext(ctx) {
-		time.Sleep(20 * time.Millisecond)
+	return await(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return pool.PingContext(ctx)
+	})
+}
+
+// patience is how long await waits.
+const patience = 30 * time.Second
+
+// await repeats a check until it returns nil, for at most the time patience, and returns
+// its last error.
+func await(check func() error) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if err := check(); err == nil || time.Now().After(deadline) {
+			return err
+		}
 	}
-	return err
 }
 
 // FreePort returns a free TCP port of the loopback interface, for a program that

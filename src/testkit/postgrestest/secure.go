@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"net"
 	"net/url"
@@ -32,12 +31,7 @@ const certificateHost = "localhost"
 func Secure(t testing.TB) Secured {
 	t.Helper()
 	server, err := secured()
-	if errors.Is(err, errUnavailable) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	requireServer(t, err)
 	return server
 }
 
