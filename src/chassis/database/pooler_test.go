@@ -18,11 +18,7 @@ import (
 // executeSQL runs statements in a database.
 func executeSQL(t *testing.T, url, statements string) {
 	t.Helper()
-	pool, err := sql.Open("pgx", url)
-	require.NoError(t, err)
-	defer pool.Close()
-	_, err = pool.Exec(statements)
-	require.NoError(t, err)
+	execute(t, database.Config{URL: parse(t, url)}, statements)
 }
 
 // TestPooler serves through PgBouncer with the settings that it is packaged with.
