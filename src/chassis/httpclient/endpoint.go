@@ -41,7 +41,7 @@ type endpoint struct {
 	consecutiveEjections int // without a successful attempt in between
 	ejectedUntil         time.Time
 
-	succeededAt time.Time // when the last attempt succeeded
+	succeededAt time.Time // when the last attempt succeeded; zero after a connection error
 	unreachable bool      // as watchReach has found
 }
 
@@ -76,7 +76,9 @@ func (e *endpoint) end(now time.Time, duration time.Duration, o outcome) bool {
 		}
 	case outcomeFailure:
 		e.consecutiveFailures++
-	case outcomeConnError, outcomeUnknown:
+	case outcomeConnError:
+		e.succeededAt = time.Time{}
+	case outcomeUnknown:
 	}
 	return o == outcomeConnError || e.consecutiveFailures >= failuresToEject ||
 		o == outcomeFailure && e.consecutiveEjections > 0

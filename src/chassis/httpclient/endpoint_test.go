@@ -48,4 +48,15 @@ func TestEndpoint(t *testing.T) {
 		sample(2*time.Second, outcomeFailure)
 		assert.InDelta(t, 1516*time.Millisecond, at(0), float64(time.Millisecond), "a slow attempt later has weight")
 	})
+
+	t.Run("is not proven reachable after a connection error", func(t *testing.T) {
+		e := newEndpoint(testBalancer("10.0.0.1").endpoints.Load().endpoints[0].AddrPort)
+		now := time.Now()
+		e.begin(now)
+		e.end(now, time.Millisecond, outcomeSuccess)
+		assert.True(t, e.proven(now))
+		e.begin(now)
+		e.end(now, time.Millisecond, outcomeConnError)
+		assert.False(t, e.proven(now))
+	})
 }
