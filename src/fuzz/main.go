@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,26 +25,15 @@ func main() {
 
 // run returns an error if there is no fuzz test, or if one fails.
 func run(duration time.Duration) error {
-	packages, err := outputWords("go", "list", "./src/...")
+	found, err := fuzzTests()
 	if err != nil {
 		return err
-	}
-	fmt.Printf("Looking for fuzz tests in %d packages, which are compiled for it.\n", len(packages))
-	var found []fuzzTest
-	for _, pkg := range packages {
-		names, err := fuzzTests(pkg)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			found = append(found, fuzzTest{pkg, name})
-		}
 	}
 	if len(found) == 0 {
 		return errors.New("no fuzz test found")
 	}
 	for i, test := range found {
-		fmt.Printf("%d of %d: %s in %s for %s\n", i+1, len(found), test.name, test.pkg, duration)
+		fmt.Printf("%d of %d: %s in %s for %s, after its package is compiled\n", i+1, len(found), test.name, test.pkg, duration)
 		if err := test.run(duration); err != nil {
 			return err
 		}
@@ -54,16 +45,28 @@ func run(duration time.Duration) error {
 // fuzzTest is one fuzz test of a package.
 type fuzzTest struct{ pkg, name string }
 
-// fuzzTests returns the names of the fuzz tests of a package. "go test -list"
-// prints them, and a line that begins with "ok" or "?".
-func fuzzTests(pkg string) (tests []string, err error) {
-	words, err := outputWords("go", "test", "-run", "^$", "-list", "^Fuzz", pkg)
-	for _, word := range words {
-		if strings.HasPrefix(word, "Fuzz") {
-			tests = append(tests, word)
+// testFiles is a template of "go list" for a line with the import path and the path
+// of each file of tests. File names do not contain white space.
+const testFiles = `{{range .TestGoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}} {{end}}`
+
+// fuzzTests returns all fuzz tests. It reads the sources, since "go test -list" would
+// compile every package.
+func fuzzTests() (tests []fuzzTest, err error) {
+	words, err := outputWords("go", "list", "-f", testFiles, "./src/...")
+	if err != nil {
+		return nil, err
+	}
+	declaration := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+	for file := range slices.Chunk(words, 2) {
+		source, err := os.ReadFile(file[1])
+		if err != nil {
+			return nil, fmt.Errorf("read the tests: %w", err)
+		}
+		for _, match := range declaration.FindAllStringSubmatch(string(source), -1) {
+			tests = append(tests, fuzzTest{file[0], match[1]})
 		}
 	}
-	return tests, err
+	return tests, nil
 }
 
 func (f fuzzTest) run(duration time.Duration) error {
