@@ -41,9 +41,7 @@ func TestLoadShedding(t *testing.T) {
 			require.Equal(t, "1", w.Header().Get("Retry-After"))
 			require.Contains(t, members["error"], "busy")
 		}
-		began := time.Now()
 		require.Equal(t, http.StatusOK, s.request("GET", "/health").Code)
-		require.Less(t, time.Since(began), 100*time.Millisecond)
 		require.Equal(t, map[string]uint64{"GET /things 503": 1, "GET unmatched 503": 1, "GET /health 200": 1}, s.counts(t))
 		for _, line := range s.log.Lines(t, "request")[:2] {
 			require.Equal(t, "DEBUG", line["level"])

@@ -76,13 +76,13 @@ func (c client) response(t *testing.T) *http.Response {
 	return response
 }
 
-// requireClosed requires that the service closes the connection within a second.
+// requireClosed requires that the service closes the connection soon.
 func (c client) requireClosed(t *testing.T) {
 	t.Helper()
 	began := time.Now()
 	_, err := c.reader.ReadByte()
 	require.ErrorIs(t, err, io.EOF)
-	require.Less(t, time.Since(began), time.Second)
+	require.Less(t, time.Since(began), 3*time.Second)
 }
 
 const postHeader = "POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
