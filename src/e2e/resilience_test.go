@@ -54,6 +54,7 @@ func TestResilience(t *testing.T) {
 		{"drain", verifyDrain},
 		{"faults", verifyFaults},
 		{"nodes", verifyNodes},
+		{"addresses", verifyAddresses},
 	} {
 		t.Run(group.name, func(t *testing.T) { group.verify(t, r) })
 	}
