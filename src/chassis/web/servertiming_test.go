@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -32,5 +34,33 @@ func TestServerTiming(t *testing.T) {
 		require.Empty(t, s.request("GET", "/things").Header().Get("Server-Timing"))
 		s.SendServerTiming("things-service")
 		require.Empty(t, s.request("GET", "/health").Header().Get("Server-Timing"))
+	})
+
+	t.Run("tells the duration that the log line tells", func(t *testing.T) {
+		s := newService(t)
+		s.SendServerTiming("things-service")
+		text := s.request("GET", "/things").Header().Get("Server-Timing")
+		var milliseconds float64
+		_, err := fmt.Sscanf(text, "things;dur=%f;", &milliseconds)
+		require.NoError(t, err)
+		require.InDelta(t, milliseconds/1000, s.log.Lines(t, "request")[0]["duration_seconds"], 1e-6)
+	})
+
+	t.Run("costs a request two allocations: the context and the text", func(t *testing.T) {
+		allocations := func(send bool) float64 {
+			s := newService(t)
+			if send {
+				s.SendServerTiming("things-service")
+			}
+			s.Handle("GET", "/stored", func(w http.ResponseWriter, r *http.Request) error {
+				parts := timing.FromContext(r.Context())
+				parts.AddStore(time.Now())
+				parts.AddCall(timing.Call{Peer: "users", Note: "shared", Parts: `users;dur=0.500;desc="users-1", users-store;dur=0.100`})
+				return ok(w, r)
+			})
+			r := httptest.NewRequest(http.MethodGet, "/stored", http.NoBody)
+			return testing.AllocsPerRun(100, func() { s.ServeHTTP(discardWriter{http.Header{}}, r) })
+		}
+		require.LessOrEqual(t, allocations(true)-allocations(false), 2.)
 	})
 }
