@@ -37,7 +37,7 @@ func console(ctx context.Context, h *harness) ([]row, error) {
 	}
 	defer stop()
 	alone, off := all[0].contender(detailsLoad(all[0], h.roundDuration)), all[1].contender(detailsLoad(all[1], h.roundDuration))
-	cost, err := h.alternate(ctx, alone, off)
+	cost, err := h.together(ctx, alone, off)
 	if err != nil {
 		return nil, err
 	}
