@@ -59,3 +59,11 @@ func TestMedian(t *testing.T) {
 	require.Equal(t, []float64{9, 1, 4}, values, "the argument stays as it is")
 	require.InDelta(t, 3, median([]float64{4, 1, 9, 2}), 0)
 }
+
+func TestTotalCPU(t *testing.T) {
+	rounds := []result{
+		{CPU: 100 * time.Microsecond, Counts: map[int]int{200: 9, noResponse: 1}},
+		{CPU: 500 * time.Microsecond, Counts: map[int]int{200: 10}},
+	}
+	require.InDelta(t, 30, totalCPU(rounds), 0)
+}
