@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // contender is one of the things that a benchmark compares.
@@ -24,6 +26,31 @@ func (s *services) contender(l load) contender {
 // results of each contender's rounds. The first round of each warms up and is
 // left out.
 func (h *harness) alternate(ctx context.Context, contenders ...contender) ([][]result, error) {
+	return h.inRounds(ctx, contenders, func(run func(i int) error) error {
+		for i := range contenders {
+			if err := run(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// together does the same, but all contenders run at the same time. What else the
+// machine does changes the processor time of all alike, so that ratios of a few
+// hundredths can be told from chance.
+func (h *harness) together(ctx context.Context, contenders ...contender) ([][]result, error) {
+	return h.inRounds(ctx, contenders, func(run func(i int) error) error {
+		var group errgroup.Group
+		for i := range contenders {
+			group.Go(func() error { return run(i) })
+		}
+		return group.Wait()
+	})
+}
+
+// inRounds runs rounds in which play runs each contender, given by its index, once.
+func (h *harness) inRounds(ctx context.Context, contenders []contender, play func(run func(i int) error) error) ([][]result, error) {
 	rounds := make([][]result, len(contenders))
 	meters := make([]cpuMeter, len(contenders))
 	for i, c := range contenders {
@@ -31,13 +58,14 @@ func (h *harness) alternate(ctx context.Context, contenders ...contender) ([][]r
 	}
 	for n := range h.rounds + 1 {
 		fmt.Fprintf(os.Stderr, "bench:   round %d of %d\n", n+1, h.rounds+1)
-		for i, c := range contenders {
+		err := play(func(i int) error {
 			setCPU(rounds[i], meters[i].lap())
-			r, err := c.run(ctx)
-			if err != nil {
-				return nil, err
-			}
+			r, err := contenders[i].run(ctx)
 			rounds[i] = append(rounds[i], r)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	for i := range rounds {
@@ -83,6 +111,18 @@ func medianRatio(numerator, denominator []result, metric func(result) float64) f
 		ratios[i] = metric(numerator[i]) / metric(denominator[i])
 	}
 	return median(ratios)
+}
+
+// totalCPU returns the processor time of a request of all rounds in microseconds. Where the
+// contenders run at the same time, no round is worth less than another, and the mean varies
+// less than the median.
+func totalCPU(rounds []result) float64 {
+	var spent time.Duration
+	requests := 0
+	for _, r := range rounds {
+		spent, requests = spent+r.CPU, requests+r.requests()
+	}
+	return float64(spent.Microseconds()) / float64(requests)
 }
 
 // medianOf returns the median of a metric over rounds.

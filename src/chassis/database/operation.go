@@ -86,7 +86,9 @@ func (db *DB) WriteLocked(ctx context.Context, op Op, fn OpFunc) error {
 // run calls attempt within the operation's timeout and span. It calls it again if another
 // transaction was the cause of the error, or if a connection was and mayRepeat holds.
 func (db *DB) run(ctx context.Context, op Op, mayRepeat func(error) bool, attempt func(context.Context) error) error {
-	defer timing.FromContext(ctx).AddStore(time.Now())
+	if t := timing.FromContext(ctx); t != nil {
+		defer t.AddStore(time.Now())
+	}
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	ctx, span := db.startSpan(ctx, op)

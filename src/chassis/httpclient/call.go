@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"time"
+
+	"tandem/src/chassis/timing"
 )
 
 const (
@@ -26,7 +28,9 @@ func (c *Client) callWithRetries(ctx context.Context, route string, target *url.
 	p := progress{start: start, lastStart: start}
 	c.budget.recordCall(start)
 	a := attempt{route: route, target: target, maxBody: maxBody, deadline: start.Add(c.timeout)}
-	defer func() { c.recordTiming(ctx, p, result) }()
+	if t := timing.FromContext(ctx); t != nil {
+		defer func() { c.recordTiming(t, p, result) }()
+	}
 	for {
 		result = c.doAttempt(ctx, a)
 		if a.resendCount == c.maxRetries || !result.retryable() {

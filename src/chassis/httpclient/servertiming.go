@@ -20,11 +20,7 @@ type progress struct {
 func (p *progress) retry() { p.retries, p.lastStart = p.retries+1, time.Now() }
 
 // recordTiming adds a call to the parts of the caller's request.
-func (c *Client) recordTiming(ctx context.Context, p progress, result attemptResult) {
-	t := timing.FromContext(ctx)
-	if t == nil {
-		return
-	}
+func (c *Client) recordTiming(t *timing.Timing, p progress, result attemptResult) {
 	call := timing.Call{
 		Peer: timing.ShortName(c.peer), Duration: time.Since(p.start), Retries: p.lastStart.Sub(p.start), RetryCount: p.retries,
 	}

@@ -124,7 +124,15 @@ func appendMetric(b []byte, name, suffix string, d time.Duration, description st
 
 // isHeaderText reports whether the Server-Timing of a peer may be passed on.
 func isHeaderText(text string) bool {
-	return len(text) <= maxPeerParts && !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
+	if len(text) > maxPeerParts {
+		return false
+	}
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Description returns text that can be a description in Server-Timing: what a quoted string

@@ -52,4 +52,21 @@ func TestTiming(t *testing.T) {
 		}
 		require.Equal(t, "pod-1", timing.Description("po\"d\n\\-1ü"))
 	})
+
+	t.Run("costs a request two allocations, of the context and of the text", func(t *testing.T) {
+		var parts [101]timing.Timing // within what a request allocates anyway
+		var text string
+		n := 0
+		allocations := testing.AllocsPerRun(len(parts)-1, func() {
+			ctx := timing.NewContext(context.Background(), &parts[n])
+			timing.FromContext(ctx).AddStore(time.Now())
+			timing.FromContext(ctx).AddCall(timing.Call{
+				Peer: "users", Note: "shared", Parts: `users;dur=0.500;desc="users-1", users-store;dur=0.100`,
+			})
+			text = parts[n].Header("orders", "orders-1", time.Millisecond)
+			n++
+		})
+		require.LessOrEqual(t, allocations, 2.)
+		require.NotEmpty(t, text)
+	})
 }

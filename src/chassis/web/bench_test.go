@@ -30,6 +30,9 @@ func BenchmarkRouter(b *testing.B) {
 	require.NoError(b, err)
 	router := web.NewRouter(signals, 100)
 	writeEmptyObject := func(w http.ResponseWriter, _ *http.Request) error { return web.RawJSON(w, http.StatusOK, []byte("{}")) }
+	for _, page := range []string{"/", "/docs", "/console/{version}/{file}"} { // come before the API
+		router.HandleProbe("GET", page, writeEmptyObject)
+	}
 	router.HandleProbe("GET", "/health", writeEmptyObject)
 	router.Handle("GET", "/version", writeEmptyObject)
 	router.HandleProbe("GET", "/metrics", writeEmptyObject)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -12,7 +11,7 @@ import (
 
 // record adds the request to the metrics and writes its log line.
 func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level) {
-	duration := time.Since(rec.start)
+	duration := rec.end()
 	h.router.metrics.observe(rec.method, h.template, rec.status, duration, trace.SpanContextFromContext(ctx))
 	if !h.router.log.Enabled(ctx, level) {
 		return

@@ -15,8 +15,9 @@ import (
 type responseRecorder struct {
 	writer      http.ResponseWriter
 	start       time.Time
-	method      string // the request method, or _OTHER
-	status      int    // 0 until the response begins
+	duration    time.Duration // 0 until end is called
+	method      string        // the request method, or _OTHER
+	status      int           // 0 until the response begins
 	body        []byte
 	err         *failure.Error
 	stack       []byte // of a panic
@@ -40,6 +41,14 @@ func (rec *responseRecorder) Write(b []byte) (int, error) {
 	rec.WriteHeader(http.StatusOK)
 	rec.body = append(rec.body, b...)
 	return len(b), nil
+}
+
+// end returns the duration of the request until the first call of end.
+func (rec *responseRecorder) end() time.Duration {
+	if rec.duration == 0 {
+		rec.duration = time.Since(rec.start)
+	}
+	return rec.duration
 }
 
 // size returns the number of bytes of the body that the client gets.

@@ -90,17 +90,34 @@ func (rt *Router) register(method, path string, h *route) {
 	// mux would use this route for a narrower path that does not have the method. So
 	// these paths get a route that responds with 405.
 	for narrower, missing := range rt.narrowerPaths(path, methods) {
-		routes.NewRoute().Path(narrower).Methods(missing...).Handler(routes.MethodNotAllowedHandler)
+		newRoute(&routes, narrower).Methods(missing...).Handler(routes.MethodNotAllowedHandler)
 	}
 	// The path goes before the methods: mux forgets a method mismatch as soon as the
 	// first matcher of a later route matches.
-	registered := routes.NewRoute().Path(path).Methods(methods...).Handler(h)
+	registered := newRoute(&routes, path).Methods(methods...).Handler(h)
 	template, err := registered.GetPathTemplate()
 	if err != nil {
 		panic(err)
 	}
 	h.template, h.method, h.spanName = template, method, method+" "+template
 	rt.mux.Store(&routes)
+}
+
+// newRoute adds a route for a path. mux compares a request with the regular expression of each
+// route in turn, so that every route, such as that of a page, slows down those that come after
+// it. Here mux only uses the expression if the path is known to match.
+func newRoute(routes *mux.Router, template string) *mux.Route {
+	prefix, _, hasVariable := strings.Cut(template, "{")
+	return routes.NewRoute().MatcherFunc(func(r *http.Request, _ *mux.RouteMatch) bool {
+		path := r.URL.Path // has the same segments as the escaped path: there is no escaped slash in it
+		if r.URL.RawPath != "" {
+			path = r.URL.EscapedPath()
+		}
+		if !hasVariable {
+			return path == prefix
+		}
+		return strings.HasPrefix(path, prefix) && matchesTemplate(template, path)
+	}).Path(template)
 }
 
 // Routes returns the method and path template of each route in the order of

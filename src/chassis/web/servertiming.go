@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"os"
-	"time"
 
 	"tandem/src/chassis/timing"
 )
@@ -31,10 +30,10 @@ func (s *timingSource) begin(ctx context.Context, rec *responseRecorder) context
 	return timing.NewContext(ctx, &rec.timing)
 }
 
-// end writes the header.
+// end writes the header. The request ends with it, for its metrics and its log line as well.
 func (s *timingSource) end(rec *responseRecorder) {
 	if s != nil {
-		rec.timingText[0] = rec.timing.Header(s.service, s.instance, time.Since(rec.start))
+		rec.timingText[0] = rec.timing.Header(s.service, s.instance, rec.end())
 		rec.Header()["Server-Timing"] = rec.timingText[:]
 	}
 }

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -32,5 +33,15 @@ func TestServerTiming(t *testing.T) {
 		require.Empty(t, s.request("GET", "/things").Header().Get("Server-Timing"))
 		s.SendServerTiming("things-service")
 		require.Empty(t, s.request("GET", "/health").Header().Get("Server-Timing"))
+	})
+
+	t.Run("tells the duration that the log line tells", func(t *testing.T) {
+		s := newService(t)
+		s.SendServerTiming("things-service")
+		text := s.request("GET", "/things").Header().Get("Server-Timing")
+		var milliseconds float64
+		_, err := fmt.Sscanf(text, "things;dur=%f;", &milliseconds)
+		require.NoError(t, err)
+		require.InDelta(t, milliseconds/1000, s.log.Lines(t, "request")[0]["duration_seconds"], 1e-6)
 	})
 }

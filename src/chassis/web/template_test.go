@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"tandem/src/chassis/web"
 	"tandem/src/testkit/telemetrytest"
@@ -90,4 +93,46 @@ func TestHandle(t *testing.T) {
 	t.Run("adds each route to Routes", func(t *testing.T) {
 		require.Equal(t, []string{"GET /things", "POST /things", "GET /things/{id}", "GET /health"}, newService(t).Routes())
 	})
+}
+
+func TestMatching(t *testing.T) {
+	t.Run("finds the first route whose path matches, like regular expressions", func(t *testing.T) {
+		templates := []string{"/", "/docs", "/a", "/a/stats", "/a/{id}", "/a/{id}/x", "/{b}/{c}/x"}
+		signals, _ := telemetrytest.New(t)
+		router := web.NewRouter(signals, 1)
+		for _, template := range templates {
+			router.Handle("GET", template, func(w http.ResponseWriter, _ *http.Request) error {
+				return web.Bytes(w, http.StatusOK, "text/plain", []byte(template))
+			})
+		}
+		router.Open()
+		segment := rapid.SampledFrom([]string{"", "a", "b", "c", "docs", "stats", "x", "%2F", "%61", "%20", "%0A", "%FF", "é", "{id}", "."})
+		rapid.Check(t, func(t *rapid.T) {
+			path := "/" + strings.Join(rapid.SliceOfN(segment, 1, 4).Draw(t, "segments"), "/")
+			want := firstMatch(templates, strings.ReplaceAll(path, "%61", "a"))
+			get, remove := respond(router, "GET", path), respond(router, "DELETE", path)
+			if want == "" {
+				require.Equal(t, [2]int{http.StatusNotFound, http.StatusNotFound}, [2]int{get.Code, remove.Code}, path)
+				return
+			}
+			require.Equal(t, [2]int{http.StatusOK, http.StatusMethodNotAllowed}, [2]int{get.Code, remove.Code}, path)
+			require.Equal(t, want, get.Body.String(), path)
+		})
+	})
+}
+
+// firstMatch returns the first template that matches an escaped path, or "".
+func firstMatch(templates []string, path string) string {
+	for _, template := range templates {
+		if regexp.MustCompile("^" + regexp.MustCompile(`\{[a-z]+\}`).ReplaceAllString(template, "[^/]+") + "$").MatchString(path) {
+			return template
+		}
+	}
+	return ""
+}
+
+func respond(router *web.Router, method, target string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	router.ServeHTTP(rec, httptest.NewRequest(method, target, http.NoBody))
+	return rec
 }

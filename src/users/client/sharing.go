@@ -214,7 +214,9 @@ func (s *sharing) record(began time.Time, err error) {
 // await returns the user of one look-up of a batch when its call has ended. It panics
 // if the call did, as a call by itself would do.
 func (s *sharing) await(ctx context.Context, b *batch, id int64) (User, error) {
-	defer b.tellParts(ctx, time.Now())
+	if t := timing.FromContext(ctx); t != nil {
+		defer b.tellParts(t, time.Now())
+	}
 	select {
 	case <-b.done:
 	case <-ctx.Done():
@@ -235,11 +237,7 @@ func (s *sharing) await(ctx context.Context, b *batch, id int64) (User, error) {
 }
 
 // tellParts adds the call to the Timing of a look-up that has waited for it since begin.
-func (b *batch) tellParts(ctx context.Context, begin time.Time) {
-	t := timing.FromContext(ctx)
-	if t == nil {
-		return
-	}
+func (b *batch) tellParts(t *timing.Timing, begin time.Time) {
 	call := b.parts.Call()
 	call.Peer, call.Duration = timing.ShortName(ServiceName), time.Since(begin)
 	call.Note = strings.TrimSuffix("shared, "+call.Note, ", ")
