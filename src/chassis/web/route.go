@@ -40,7 +40,7 @@ func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *route) serve(rec *responseRecorder, conn *connections.Conn, r *http.Request) {
-	r, failed := h.receive(rec, conn, r)
+	failed := h.receive(rec, conn, r)
 	defer conn.ReleaseBody()
 	if failed == nil && conn.Pipelined() {
 		if h.router.shedder.awaitTurn(conn) {
