@@ -39,13 +39,29 @@ func readAndWriteOrder(w http.ResponseWriter, r *http.Request) error {
 	return web.RawJSON(w, http.StatusCreated, bytes.Clone([]byte(newOrder)))
 }
 
-// BenchmarkRouter serves one request through a router with the routes of the
-// orders service. The handlers only write a constant body.
-func BenchmarkRouter(b *testing.B) {
+func newBenchmarkRouter(b *testing.B, maxInFlight int) *web.Router {
 	signals, err := telemetry.New(context.Background(), build.For("bench"), telemetry.LogOptions{Level: "info"},
 		func(string) string { return "" }, io.Discard)
 	require.NoError(b, err)
-	router := web.NewRouter(signals, 100)
+	return web.NewRouter(signals, maxInFlight)
+}
+
+// BenchmarkRefusal refuses one request.
+func BenchmarkRefusal(b *testing.B) {
+	router := newBenchmarkRouter(b, 0)
+	router.Handle("GET", "/orders/{id}/details", func(http.ResponseWriter, *http.Request) error { panic("served") })
+	router.Open()
+	r := httptest.NewRequest(http.MethodGet, "/orders/7/details", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		router.ServeHTTP(discardWriter{http.Header{}}, r)
+	}
+}
+
+// BenchmarkRouter serves one request through a router with the routes of the
+// orders service. The handlers only write a constant body.
+func BenchmarkRouter(b *testing.B) {
+	router := newBenchmarkRouter(b, 100)
 	writeEmptyObject := func(w http.ResponseWriter, _ *http.Request) error { return web.RawJSON(w, http.StatusOK, []byte("{}")) }
 	router.HandleProbe("GET", "/health", writeEmptyObject)
 	router.Handle("GET", "/version", writeEmptyObject)

@@ -15,8 +15,9 @@ import (
 type responseRecorder struct {
 	writer      http.ResponseWriter
 	start       time.Time
-	method      string // the request method, or _OTHER
-	status      int    // 0 until the response begins
+	method      string            // the request method, or _OTHER
+	vars        map[string]string // variables of the path
+	status      int               // 0 until the response begins
 	body        []byte
 	err         *failure.Error
 	stack       []byte // of a panic
