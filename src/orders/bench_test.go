@@ -14,7 +14,8 @@ const benchmarkClients = 16
 
 // BenchmarkCreate creates orders without HTTP, by concurrent clients that share commits.
 func BenchmarkCreate(b *testing.B) {
-	for name, newConfig := range map[string]func(testing.TB) settings.Service{"SQLite": servicetest.SQLite, "PostgreSQL": servicetest.Postgres} {
+	databases := map[string]func(testing.TB) settings.Service{"SQLite": servicetest.SQLite, "PostgreSQL": servicetest.Postgres}
+	for name, newConfig := range databases {
 		b.Run(name, func(b *testing.B) {
 			store := orders.NewStore(openDatabase(b, newConfig(b)))
 			order := orders.NewOrder{UserID: 1, Product: "Notebook", Quantity: 2, Price: 899_99}

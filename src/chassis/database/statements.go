@@ -115,7 +115,7 @@ func (t *preparedTx) find(ctx context.Context, query string) *sql.Stmt {
 	if t.bound == nil {
 		t.bound = map[string]*sql.Stmt{}
 	}
-	t.bound[query] = t.Tx.StmtContext(ctx, statement)
+	t.bound[query] = t.StmtContext(ctx, statement)
 	return t.bound[query]
 }
 

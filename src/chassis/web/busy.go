@@ -49,7 +49,8 @@ func (b busyProblem) write(rec *responseRecorder, path string, id trace.TraceID)
 	body, _ = jsontext.AppendQuote(body, path) // an escaped path is ASCII
 	body = append(body, b.parts[1]...)
 	body = hex.AppendEncode(body, id[:])
-	rec.err, rec.status, rec.body = b.failure, http.StatusServiceUnavailable, append(body, b.parts[2]...)
+	body = append(body, b.parts[2]...)
+	rec.err, rec.status, rec.body = b.failure, http.StatusServiceUnavailable, body
 	header := rec.Header()
 	for name, values := range b.header {
 		header[name] = values
