@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -92,6 +93,7 @@ func (g *gatherer[T]) goOn() {
 			for _, w := range group {
 				close(w.done)
 			}
+			runtime.Gosched() // who can run now may join the next group; if nobody can, this returns at once
 		}
 	}()
 }

@@ -100,28 +100,45 @@ func (p preparedPool) QueryRowContext(ctx context.Context, query string, args ..
 type preparedTx struct {
 	*sql.Tx
 	statements *statements
+	bound      map[string]*sql.Stmt // statements of the transaction, by their text
+}
+
+// find returns the statement, bound to the transaction, or nil if it is not prepared.
+func (t *preparedTx) find(ctx context.Context, query string) *sql.Stmt {
+	if statement := t.bound[query]; statement != nil {
+		return statement
+	}
+	statement := t.statements.get(query)
+	if statement == nil {
+		return nil
+	}
+	if t.bound == nil {
+		t.bound = map[string]*sql.Stmt{}
+	}
+	t.bound[query] = t.StmtContext(ctx, statement)
+	return t.bound[query]
 }
 
 // ExecContext implements Querier.
 func (t *preparedTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if statement := t.statements.get(query); statement != nil {
-		return t.Tx.StmtContext(ctx, statement).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed together with the transaction
+	if statement := t.find(ctx, query); statement != nil { //nolint:sqlclosecheck // closed together with the transaction
+		return statement.ExecContext(ctx, args...)
 	}
 	return t.Tx.ExecContext(ctx, query, args...)
 }
 
 // QueryContext implements Querier.
 func (t *preparedTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if statement := t.statements.get(query); statement != nil {
-		return t.Tx.StmtContext(ctx, statement).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed together with the transaction
+	if statement := t.find(ctx, query); statement != nil { //nolint:sqlclosecheck // closed together with the transaction
+		return statement.QueryContext(ctx, args...)
 	}
 	return t.Tx.QueryContext(ctx, query, args...)
 }
 
 // QueryRowContext implements Querier.
 func (t *preparedTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if statement := t.statements.get(query); statement != nil {
-		return t.Tx.StmtContext(ctx, statement).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // closed together with the transaction
+	if statement := t.find(ctx, query); statement != nil { //nolint:sqlclosecheck // closed together with the transaction
+		return statement.QueryRowContext(ctx, args...)
 	}
 	return t.Tx.QueryRowContext(ctx, query, args...)
 }

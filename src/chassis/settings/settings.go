@@ -44,7 +44,7 @@ type Common struct {
 	SeedDemoData    bool          `default:"false" help:"Insert the demo data into an empty database."`
 	DrainDelay      time.Duration `default:"0s" min:"0s" max:"10m" help:"Time to keep serving after SIGTERM, so that clients stop sending requests to this process before it stops."`
 	ShutdownTimeout time.Duration `default:"15s" min:"0s" max:"10m" help:"Time that requests in flight have to finish after DRAIN_DELAY; then they are aborted."`
-	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service processes at the same time; four times as many wait up to 200 ms for a slot, and further ones get 503."`
+	MaxInFlight     int           `default:"128" min:"1" max:"100000" help:"Requests that a service processes at the same time; 16 times as many wait up to 200 ms for a slot, and further ones get 503."`
 	MaxConnections  int           `default:"0" min:"0" max:"1000000" help:"Connections that a service holds at the same time; beyond it, the one that is idle or slow for the longest time is closed. 0: half of the limit of open files, or as many as take an eighth of the memory limit while they are idle, if that is less. Half of them may send bodies at the same time, and half may wait for their response to be sent."`
 	IdleTimeout     time.Duration `default:"10m" min:"1s" max:"60m" help:"Time after which an idle connection is closed; longer than that of the load balancer in front, so that it closes first."`
 	HeaderTimeout   time.Duration `default:"5s" min:"100ms" max:"10m" help:"Time that a client has to send the header of a request."`

@@ -14,8 +14,11 @@ import (
 const (
 	// maxWait is the longest time that a request waits for a slot.
 	maxWait = 200 * time.Millisecond
-	// maxWaitingPerSlot is the maximum number of waiting requests for each slot.
-	maxWaitingPerSlot = 4
+	// maxWaitingPerSlot is the maximum number of waiting requests for each slot: those that
+	// are served within maxWait if one takes 12 ms, as at saturation. With fewer, most
+	// clients of an overload are refused at once and come again at once, until the refusals
+	// take the processor time of the requests that could be served.
+	maxWaitingPerSlot = 16
 	// refusalLogInterval is the period whose refusals one log line counts.
 	refusalLogInterval = time.Second
 	// pipelinedShare is the share of the slots, one of so many, that pipelined requests
@@ -45,7 +48,8 @@ func newLoadShedder(maxInFlight int, active prometheus.Gauge, log *slog.Logger) 
 // acquire takes a slot for one request and reports whether it got one. Waiting
 // for a slot is better than a refusal: most clients send their next request only
 // after a response, so a burst that waits costs nothing, while a refusal costs
-// about a sixth of the processor time of a served request.
+// a quarter of the processor time of a served request, nearly all of it in net/http
+// and in the kernel.
 //
 // While the responses of other requests that wait to be sent are too large, it waits
 // until they are sent or cut.

@@ -84,6 +84,24 @@ func TestLoadShedding(t *testing.T) {
 		})
 	})
 
+	t.Run("lets a burst wait that is served in time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newService(t, 1)
+			s.Handle("GET", "/short", func(w http.ResponseWriter, r *http.Request) error {
+				time.Sleep(10 * time.Millisecond)
+				return ok(w, r)
+			})
+			const burst = 17 // takes 170 ms
+			statuses := make(chan int, burst)
+			for range burst {
+				go func() { statuses <- s.request("GET", "/short").Code }()
+			}
+			for range burst {
+				require.Equal(t, http.StatusOK, <-statuses)
+			}
+		})
+	})
+
 	t.Run("refuses a request that waits too long", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, release := newOccupiedService(t)

@@ -20,6 +20,9 @@ const StatusClientClosedRequest = 499
 // request that may have been carried out does not have the header.
 const retryAfter = "1"
 
+// problemType is the media type of a problem (RFC 9457, section 3).
+const problemType = "application/problem+json"
+
 // Problem is the body of an error response: the problem details of RFC 9457, a copy
 // of the detail named "error", the trace ID of the request and, for invalid input,
 // each invalid field.
@@ -97,17 +100,21 @@ func toFailure(ctx context.Context, err error) *failure.Error {
 
 // writeProblem writes the problem response of a failure.
 func writeProblem(w http.ResponseWriter, r *http.Request, f *failure.Error) error {
+	if f.Code == failure.Unavailable && !f.Uncertain {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	instance, traceID := echoPath(r.URL.EscapedPath()), trace.SpanContextFromContext(r.Context()).TraceID().String()
+	return encode(w, Status(f.Code), problemType, newProblem(f, instance, traceID))
+}
+
+func newProblem(f *failure.Error, instance, traceID string) Problem {
 	status := Status(f.Code)
 	title := http.StatusText(status)
 	if f.Code == failure.Canceled {
 		title = "Client Closed Request"
 	}
-	if f.Code == failure.Unavailable && !f.Uncertain {
-		w.Header().Set("Retry-After", retryAfter)
+	return Problem{
+		Type: "about:blank", Title: title, Status: status, Detail: f.Message, Instance: instance,
+		Error: f.Message, TraceID: traceID, Errors: f.Fields, Extensions: f.Extensions,
 	}
-	return encode(w, status, "application/problem+json", Problem{
-		Type: "about:blank", Title: title, Status: status, Detail: f.Message, Instance: echoPath(r.URL.EscapedPath()),
-		Error: f.Message, TraceID: trace.SpanContextFromContext(r.Context()).TraceID().String(),
-		Errors: f.Fields, Extensions: f.Extensions,
-	})
 }

@@ -52,30 +52,29 @@ func receivedBody(r *http.Request) ([]byte, error) {
 }
 
 // receive reads the body of a request, if its route takes one. It does so before the
-// request takes a slot, so that a slow client keeps no slot from others. The returned
-// request has the whole body; the failure says why there is none.
-func (h *route) receive(rec *responseRecorder, conn *connections.Conn, r *http.Request) (*http.Request, *failure.Error) {
+// request takes a slot, so that a slow client keeps no slot from others. Then the request
+// has the whole body; the failure says why it has none.
+func (h *route) receive(rec *responseRecorder, conn *connections.Conn, r *http.Request) *failure.Error {
 	if len(r.TransferEncoding) > 0 {
 		// A request that has Content-Length, too, may be an attack; net/http hides it
 		// (RFC 9112, section 6.1).
 		rec.Header().Set("Connection", "close")
 	}
 	if r.ContentLength == 0 {
-		return r, nil
+		return nil
 	}
 	if !h.takesBody {
 		rec.bodyRemains = true
-		return r, nil
+		return nil
 	}
 	body, err := readBody(conn, r)
 	if err != nil {
 		rec.bodyRemains = true
-		return r, err
+		return err
 	}
 	rec.start = time.Now() // The time that the client takes is not that of the service.
-	withBody := r.WithContext(r.Context())
-	withBody.Body = body
-	return withBody, nil
+	r.Body = body          // net/http keeps its own reference to the body of the connection
+	return nil
 }
 
 // readBody reads a body of up to MaxBody bytes. The connection's limits apply to its
@@ -105,10 +104,12 @@ func readBody(conn *connections.Conn, r *http.Request) (*received, *failure.Erro
 // readWithin reads a body of up to MaxBody+1 bytes. One that is larger than smallBody
 // must reserve its bytes first.
 func readWithin(conn *connections.Conn, r *http.Request) (data []byte, reserved bool, err error) {
-	var read bytes.Buffer
-	if r.ContentLength > 0 {
-		read.Grow(int(min(r.ContentLength, smallBody)) + bytes.MinRead)
+	if r.ContentLength > 0 && r.ContentLength <= smallBody {
+		data = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, data)
+		return data, true, err
 	}
+	var read bytes.Buffer
 	_, err = read.ReadFrom(io.LimitReader(r.Body, smallBody+1))
 	if err != nil || read.Len() <= smallBody {
 		return read.Bytes(), true, err

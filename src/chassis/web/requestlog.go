@@ -13,9 +13,22 @@ import (
 func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level) {
 	duration := rec.end()
 	h.router.metrics.observe(rec.method, h.template, rec.status, duration, trace.SpanContextFromContext(ctx))
-	if !h.router.log.Enabled(ctx, level) {
-		return
+	if h.router.log.Enabled(ctx, level) {
+		h.log(ctx, rec, r, level, duration)
 	}
+}
+
+// recordRefusal does the same for a refused request, without a context that has its trace
+// unless the log needs one.
+func (h *route) recordRefusal(ctx context.Context, span trace.SpanContext, rec *responseRecorder, r *http.Request) {
+	duration := time.Since(rec.start)
+	h.router.metrics.observe(rec.method, h.template, rec.status, duration, span)
+	if h.router.log.Enabled(ctx, slog.LevelDebug) {
+		h.log(trace.ContextWithSpanContext(ctx, span), rec, r, slog.LevelDebug, duration)
+	}
+}
+
+func (h *route) log(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level, duration time.Duration) {
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
 		slog.String(string(semconv.HTTPRequestMethodKey), echo(r.Method)),

@@ -15,9 +15,10 @@ import (
 type responseRecorder struct {
 	writer      http.ResponseWriter
 	start       time.Time
-	duration    time.Duration // 0 until end is called
-	method      string        // the request method, or _OTHER
-	status      int           // 0 until the response begins
+	duration    time.Duration     // 0 until end is called
+	method      string            // the request method, or _OTHER
+	vars        map[string]string // variables of the path
+	status      int               // 0 until the response begins
 	body        []byte
 	err         *failure.Error
 	stack       []byte // of a panic

@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"time"
 
+	"github.com/gorilla/mux"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -18,7 +18,7 @@ import (
 	"tandem/src/chassis/failure"
 )
 
-// route serves the requests of one route. Each request passes through ServeHTTP,
+// route serves the requests of one route. Each request passes through answer,
 // even if it matches no route or is refused, and gets its span, its metrics and
 // its log line there. That costs less than a chain of middleware.
 type route struct {
@@ -31,8 +31,12 @@ type route struct {
 	takesBody bool
 }
 
-func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &responseRecorder{writer: w, start: time.Now(), method: knownMethod(r.Method)}
+// ServeHTTP makes a route the http.Handler that mux matches.
+func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.answer(w, r, nil) }
+
+// answer serves a request, whose path has the given variables.
+func (h *route) answer(w http.ResponseWriter, r *http.Request, vars map[string]string) {
+	rec := &responseRecorder{writer: w, start: time.Now(), method: knownMethod(r.Method), vars: vars}
 	h.router.allowOrigin(rec, r)
 	conn := connections.Of(r.Context())
 	h.serve(rec, conn, r)
@@ -40,7 +44,7 @@ func (h *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *route) serve(rec *responseRecorder, conn *connections.Conn, r *http.Request) {
-	r, failed := h.receive(rec, conn, r)
+	failed := h.receive(rec, conn, r)
 	defer conn.ReleaseBody()
 	if failed == nil && conn.Pipelined() {
 		if h.router.shedder.awaitTurn(conn) {
@@ -87,18 +91,21 @@ func (h *route) reject(rec *responseRecorder, r *http.Request, failed *failure.E
 }
 
 // refuse responds with 503 to a request that gets no slot. It starts no span and
-// logs at debug level only: the cheaper a refusal is, the more processor time is
-// left for the requests that are served.
+// logs at debug level only.
 func (h *route) refuse(rec *responseRecorder, r *http.Request) {
-	ctx := h.ensureTraceID(r)
-	busy := failure.New(failure.Unavailable, "The service is busy; try again shortly.")
-	// toFailure returns Canceled instead if the caller has left the queue.
-	h.fail(rec, r.WithContext(ctx), toFailure(ctx, busy))
-	if rec.status != http.StatusServiceUnavailable {
+	if err := r.Context().Err(); errors.Is(err, context.Canceled) { // the caller has left the queue
+		ctx := h.ensureTraceID(r)
+		h.fail(rec, r.WithContext(ctx), toFailure(ctx, err))
 		h.record(ctx, rec, r, logLevel(rec))
 		return
 	}
-	h.record(ctx, rec, r, slog.LevelDebug)
+	ctx := h.router.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsValid() {
+		span = randomTrace()
+	}
+	h.router.busy.write(rec, echoPath(r.URL.EscapedPath()), span.TraceID())
+	h.recordRefusal(ctx, span, rec, r)
 	h.router.shedder.countRefusal()
 }
 
@@ -110,16 +117,24 @@ func (h *route) ensureTraceID(r *http.Request) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
+	return trace.ContextWithSpanContext(ctx, randomTrace())
+}
+
+// randomTrace returns a trace context with random IDs, which is not sampled.
+func randomTrace() trace.SpanContext {
 	var ids trace.SpanContextConfig
 	binary.NativeEndian.PutUint64(ids.TraceID[:8], rand.Uint64())
 	binary.NativeEndian.PutUint64(ids.TraceID[8:], rand.Uint64())
 	binary.NativeEndian.PutUint64(ids.SpanID[:], rand.Uint64())
-	return trace.ContextWithSpanContext(ctx, trace.NewSpanContext(ids))
+	return trace.NewSpanContext(ids)
 }
 
 // respond calls the handler and writes a problem response if the handler returns
 // an error or panics.
 func (h *route) respond(rec *responseRecorder, r *http.Request) {
+	if len(rec.vars) > 0 {
+		r = mux.SetURLVars(r, rec.vars)
+	}
 	defer h.recoverPanic(rec, r)
 	if err := h.callHandler(rec, r); err != nil {
 		h.fail(rec, r, toFailure(r.Context(), err))

@@ -39,6 +39,7 @@ type Router struct {
 	metrics    metrics
 	spanKind   []trace.SpanStartOption
 	shedder    *loadShedder
+	busy       busyProblem
 	fault      func(context.Context) error // set by Inject, or nil
 	timing     *timingSource               // set by SendServerTiming, or nil
 	cors       *cors.Cors                  // set by AllowOrigins, or nil
@@ -50,8 +51,13 @@ type Router struct {
 // requests at the same time, not counting those of probes.
 func NewRouter(t *telemetry.Telemetry, maxInFlight int) *Router {
 	m := newMetrics(t.Registry)
+	busy, err := newBusyProblem()
+	if err != nil {
+		panic(err) // never: it has constant text
+	}
 	rt := &Router{
-		log: t.Log, tracer: t.Tracer, propagator: t.Propagator,
+		busy: busy,
+		log:  t.Log, tracer: t.Tracer, propagator: t.Propagator,
 		spanKind: []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)},
 		metrics:  m, shedder: newLoadShedder(maxInFlight, m.active, t.Log),
 	}
@@ -174,11 +180,8 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// mux.Router.ServeHTTP would also copy the request to keep the route in its context.
 	var match mux.RouteMatch
-	rt.mux.Load().Match(r, &match) // always matches: there are handlers for 404 and 405
-	if len(match.Vars) > 0 {
-		r = mux.SetURLVars(r, match.Vars)
-	}
-	match.Handler.ServeHTTP(w, r)
+	rt.mux.Load().Match(r, &match)                  // always matches: there are handlers for 404 and 405
+	match.Handler.(*route).answer(w, r, match.Vars) //nolint:forcetypeassert // register and NewRouter give mux nothing else
 }
 
 // notFound handles requests whose path matches no route.

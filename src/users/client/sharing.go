@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -138,6 +139,7 @@ func (s *sharing) begin() int {
 // next lets the gathered look-ups go, if call is the current one: it has ended, or is
 // overdue.
 func (s *sharing) next(call int) {
+	runtime.Gosched() // who can run now may join the gathered look-ups; if nobody can, this returns at once
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if call != s.current {
