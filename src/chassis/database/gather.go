@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"database/sql"
-	"runtime"
 	"slices"
 	"sync"
 )
@@ -93,7 +92,6 @@ func (g *gatherer[T]) goOn() {
 			for _, w := range group {
 				close(w.done)
 			}
-			runtime.Gosched() // who can run now may join the next group; if nobody can, this returns at once
 		}
 	}()
 }
