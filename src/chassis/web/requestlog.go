@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -21,7 +22,7 @@ func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Reque
 // recordRefusal does the same for a refused request, without a context that has its trace
 // unless the log needs one.
 func (h *route) recordRefusal(ctx context.Context, span trace.SpanContext, rec *responseRecorder, r *http.Request) {
-	duration := time.Since(rec.start)
+	duration := rec.end()
 	h.router.metrics.observe(rec.method, h.template, rec.status, duration, span)
 	if h.router.log.Enabled(ctx, slog.LevelDebug) {
 		h.log(trace.ContextWithSpanContext(ctx, span), rec, r, slog.LevelDebug, duration)
