@@ -20,9 +20,6 @@ const root = "../.."
 // commandTimeout is how long a command may take.
 const commandTimeout = 4 * time.Minute
 
-// maxConcurrent is how many steps run at the same time, each often a process.
-const maxConcurrent = 16
-
 // commandResult is the output of a command.
 type commandResult struct {
 	stdout string
@@ -131,13 +128,8 @@ func inOrder(steps ...func() error) error {
 // concurrently runs steps at the same time, waits for all and joins their errors.
 func concurrently(steps ...func() error) error {
 	errs := make(chan error, len(steps))
-	slots := make(chan struct{}, maxConcurrent)
 	for _, step := range steps {
-		go func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			errs <- step()
-		}()
+		go func() { errs <- step() }()
 	}
 	var failed error
 	for range steps {

@@ -54,7 +54,6 @@ func TestResilience(t *testing.T) {
 		{"drain", verifyDrain},
 		{"faults", verifyFaults},
 		{"nodes", verifyNodes},
-		{"addresses", verifyAddresses},
 	} {
 		t.Run(group.name, func(t *testing.T) { group.verify(t, r) })
 	}
