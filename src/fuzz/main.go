@@ -47,7 +47,8 @@ type fuzzTest struct{ pkg, name string }
 
 // testFiles is a template of "go list" for a line with the import path and the path
 // of each file of tests. File names do not contain white space.
-const testFiles = `{{range .TestGoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}} {{end}}`
+const testFiles = `{{range .TestGoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}} {{end}}` +
+	`{{range .XTestGoFiles}}{{$.ImportPath}} {{$.Dir}}/{{.}} {{end}}`
 
 // fuzzTests returns all fuzz tests. It reads the sources, since "go test -list" would
 // compile every package.
