@@ -124,15 +124,7 @@ func appendMetric(b []byte, name, suffix string, d time.Duration, description st
 
 // isHeaderText reports whether the Server-Timing of a peer may be passed on.
 func isHeaderText(text string) bool {
-	if len(text) > maxPeerParts {
-		return false
-	}
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return len(text) <= maxPeerParts && !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
 }
 
 // Description returns text that can be a description in Server-Timing: what a quoted string

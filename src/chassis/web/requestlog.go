@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -12,24 +11,22 @@ import (
 
 // record adds the request to the metrics and writes its log line.
 func (h *route) record(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level) {
-	duration := rec.end()
-	h.router.metrics.observe(rec.method, h.template, rec.status, duration, trace.SpanContextFromContext(ctx))
+	h.router.metrics.observe(rec.method, h.template, rec.status, rec.end(), trace.SpanContextFromContext(ctx))
 	if h.router.log.Enabled(ctx, level) {
-		h.log(ctx, rec, r, level, duration)
+		h.log(ctx, rec, r, level)
 	}
 }
 
 // recordRefusal does the same for a refused request, without a context that has its trace
 // unless the log needs one.
 func (h *route) recordRefusal(ctx context.Context, span trace.SpanContext, rec *responseRecorder, r *http.Request) {
-	duration := rec.end()
-	h.router.metrics.observe(rec.method, h.template, rec.status, duration, span)
+	h.router.metrics.observe(rec.method, h.template, rec.status, rec.end(), span)
 	if h.router.log.Enabled(ctx, slog.LevelDebug) {
-		h.log(trace.ContextWithSpanContext(ctx, span), rec, r, slog.LevelDebug, duration)
+		h.log(trace.ContextWithSpanContext(ctx, span), rec, r, slog.LevelDebug)
 	}
 }
 
-func (h *route) log(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level, duration time.Duration) {
+func (h *route) log(ctx context.Context, rec *responseRecorder, r *http.Request, level slog.Level) {
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
 		slog.String(string(semconv.HTTPRequestMethodKey), echo(r.Method)),
@@ -37,7 +34,7 @@ func (h *route) log(ctx context.Context, rec *responseRecorder, r *http.Request,
 		slog.String(string(semconv.URLPathKey), echo(r.URL.Path)),
 		slog.Int(string(semconv.HTTPResponseStatusCodeKey), rec.status),
 		slog.Int(string(semconv.HTTPResponseBodySizeKey), rec.size()),
-		slog.Float64("duration_seconds", duration.Seconds()),
+		slog.Float64("duration_seconds", rec.end().Seconds()),
 	)
 	if rec.err != nil {
 		attrs = append(attrs, slog.String("error", rec.err.Error()))
