@@ -20,8 +20,9 @@ import (
 const loadRatio = 2
 
 // balancer distributes attempts over the peer's endpoints by the "power of two choices":
-// it picks two at random and prefers the second if that one has clearly less load. Load
-// is the moving average of the latency times the attempts in flight, the new one included.
+// of the endpoint whose turn it is and a random one, it prefers the second if that one has
+// clearly less load. Load is the moving average of the latency times the attempts in flight,
+// the new one included.
 //
 // It is not an http.RoundTripper: only the caller knows whether the body was read
 // completely, and a retry must be able to name an endpoint to avoid.
@@ -36,7 +37,7 @@ type balancer struct {
 	endpoints     atomic.Pointer[endpointSet] // nil until the first lookup has ended
 	firstLookup   chan struct{}               // closed when the first lookup has ended
 	lookupRequest chan struct{}               // a value asks for a lookup
-	pickMu        sync.Mutex                  // so that two attempts do not both choose an endpoint because it is idle
+	pickMu        sync.Mutex                  // so that two attempts do not both choose an endpoint because it is idle; guards turns
 	ejectMu       sync.Mutex                  // so that simultaneous ejections leave one endpoint available
 
 	lookupFailing bool // the last lookup failed; only refreshLoop uses it
@@ -47,11 +48,12 @@ type balancer struct {
 	reachStopped chan struct{}
 }
 
-// endpointSet is the result of one lookup. It is replaced as a whole, never changed.
+// endpointSet is the result of one lookup. It is replaced as a whole; only turns changes.
 type endpointSet struct {
 	endpoints  []*endpoint
-	ignoreLoad bool  // as in balancer
-	err        error // why endpoints is empty
+	turns      []*endpoint // those whose turn comes in this round, the last one first
+	ignoreLoad bool        // as in balancer
+	err        error       // why endpoints is empty
 }
 
 // pick chooses an endpoint, other than avoid if possible, and counts an attempt to it. The
@@ -122,11 +124,15 @@ func (b *balancer) count() (healthy, ejected int) {
 	return healthy, len(endpoints) - healthy
 }
 
-// choose returns one of two random endpoints that are available and not avoid: the first,
-// unless its load is at least loadRatio times that of the second. If only avoid is
-// available it returns avoid, and if none is available it returns any endpoint.
+// choose returns one of two endpoints that are available and not avoid: the first, unless
+// its load is at least loadRatio times that of the second. The first is the one whose turn
+// it is, or a random one in its place. If only avoid is available choose returns avoid, and
+// if none is available it returns any endpoint.
 func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
-	first := s.randomAvailable(now, avoid, nil)
+	first := s.next()
+	if first == avoid || !first.available(now) {
+		first = s.randomAvailable(now, avoid, nil)
+	}
 	if first == nil {
 		first = s.randomAvailable(now, nil, nil)
 	}
@@ -138,6 +144,20 @@ func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
 		return first
 	}
 	return second
+}
+
+// next returns each endpoint once, in random order, before it returns one again. So the
+// shares are equal after a few rounds, where chance alone takes hundreds of attempts to
+// each, and calls that repeat a pattern do not always meet the same endpoint.
+func (s *endpointSet) next() *endpoint {
+	if len(s.turns) == 0 {
+		s.turns = append(s.turns, s.endpoints...)
+		rand.Shuffle(len(s.turns), func(i, j int) { s.turns[i], s.turns[j] = s.turns[j], s.turns[i] })
+	}
+	last := len(s.turns) - 1
+	e := s.turns[last]
+	s.turns = s.turns[:last]
+	return e
 }
 
 // randomAvailable returns a random available endpoint other than two given ones, or nil

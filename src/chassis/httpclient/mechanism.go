@@ -9,7 +9,7 @@ const (
 	Budget   Mechanism = "budget"   // each call may be retried twice, without a common limit
 	Breaker  Mechanism = "breaker"  // every call is made; the breaker stays closed
 	Ejection Mechanism = "ejection" // every endpoint stays in use, even those that are down
-	Latency  Mechanism = "latency"  // endpoints are chosen at random, whatever their latency and load
+	Latency  Mechanism = "latency"  // endpoints are chosen in turn, whatever their latency and load
 	Lookups  Mechanism = "lookups"  // no lookup follows the first one that finds addresses
 	Pool     Mechanism = "pool"     // each attempt opens a new connection
 )

@@ -182,9 +182,12 @@ func (b *balancer) applyLookup(ips []netip.Addr, err error) {
 	for _, ip := range slices.SortedFunc(slices.Values(ips), netip.Addr.Compare) {
 		set.add(netip.AddrPortFrom(ip.Unmap(), b.lookupConfig.port), old)
 	}
-	b.endpoints.Store(set)
-	if slices.Equal(old.list(), set.list()) {
-		return
+	changed := !slices.Equal(old.list(), set.list())
+	if changed || len(set.endpoints) == 0 { // an empty set may have another error
+		b.endpoints.Store(set)
+	}
+	if !changed {
+		return // and the turns of the old set go on
 	}
 	attrs := []slog.Attr{host, slog.Int("endpoints", len(set.endpoints))}
 	if err != nil {
