@@ -48,6 +48,7 @@ func subcommands() map[string]subcommand {
 		"users":           profiledUsers,
 		"orders":          profiledOrders,
 		"generate":        generate,
+		"peer":            peer,
 	}
 }
 
@@ -68,6 +69,7 @@ func benchmarks() []benchmark {
 		{"details", "GET /orders/{id}/details compared with the same handlers on plain net/http", details, detailsAgainst},
 		{"console", "what the console costs the details call, and how soon a browser paints it", console, nil},
 		{"telemetry", "what traces, logs and scrapes cost the details call", telemetryCost, nil},
+		{"addresses", "what a call of one of 150 addresses costs, compared with one of three", addresses, nil},
 		{"post-sqlite", "POST /orders on SQLite compared with the commit limit of SQLite", sqlite.measurePost, sqlite.postAgainst},
 		{"post-postgres", "POST /orders on PostgreSQL compared with the commit limit of PostgreSQL", postgres.measurePost, postgres.postAgainst},
 		{"list-sqlite", "lists and statistics of a large SQLite store compared with a small one", sqlite.list, sqlite.listAgainst},

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"syscall"
+	"time"
+
+	"tandem/src/chassis/httpclient"
+)
+
+const (
+	fewAddresses, manyAddresses = 3, 150
+	maxCostOfAddresses          = 1.1
+)
+
+// addresses compares what a call costs a client of 150 addresses with what it costs a
+// client of three. It does the same with connections that no client manages, to show what
+// the system causes: 150 connections do not stay in the caches of a processor.
+func addresses(ctx context.Context, h *harness) ([]row, error) {
+	const what = "call of one of 150 addresses ÷ one of three: processor time"
+	if runtime.GOOS != "linux" {
+		return []row{note(what, "unknown: this system has no loopback addresses beside 127.0.0.1")}, nil
+	}
+	peer, err := startProcess(ctx, "", selfCommand("peer"), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer peer.stop()
+	_, port, err := net.SplitHostPort(peer.address)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := h.costOfAddresses(ctx, port, newClientCaller)
+	if err != nil {
+		return nil, err
+	}
+	connections, err := h.costOfAddresses(ctx, port, newConnectionCaller)
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		atMost(what, clients, maxCostOfAddresses, "", ""),
+		note(what+", on connections that no client manages", "%.2f; the client adds %.2f times", connections, clients/connections),
+	}, nil
+}
+
+// peer serves a short response on every address of the loopback interface until ctx ends.
+func peer(ctx context.Context, getenv func(string) string, _ io.Writer) error {
+	server := &http.Server{Addr: ":" + getenv("PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":7}`)
+	})}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.ListenAndServe(); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// caller makes calls, one after the other.
+type caller struct {
+	call  func(ctx context.Context) error
+	close func()
+}
+
+// newCaller returns a caller that distributes its calls over addresses.
+type newCaller func(ips []netip.Addr, port string) (caller, error)
+
+// costOfAddresses returns the median of the ratios of the processor time of a call, with
+// many addresses to that with few.
+func (h *harness) costOfAddresses(ctx context.Context, port string, create newCaller) (float64, error) {
+	var callers []caller
+	for _, n := range []int{fewAddresses, manyAddresses} {
+		c, err := create(loopbackAddresses(n), port)
+		if err != nil {
+			return 0, err
+		}
+		defer c.close()
+		callers = append(callers, c)
+	}
+	var ratios []float64
+	for range h.rounds + 1 {
+		few, err := callers[0].cost(ctx, h.roundDuration)
+		if err != nil {
+			return 0, err
+		}
+		many, err := callers[1].cost(ctx, h.roundDuration)
+		if err != nil {
+			return 0, err
+		}
+		ratios = append(ratios, many/few)
+	}
+	return median(ratios[1:]), nil // the first round has opened the connections
+}
+
+// cost returns the processor time in seconds that a call takes in this process.
+func (c caller) cost(ctx context.Context, d time.Duration) (float64, error) {
+	calls, begin := 0, processorTime()
+	for end := time.Now().Add(d); time.Now().Before(end); calls++ {
+		if err := c.call(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return (processorTime() - begin).Seconds() / float64(calls), nil
+}
+
+// processorTime returns what this process has used so far; see getrusage(2).
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // fails for invalid arguments only
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func loopbackAddresses(n int) (ips []netip.Addr) {
+	for i := range n {
+		ips = append(ips, netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}))
+	}
+	return ips
+}
+
+// fixedAddresses is a resolver that always finds the same.
+type fixedAddresses []netip.Addr
+
+func (f fixedAddresses) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return f, nil
+}
+
+func newClientCaller(ips []netip.Addr, port string) (caller, error) {
+	client, err := httpclient.New(httpclient.Config{
+		BaseURL: &url.URL{Scheme: "http", Host: net.JoinHostPort("peer", port)}, Peer: "peer",
+		Timeout: time.Second, AttemptTimeout: time.Second, Resolver: fixedAddresses(ips),
+	})
+	if err != nil {
+		return caller{}, err
+	}
+	call := func(ctx context.Context) error {
+		response, err := client.Get(ctx, "/users/{id}", "/users/7")
+		if err == nil && response.Status != http.StatusOK {
+			err = fmt.Errorf("status %d", response.Status)
+		}
+		return err
+	}
+	return caller{call, client.Close}, nil
+}
+
+// newConnectionCaller returns a caller that keeps a connection to each address.
+func newConnectionCaller(ips []netip.Addr, port string) (caller, error) {
+	var connections []net.Conn
+	closeAll := func() {
+		for _, c := range connections {
+			_ = c.Close()
+		}
+	}
+	var readers []*bufio.Reader
+	for _, ip := range ips {
+		c, err := net.Dial("tcp", net.JoinHostPort(ip.String(), port))
+		if err != nil {
+			closeAll()
+			return caller{}, err
+		}
+		connections, readers = append(connections, c), append(readers, bufio.NewReader(c))
+	}
+	return caller{func(context.Context) error {
+		i := rand.IntN(len(connections))
+		if _, err := io.WriteString(connections[i], "GET /users/7 HTTP/1.1\r\nHost: peer\r\n\r\n"); err != nil {
+			return err
+		}
+		response, err := http.ReadResponse(readers[i], nil)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		return err
+	}, closeAll}, nil
+}
