@@ -177,6 +177,7 @@ func newConnectionCaller(ips []netip.Addr, port string) (caller, error) {
 		if err != nil {
 			return err
 		}
+		defer response.Body.Close()
 		_, err = io.Copy(io.Discard, response.Body)
 		return err
 	}, closeAll}, nil

@@ -51,6 +51,7 @@ func TestResilience(t *testing.T) {
 		{"resizes", verifyResizes},
 		{"upgrades", verifyUpgrades},
 		{"frozen", verifyFrozen},
+		{"addresses", verifyAddresses},
 		{"drain", verifyDrain},
 		{"faults", verifyFaults},
 		{"nodes", verifyNodes},
