@@ -19,9 +19,9 @@ import (
 // load of that one is exactly twice as high.
 const loadRatio = 2
 
-// balancer distributes attempts over the peer's endpoints by the "power of two choices":
-// of the endpoint whose turn it is and a random one, it prefers the second if that one has
-// clearly less load. Load is the moving average of the latency times the attempts in flight,
+// balancer distributes attempts over the peer's endpoints by a variant of the "power of two
+// choices": of the endpoint whose turn it is and a random one, it prefers the second if that
+// one has clearly less load. Load is the moving average of the latency times the attempts in flight,
 // the new one included.
 //
 // It is not an http.RoundTripper: only the caller knows whether the body was read
@@ -124,15 +124,11 @@ func (b *balancer) count() (healthy, ejected int) {
 	return healthy, len(endpoints) - healthy
 }
 
-// choose returns one of two endpoints that are available and not avoid: the first, unless
-// its load is at least loadRatio times that of the second. The first is the one whose turn
-// it is, or a random one in its place. If only avoid is available choose returns avoid, and
-// if none is available it returns any endpoint.
+// choose returns one of two endpoints that are available and not avoid: the one whose turn
+// it is, unless its load is at least loadRatio times that of a random other one. If only
+// avoid is available it returns avoid, and if none is available it returns any endpoint.
 func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
-	first := s.next()
-	if first == avoid || !first.available(now) {
-		first = s.randomAvailable(now, avoid, nil)
-	}
+	first := s.next(func(e *endpoint) bool { return e != avoid && e.available(now) })
 	if first == nil {
 		first = s.randomAvailable(now, nil, nil)
 	}
@@ -146,18 +142,24 @@ func (s *endpointSet) choose(now time.Time, avoid *endpoint) *endpoint {
 	return second
 }
 
-// next returns each endpoint once, in random order, before it returns one again. So the
-// shares are equal after a few rounds, where chance alone takes hundreds of attempts to
-// each, and calls that repeat a pattern do not always meet the same endpoint.
-func (s *endpointSet) next() *endpoint {
-	if len(s.turns) == 0 {
-		s.turns = append(s.turns, s.endpoints...)
-		rand.Shuffle(len(s.turns), func(i, j int) { s.turns[i], s.turns[j] = s.turns[j], s.turns[i] })
+// next returns the eligible endpoint whose turn it is, or nil if there is none. In each
+// round, every endpoint has one turn, in random order. So the shares are equal after a few
+// rounds, where chance alone takes hundreds of attempts to each, and calls that repeat a
+// pattern do not always meet the same endpoint.
+func (s *endpointSet) next(eligible func(*endpoint) bool) *endpoint {
+	for range 2 * len(s.endpoints) { // the rest of this round, and one more
+		if len(s.turns) == 0 {
+			s.turns = append(s.turns, s.endpoints...)
+			rand.Shuffle(len(s.turns), func(i, j int) { s.turns[i], s.turns[j] = s.turns[j], s.turns[i] })
+		}
+		last := len(s.turns) - 1
+		e := s.turns[last]
+		s.turns = s.turns[:last]
+		if eligible(e) {
+			return e
+		}
 	}
-	last := len(s.turns) - 1
-	e := s.turns[last]
-	s.turns = s.turns[:last]
-	return e
+	return nil
 }
 
 // randomAvailable returns a random available endpoint other than two given ones, or nil

@@ -82,17 +82,55 @@ func TestBalancer(t *testing.T) {
 	})
 
 	// Of two endpoints, the one without an attempt in flight has at most half the load of
-	// the other, however long that attempt takes. Each run begins with endpoints that have
-	// no samples; without the count, half of the runs would choose one endpoint twice.
+	// the other, however long that attempt takes. The third attempt begins a new round;
+	// without the count, it would go to the wrong endpoint in half of the runs.
 	t.Run("counts attempts in flight as load", func(t *testing.T) {
 		for range 20 {
 			b := testBalancer("10.0.0.1", "10.0.0.2")
-			first, err := b.pick(t.Context(), nil)
+			_, err := b.pick(t.Context(), nil)
 			require.NoError(t, err)
 			second, err := b.pick(t.Context(), nil)
 			require.NoError(t, err)
-			require.NotSame(t, first, second)
+			b.done(second, time.Millisecond, outcomeSuccess)
+			third, err := b.pick(t.Context(), nil)
+			require.NoError(t, err)
+			require.Same(t, second, third)
 		}
+	})
+
+	t.Run("gives each endpoint its turn, also across look-ups", func(t *testing.T) {
+		b := testBalancer(manyIPs(30)...)
+		picked := map[*endpoint]bool{}
+		for i := range 30 {
+			e, err := b.pick(t.Context(), nil)
+			require.NoError(t, err)
+			b.done(e, time.Millisecond, outcomeSuccess)
+			picked[e] = true
+			if i == 15 {
+				found := b.endpoints.Load().addresses()
+				slices.Reverse(found)
+				b.applyLookup(found, nil)
+			}
+		}
+		assert.Len(t, picked, 30)
+	})
+
+	t.Run("gives equal turns to those that are available", func(t *testing.T) {
+		b := testBalancer(manyIPs(150)...)
+		now := time.Now()
+		set := b.endpoints.Load()
+		for _, e := range set.endpoints[15:] {
+			e.setUnreachable()
+		}
+		turns := map[*endpoint]int{}
+		for range 15 * 20 {
+			turns[set.choose(now, nil)]++
+		}
+		counts := slices.Sorted(maps.Values(turns))
+		require.Len(t, counts, 15)
+		t.Logf("from %d to %d", counts[0], counts[14])
+		assert.GreaterOrEqual(t, counts[0], 18)
+		assert.LessOrEqual(t, counts[14], 22)
 	})
 
 	t.Run("chooses the endpoint with less load", func(t *testing.T) {
@@ -130,8 +168,8 @@ func TestBalancer(t *testing.T) {
 	})
 
 	// An attempt is a sample only when it ends. The number of attempts is random, so the
-	// limits apply to the mean of many runs: about 2.1 and 7.8. Without the time that
-	// attempts in flight have waited, the means are 5.3 and 10.8.
+	// limits apply to the mean of many runs: about 2.1 and 8.0. Without the time that
+	// attempts in flight have waited, the means are 5.3 and 10.9.
 	t.Run("detects a slow endpoint before its attempts end", func(t *testing.T) {
 		const runs = 50
 		tests := map[string]struct {
@@ -361,11 +399,10 @@ func TestEjection(t *testing.T) {
 	})
 
 	t.Run("sends one of many simultaneous attempts after an ejection", func(t *testing.T) {
-		b := testBalancer("10.0.0.1", "10.0.0.2")
 		for range 500 {
-			e := newEndpoint(b.endpoints.Load().endpoints[0].AddrPort)
+			b := testBalancer("10.0.0.1", "10.0.0.2")
+			e := b.endpoints.Load().endpoints[0]
 			e.eject(time.Now().Add(-minEjection))
-			b.endpoints.Load().endpoints[0] = e
 			require.Equal(t, 1, countPicks(b, e))
 		}
 	})
