@@ -39,7 +39,7 @@ func TestParseOptions(t *testing.T) {
 		}
 	})
 	t.Run("rejects what it does not know", func(t *testing.T) {
-		const all = "details, console, telemetry, post-sqlite, post-postgres, list-sqlite, list-postgres, start, overload"
+		const all = "details, console, telemetry, addresses, post-sqlite, post-postgres, list-sqlite, list-postgres, start, overload"
 		for want, args := range map[string][]string{
 			`-only: "nothing" is not a benchmark; valid names are ` + all: {"-only", "details,nothing"},
 			`-only: "start" is not a benchmark that supports -against; valid names are ` +
