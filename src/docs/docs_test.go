@@ -75,6 +75,12 @@ func TestResilience(t *testing.T) {
 		require.Contains(t, fullTable(results), "| s | d | **not as required:** m | *x*: **not as required:** n |")
 		require.Contains(t, shortTable(results), "| s | – | – | – | **no**: m |")
 	})
+	t.Run("the_short_table_leaves_out_what_counts_no_requests", func(t *testing.T) {
+		counted, other := result{Scenario: "s", Met: true, Measured: "7 requests, 0 failed, p99 5 ms"}, result{Scenario: "o", Met: true, Measured: "m"}
+		table := shortTable([]result{counted, other})
+		require.Contains(t, table, "| s | 7 | 0 | 5 ms | yes |")
+		require.NotContains(t, table, "| o |")
+	})
 	t.Run("the_tables_name_every_date_and_machine", func(t *testing.T) {
 		for _, table := range []string{fullTable(results), shortTable(results)} {
 			require.Contains(t, table, "\n2026-01-01, one core.\n\n2026-01-02, one core.\n")
