@@ -314,17 +314,33 @@ func (d deathReport) lastUnsuccessful() time.Duration {
 	return durationUntil(d.killed, max(d.LastFailed, d.LastDegraded))
 }
 
-// kill ends the process behind a group of addresses under load, and keeps the addresses
-// in the DNS: connections to them are refused.
+// kill lets a group of addresses die under load, and keeps them in the DNS. First new
+// connections are refused, while those that are open serve, and then the process behind
+// them is killed: the other way round, the addresses would be back for a moment when its
+// container has restarted.
 func (a *addresses) kill(group int) (report deathReport, err error) {
 	dying := a.pods[group]
 	report.loadReport, err = a.during(manyRequests, func() error {
-		report.killed = time.Now()
-		return concurrently(
-			func() error { return dying.forEachProcess("kill -KILL") },
-			func() error { return a.kubectl("label", "pod", dying.Metadata.Name, groupLabel+"-").err })
+		return inOrder(
+			func() error { return a.kubectl("label", "pod", dying.Metadata.Name, groupLabel+"-").err },
+			func() error { return a.waitUntilRefused(addressGroups[group]) },
+			func() error { report.killed = time.Now(); return dying.forEachProcess("kill -KILL") })
 	})
 	return report, err
+}
+
+// waitUntilRefused waits until no pod of orders can connect to an address of a group.
+func (a *addresses) waitUntilRefused(group addressGroup) error {
+	ip := a.kubectl("get", "service", "address-"+group.name+"-0", "--output=jsonpath={.spec.clusterIP}")
+	if ip.err != nil {
+		return ip.err
+	}
+	return eventually(time.Minute, func() (err error) {
+		for _, s := range a.shells {
+			err = errors.Join(err, s.expectReachable(endpoint{"an address without pods", ip.stdout, 5001}, false))
+		}
+		return err
+	})
 }
 
 // addressesManifest is the headless Service that orders looks up. It selects no pods: its
