@@ -324,7 +324,8 @@ func (a *addresses) kill(group int) (report deathReport, err error) {
 		return inOrder(
 			func() error { return a.kubectl("label", "pod", dying.Metadata.Name, groupLabel+"-").err },
 			func() error { return a.waitUntilRefused(addressGroups[group]) },
-			func() error { report.killed = time.Now(); return dying.forEachProcess("kill -KILL") })
+			func() error { report.killed = time.Now(); return dying.forEachProcess("kill -KILL") },
+			func() error { time.Sleep(15 * time.Second); return nil }) // three times as long as calls may fail
 	})
 	return report, err
 }
