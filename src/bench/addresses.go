@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 
@@ -75,23 +74,14 @@ type caller struct {
 // newCaller returns a caller that distributes its calls over addresses.
 type newCaller func(ips []netip.Addr, port string) (caller, error)
 
-// addressesCost is the processor time of a call in each round.
-type addressesCost struct{ few, many []time.Duration }
+// addressesCost are rounds of calls of few and of many addresses.
+type addressesCost struct{ few, many []result }
 
 // ratio returns the median of the rounds' ratios.
-func (c addressesCost) ratio() float64 {
-	ratios := make([]float64, len(c.few))
-	for i := range c.few {
-		ratios[i] = float64(c.many[i]) / float64(c.few[i])
-	}
-	return median(ratios)
-}
+func (c addressesCost) ratio() float64 { return medianRatio(c.many, c.few, result.cpuPerRequest) }
 
 func (c addressesCost) String() string {
-	microseconds := func(rounds []time.Duration) float64 {
-		return float64(slices.Sorted(slices.Values(rounds))[len(rounds)/2]) / 1e3
-	}
-	return fmt.Sprintf("%.0f ÷ %.0f (%.2f)", microseconds(c.many), microseconds(c.few), c.ratio())
+	return fmt.Sprintf("%.0f ÷ %.0f (%.2f)", medianOf(c.many, result.cpuPerRequest), medianOf(c.few, result.cpuPerRequest), c.ratio())
 }
 
 // costOfAddresses measures a call of few and of many addresses in turn.
@@ -106,29 +96,25 @@ func (h *harness) costOfAddresses(ctx context.Context, port string, create newCa
 		return cost, err
 	}
 	defer many.close()
-	for range h.rounds + 1 {
-		ofFew, err := few.cost(ctx, h.roundDuration)
-		if err != nil {
-			return cost, err
-		}
-		ofMany, err := many.cost(ctx, h.roundDuration)
-		if err != nil {
-			return cost, err
-		}
-		cost.few, cost.many = append(cost.few, ofFew), append(cost.many, ofMany)
+	rounds, err := h.alternate(ctx, few.contender(h.roundDuration), many.contender(h.roundDuration))
+	if err != nil {
+		return cost, err
 	}
-	return addressesCost{cost.few[1:], cost.many[1:]}, nil // the first round has opened the connections
+	return addressesCost{few: rounds[0], many: rounds[1]}, nil
 }
 
-// cost returns the processor time that a call takes in this process.
-func (c caller) cost(ctx context.Context, d time.Duration) (time.Duration, error) {
-	calls, begin := 0, processorTime()
-	for end := time.Now().Add(d); calls == 0 || time.Now().Before(end); calls++ {
-		if err := c.call(ctx); err != nil {
-			return 0, err
+// contender returns the caller as a contender whose rounds have the processor time of
+// this process.
+func (c caller) contender(d time.Duration) contender {
+	return contender{run: func(ctx context.Context) (result, error) {
+		calls, begin := 0, processorTime()
+		for end := time.Now().Add(d); time.Now().Before(end); calls++ {
+			if err := c.call(ctx); err != nil {
+				return result{}, err
+			}
 		}
-	}
-	return (processorTime() - begin) / time.Duration(calls), nil
+		return result{Want: http.StatusOK, Counts: map[int]int{http.StatusOK: calls}, CPU: processorTime() - begin}, nil
+	}}
 }
 
 // processorTime returns what this process has used so far; see getrusage(2).

@@ -13,7 +13,7 @@ import (
 // contender is one of the things that a benchmark compares.
 type contender struct {
 	run      func(context.Context) (result, error) // one round
-	services *services                             // whose processor time counts; nil for none
+	services *services                             // whose processor time counts; nil: that which a round returns
 }
 
 // contender returns the services as a contender under a load.
@@ -75,9 +75,9 @@ func (h *harness) inRounds(ctx context.Context, contenders []contender, play fun
 	return rounds, nil
 }
 
-// setCPU sets the processor time of the last round, if there is one.
+// setCPU sets the processor time of the last round, if there is one and it is known.
 func setCPU(rounds []result, spent time.Duration) {
-	if n := len(rounds); n > 0 {
+	if n := len(rounds); n > 0 && spent > 0 {
 		rounds[n-1].CPU = spent
 	}
 }
